@@ -1,0 +1,244 @@
+//! What IAM holds before anything is decided: the user, its keys and policies, the account's
+//! password policy. Reads only.
+
+use aws_sdk_iam::Client;
+use aws_sdk_iam::types::{PasswordPolicy as ApiPasswordPolicy, StatusType};
+use jiff::Timestamp;
+
+use crate::aws::sdk::{Failure, Reason};
+
+/// An access key as IAM lists it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessKey {
+    pub id: String,
+    pub active: bool,
+    pub created_at: Option<Timestamp>,
+}
+
+/// An IAM user as it stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct User {
+    pub arn: String,
+    pub access_keys: Vec<AccessKey>,
+    /// Of attached managed policies.
+    pub policy_arns: Vec<String>,
+    /// Whether it has a console password.
+    pub has_login_profile: bool,
+}
+
+/// What the account demands of console passwords.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PasswordPolicy {
+    pub minimum_length: usize,
+    pub lowercase: bool,
+    pub uppercase: bool,
+    pub digits: bool,
+    pub symbols: bool,
+}
+
+impl Default for PasswordPolicy {
+    /// What IAM demands where the account sets nothing: 8 characters and three of the four classes
+    /// (IAM user guide, "Setting an account password policy"); all four are safe.
+    fn default() -> Self {
+        PasswordPolicy {
+            minimum_length: 8,
+            lowercase: true,
+            uppercase: true,
+            digits: true,
+            symbols: true,
+        }
+    }
+}
+
+/// The symbols that IAM counts as such.
+pub const PASSWORD_SYMBOLS: &str = "!@#$%^&*()_+-=[]{}|'";
+
+impl PasswordPolicy {
+    /// What the password lacks, in words; empty when it fits.
+    pub fn missing_in(&self, password: &str) -> Vec<String> {
+        let mut missing = Vec::new();
+        let length = password.chars().count();
+        if length < self.minimum_length {
+            missing.push(format!("at least {} characters", self.minimum_length));
+        }
+        if length > 128 {
+            missing.push("at most 128 characters".to_owned());
+        }
+        let mut demand = |demanded: bool, found: bool, what: &str| {
+            if demanded && !found {
+                missing.push(what.to_owned());
+            }
+        };
+        let has = |class: fn(&char) -> bool| password.chars().any(|c| class(&c));
+        demand(
+            self.lowercase,
+            has(char::is_ascii_lowercase),
+            "a lower-case letter",
+        );
+        demand(
+            self.uppercase,
+            has(char::is_ascii_uppercase),
+            "an upper-case letter",
+        );
+        demand(self.digits, has(char::is_ascii_digit), "a digit");
+        let symbol = password.contains(|c| PASSWORD_SYMBOLS.contains(c));
+        demand(self.symbols, symbol, "a symbol");
+        missing
+    }
+}
+
+/// The user of that name, or `None`.
+///
+/// # Errors
+/// AWS's refusal of any of the calls: `iam:GetUser`, `iam:ListAccessKeys`,
+/// `iam:ListAttachedUserPolicies`, `iam:GetLoginProfile`.
+pub async fn user(iam: &Client, name: &str) -> Result<Option<User>, Failure> {
+    let found = iam.get_user().user_name(name).send().await;
+    let arn = match found.map_err(|error| Failure::of("iam:GetUser", error)) {
+        Ok(answer) => answer.user.map(|user| user.arn).unwrap_or_default(),
+        Err(failure) if failure.reason == Reason::Missing => return Ok(None),
+        Err(failure) => return Err(failure),
+    };
+    let (access_keys, policy_arns, has_login_profile) = tokio::try_join!(
+        access_keys(iam, Some(name)),
+        policy_arns(iam, name),
+        has_login_profile(iam, name)
+    )?;
+    Ok(Some(User {
+        arn,
+        access_keys,
+        policy_arns,
+        has_login_profile,
+    }))
+}
+
+/// The user's keys, oldest first as IAM lists them; without a name, those of the caller.
+///
+/// # Errors
+/// AWS's refusal of `iam:ListAccessKeys`.
+pub async fn access_keys(iam: &Client, user: Option<&str>) -> Result<Vec<AccessKey>, Failure> {
+    let mut pages = iam
+        .list_access_keys()
+        .set_user_name(user.map(str::to_owned))
+        .into_paginator()
+        .items()
+        .send();
+    let mut keys = Vec::new();
+    while let Some(key) = pages.next().await {
+        let key = key.map_err(|error| Failure::of("iam:ListAccessKeys", error))?;
+        keys.extend(key.access_key_id.map(|id| {
+            AccessKey {
+                id,
+                active: key.status == Some(StatusType::Active),
+                created_at: key
+                    .create_date
+                    .and_then(|date| Timestamp::from_second(date.secs()).ok()),
+            }
+        }));
+    }
+    Ok(keys)
+}
+
+async fn policy_arns(iam: &Client, user: &str) -> Result<Vec<String>, Failure> {
+    let mut pages = iam
+        .list_attached_user_policies()
+        .user_name(user)
+        .into_paginator()
+        .items()
+        .send();
+    let mut arns = Vec::new();
+    while let Some(policy) = pages.next().await {
+        let policy = policy.map_err(|error| Failure::of("iam:ListAttachedUserPolicies", error))?;
+        arns.extend(policy.policy_arn);
+    }
+    Ok(arns)
+}
+
+async fn has_login_profile(iam: &Client, user: &str) -> Result<bool, Failure> {
+    match iam.get_login_profile().user_name(user).send().await {
+        Ok(_) => Ok(true),
+        Err(error) => match Failure::of("iam:GetLoginProfile", error) {
+            failure if failure.reason == Reason::Missing => Ok(false),
+            failure => Err(failure),
+        },
+    }
+}
+
+/// The value of one of the user's tags.
+///
+/// # Errors
+/// AWS's refusal of `iam:GetUser`.
+pub async fn user_tag(iam: &Client, user: &str, key: &str) -> Result<Option<String>, Failure> {
+    let answer = iam
+        .get_user()
+        .user_name(user)
+        .send()
+        .await
+        .map_err(|error| Failure::of("iam:GetUser", error))?;
+    let tags = answer.user.and_then(|user| user.tags).unwrap_or_default();
+    Ok(tags
+        .into_iter()
+        .find(|tag| tag.key == key)
+        .map(|tag| tag.value))
+}
+
+/// The account's password policy; IAM's default where the account sets none.
+///
+/// # Errors
+/// AWS's refusal of `iam:GetAccountPasswordPolicy`.
+pub async fn password_policy(iam: &Client) -> Result<PasswordPolicy, Failure> {
+    match iam.get_account_password_policy().send().await {
+        Ok(answer) => Ok(answer
+            .password_policy
+            .map_or_else(PasswordPolicy::default, |policy| of_api(&policy))),
+        Err(error) => match Failure::of("iam:GetAccountPasswordPolicy", error) {
+            failure if failure.reason == Reason::Missing => Ok(PasswordPolicy::default()),
+            failure => Err(failure),
+        },
+    }
+}
+
+fn of_api(policy: &ApiPasswordPolicy) -> PasswordPolicy {
+    PasswordPolicy {
+        minimum_length: policy
+            .minimum_password_length
+            .and_then(|length| usize::try_from(length).ok())
+            .unwrap_or(6),
+        lowercase: policy.require_lowercase_characters,
+        uppercase: policy.require_uppercase_characters,
+        digits: policy.require_numbers,
+        symbols: policy.require_symbols,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_told_all_that_it_lacks() {
+        let policy = PasswordPolicy {
+            minimum_length: 14,
+            ..PasswordPolicy::default()
+        };
+        assert_eq!(
+            policy.missing_in("short"),
+            [
+                "at least 14 characters",
+                "an upper-case letter",
+                "a digit",
+                "a symbol"
+            ]
+        );
+        assert!(policy.missing_in("Long-Enough-4-It").is_empty());
+        let none = PasswordPolicy {
+            minimum_length: 6,
+            lowercase: false,
+            uppercase: false,
+            digits: false,
+            symbols: false,
+        };
+        assert!(none.missing_in("simple").is_empty());
+        assert!(!none.missing_in(&"x".repeat(129)).is_empty());
+    }
+}

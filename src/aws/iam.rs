@@ -1,0 +1,276 @@
+//! Every call that changes something at AWS. Only the executor may import this file.
+//!
+//! Calls that may be repeated safely are, when AWS says that its refusal will pass; the two that
+//! may not (`CreateUser`, `CreateAccessKey`) are sent exactly once.
+
+use std::future::Future;
+use std::time::Duration;
+
+use aws_sdk_iam::Client;
+use aws_sdk_iam::config::retry::RetryConfig;
+use aws_sdk_iam::types::Tag;
+use secrecy::{ExposeSecret, SecretString};
+use tokio::time::{Instant, sleep};
+use zeroize::Zeroizing;
+
+use crate::aws::sdk::{Failure, Reason};
+use crate::secret::KeyPair;
+
+/// How long a passing refusal is waited out. Fresh users and policies are known everywhere after
+/// some seconds; IAM promises no number.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Creates the user. Not repeated: a second attempt after a lost answer would meet the first one's
+/// user. Tags and boundary are part of the same call, so the user is never without them.
+///
+/// # Errors
+/// AWS's refusal; `Unclear` where it may have been created.
+pub async fn create_user(
+    iam: &Client,
+    name: &str,
+    tags: &[(String, String)],
+    permissions_boundary: Option<&str>,
+) -> Result<String, Failure> {
+    const OPERATION: &str = "iam:CreateUser";
+    let tags = tags
+        .iter()
+        .map(|(key, value)| tag(OPERATION, key, value))
+        .collect::<Result<Vec<_>, _>>()?;
+    let answer = iam
+        .create_user()
+        .user_name(name)
+        .set_tags(Some(tags))
+        .set_permissions_boundary(permissions_boundary.map(str::to_owned))
+        .customize()
+        .config_override(once())
+        .send()
+        .await
+        .map_err(|error| Failure::of(OPERATION, error))?;
+    Ok(answer.user.map(|user| user.arn).unwrap_or_default())
+}
+
+/// # Errors
+/// AWS's refusal, after waiting out a passing one.
+pub async fn delete_user(iam: &Client, name: &str) -> Result<(), Failure> {
+    tolerating_absence(
+        patiently(|| async {
+            let call = iam.delete_user().user_name(name).send().await;
+            call.map_err(|error| Failure::of("iam:DeleteUser", error))
+        })
+        .await,
+    )
+}
+
+/// # Errors
+/// AWS's refusal, after waiting out a passing one.
+pub async fn attach_user_policy(iam: &Client, user: &str, policy_arn: &str) -> Result<(), Failure> {
+    patiently(|| async {
+        let call = iam
+            .attach_user_policy()
+            .user_name(user)
+            .policy_arn(policy_arn)
+            .send()
+            .await;
+        call.map_err(|error| Failure::of("iam:AttachUserPolicy", error))
+    })
+    .await
+    .map(drop)
+}
+
+/// # Errors
+/// AWS's refusal, after waiting out a passing one.
+pub async fn detach_user_policy(iam: &Client, user: &str, policy_arn: &str) -> Result<(), Failure> {
+    tolerating_absence(
+        patiently(|| async {
+            let call = iam
+                .detach_user_policy()
+                .user_name(user)
+                .policy_arn(policy_arn)
+                .send()
+                .await;
+            call.map_err(|error| Failure::of("iam:DetachUserPolicy", error))
+        })
+        .await,
+    )
+}
+
+/// Gives the user a console password.
+///
+/// # Errors
+/// AWS's refusal, after waiting out a passing one; `Exists` where it has one already.
+pub async fn create_login_profile(
+    iam: &Client,
+    user: &str,
+    password: &SecretString,
+) -> Result<(), Failure> {
+    patiently(|| async {
+        let call = iam
+            .create_login_profile()
+            .user_name(user)
+            .password(password.expose_secret())
+            .password_reset_required(false)
+            .send()
+            .await;
+        call.map_err(|error| Failure::of("iam:CreateLoginProfile", error))
+    })
+    .await
+    .map(drop)
+}
+
+/// # Errors
+/// AWS's refusal, after waiting out a passing one.
+pub async fn delete_login_profile(iam: &Client, user: &str) -> Result<(), Failure> {
+    tolerating_absence(
+        patiently(|| async {
+            let call = iam.delete_login_profile().user_name(user).send().await;
+            call.map_err(|error| Failure::of("iam:DeleteLoginProfile", error))
+        })
+        .await,
+    )
+}
+
+/// Creates a key. Sent once, and never again by the SDK either: each success makes another key,
+/// and the secret of one whose answer was lost is gone.
+///
+/// # Errors
+/// AWS's refusal; `Unclear` where a key may exist that nobody has.
+pub async fn create_access_key(iam: &Client, user: &str) -> Result<KeyPair, Failure> {
+    const OPERATION: &str = "iam:CreateAccessKey";
+    // A user that was created a second ago may not be known everywhere yet. That refusal is sure,
+    // so trying again then is safe.
+    let answer = patiently(|| async {
+        let call = iam
+            .create_access_key()
+            .user_name(user)
+            .customize()
+            .config_override(once())
+            .send()
+            .await;
+        call.map_err(|error| Failure::of(OPERATION, error))
+    })
+    .await?;
+    let key = answer.access_key.ok_or_else(|| Failure {
+        operation: OPERATION,
+        code: None,
+        message: "the answer holds no key".to_owned(),
+        reason: Reason::Unclear,
+    })?;
+    let secret = Zeroizing::new(key.secret_access_key);
+    Ok(KeyPair::new(
+        key.access_key_id,
+        SecretString::from(secret.as_str()),
+    ))
+}
+
+/// # Errors
+/// AWS's refusal, after waiting out a passing one.
+pub async fn delete_access_key(iam: &Client, user: &str, id: &str) -> Result<(), Failure> {
+    tolerating_absence(
+        patiently(|| async {
+            let call = iam
+                .delete_access_key()
+                .user_name(user)
+                .access_key_id(id)
+                .send()
+                .await;
+            call.map_err(|error| Failure::of("iam:DeleteAccessKey", error))
+        })
+        .await,
+    )
+}
+
+/// Describes a key as the console does: a tag on the user, with the key's ID as the tag's key.
+///
+/// # Errors
+/// AWS's refusal, after waiting out a passing one.
+pub async fn describe_access_key(
+    iam: &Client,
+    user: &str,
+    id: &str,
+    description: &str,
+) -> Result<(), Failure> {
+    const OPERATION: &str = "iam:TagUser";
+    let tag = tag(OPERATION, id, description)?;
+    patiently(|| async {
+        let call = iam
+            .tag_user()
+            .user_name(user)
+            .tags(tag.clone())
+            .send()
+            .await;
+        call.map_err(|error| Failure::of(OPERATION, error))
+    })
+    .await
+    .map(drop)
+}
+
+/// # Errors
+/// AWS's refusal, after waiting out a passing one.
+pub async fn remove_key_description(iam: &Client, user: &str, id: &str) -> Result<(), Failure> {
+    tolerating_absence(
+        patiently(|| async {
+            let call = iam.untag_user().user_name(user).tag_keys(id).send().await;
+            call.map_err(|error| Failure::of("iam:UntagUser", error))
+        })
+        .await,
+    )
+}
+
+fn tag(operation: &'static str, key: &str, value: &str) -> Result<Tag, Failure> {
+    Tag::builder()
+        .key(key)
+        .value(value)
+        .build()
+        .map_err(|error| Failure {
+            operation,
+            code: None,
+            message: error.to_string(),
+            reason: Reason::Other,
+        })
+}
+
+fn once() -> aws_sdk_iam::config::Builder {
+    aws_sdk_iam::config::Builder::new().retry_config(RetryConfig::disabled())
+}
+
+/// Repeats a call while AWS's refusal is of the kind that passes and proves that nothing was done:
+/// two changes at once, or a user so fresh that the server asked does not know it yet.
+async fn patiently<T, Call, Answer>(call: Call) -> Result<T, Failure>
+where
+    Call: Fn() -> Answer,
+    Answer: Future<Output = Result<T, Failure>>,
+{
+    let start = Instant::now();
+    let mut pause = Duration::from_millis(300);
+    loop {
+        match call().await {
+            Err(failure) if passes(&failure) && start.elapsed() + pause < PATIENCE => {
+                sleep(pause.mul_f64(0.75 + 0.5 * rand::random::<f64>())).await;
+                pause = (pause * 2).min(Duration::from_secs(5));
+            }
+            result => return result,
+        }
+    }
+}
+
+fn passes(failure: &Failure) -> bool {
+    match failure.reason {
+        Reason::Passing => true,
+        // Deleting tolerates absence; whatever else meets it does so right after CreateUser. IAM's
+        // wording tells the user from a policy that is not there and will not be.
+        Reason::Missing => {
+            !failure.operation.starts_with("iam:De")
+                && failure.operation != "iam:UntagUser"
+                && failure.message.contains("user with name")
+        }
+        _ => false,
+    }
+}
+
+fn tolerating_absence<T>(result: Result<T, Failure>) -> Result<(), Failure> {
+    match result {
+        Ok(_) => Ok(()),
+        Err(failure) if failure.reason == Reason::Missing => Ok(()),
+        Err(failure) => Err(failure),
+    }
+}

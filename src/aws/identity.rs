@@ -1,0 +1,156 @@
+//! Who credentials are: STS's answer, taken apart. Reads only.
+
+use std::time::Duration;
+
+use crate::aws::sdk::{Failure, Reason, Sdk, Session};
+
+/// What `GetCallerIdentity` answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// Twelve digits.
+    pub account_id: String,
+    pub arn: String,
+    pub principal: Principal,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Principal {
+    Root,
+    /// An IAM user, by its name without path.
+    User(String),
+    /// A role session, an Identity Center user or a federated user, as the ARN has it.
+    Session(String),
+}
+
+impl Identity {
+    /// Takes an ARN apart: `arn:{partition}:{service}::{account}:{resource}`.
+    pub fn new(account_id: impl Into<String>, arn: impl Into<String>) -> Self {
+        let arn = arn.into();
+        let resource = arn.splitn(6, ':').nth(5).unwrap_or_default();
+        let principal = match resource.split_once('/') {
+            None if resource == "root" => Principal::Root,
+            Some(("user", path)) => {
+                let name = path.rsplit('/').next().unwrap_or(path);
+                Principal::User(name.to_owned())
+            }
+            _ => Principal::Session(resource.to_owned()),
+        };
+        Identity {
+            account_id: account_id.into(),
+            arn,
+            principal,
+        }
+    }
+
+    /// `aws`, `aws-cn`, `aws-us-gov`, …
+    pub fn partition(&self) -> &str {
+        self.arn.split(':').nth(1).unwrap_or("aws")
+    }
+
+    pub fn is_root(&self) -> bool {
+        self.principal == Principal::Root
+    }
+
+    pub fn user_name(&self) -> Option<&str> {
+        match &self.principal {
+            Principal::User(name) => Some(name),
+            _ => None,
+        }
+    }
+
+    /// `user/ana`, `the root user`, `assumed-role/ci/session`.
+    pub fn short(&self) -> String {
+        match &self.principal {
+            Principal::Root => "the root user".to_owned(),
+            Principal::User(name) => format!("user/{name}"),
+            Principal::Session(session) => session.clone(),
+        }
+    }
+
+    /// `user/ana in 111122223333`.
+    pub fn described(&self) -> String {
+        format!("{} in {}", self.short(), self.account_id)
+    }
+
+    /// Where the account's users sign in to the console.
+    pub fn console_url(&self) -> String {
+        let domain = match self.partition() {
+            "aws-cn" => "signin.amazonaws.cn",
+            "aws-us-gov" => "signin.amazonaws-us-gov.com",
+            _ => "signin.aws.amazon.com",
+        };
+        format!("https://{}.{domain}/console", self.account_id)
+    }
+
+    /// The managed policy of that name in this partition.
+    pub fn managed_policy_arn(&self, name: &str) -> String {
+        format!("arn:{}:iam::aws:policy/{name}", self.partition())
+    }
+}
+
+/// Asks STS who the session is, for at most `limit`.
+///
+/// # Errors
+/// AWS's refusal, or `Unclear` when the time is over.
+pub async fn caller_identity(
+    sdk: &Sdk,
+    session: &Session,
+    limit: Duration,
+) -> Result<Identity, Failure> {
+    const OPERATION: &str = "sts:GetCallerIdentity";
+    let call = sdk.sts(session).get_caller_identity().send();
+    let answer = tokio::time::timeout(limit, call)
+        .await
+        .map_err(|_| Failure {
+            operation: OPERATION,
+            code: None,
+            message: format!("no answer within {} s", limit.as_secs()),
+            reason: Reason::Unclear,
+        })?;
+    let answer = answer.map_err(|error| Failure::of(OPERATION, error))?;
+    match (answer.account, answer.arn) {
+        (Some(account), Some(arn)) => Ok(Identity::new(account, arn)),
+        _ => Err(Failure {
+            operation: OPERATION,
+            code: None,
+            message: "the answer lacks the account or the ARN".to_owned(),
+            reason: Reason::Other,
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn identity(arn: &str) -> Identity {
+        Identity::new("111122223333", arn)
+    }
+
+    #[test]
+    fn arns_tell_who_it_is() {
+        let root = identity("arn:aws:iam::111122223333:root");
+        assert!(root.is_root());
+        let user = identity("arn:aws-cn:iam::111122223333:user/team/ana");
+        assert_eq!(user.user_name(), Some("ana"));
+        assert_eq!(user.partition(), "aws-cn");
+        assert_eq!(user.described(), "user/ana in 111122223333");
+        let session = identity("arn:aws:sts::111122223333:assumed-role/ci/run");
+        assert_eq!(session.short(), "assumed-role/ci/run");
+        let trick = identity("arn:aws:iam::111122223333:user/root");
+        assert!(!trick.is_root(), "a user called root is not the root user");
+    }
+
+    #[test]
+    fn addresses_and_policies_follow_the_partition() {
+        let gov = identity("arn:aws-us-gov:iam::111122223333:user/ana");
+        assert_eq!(
+            gov.console_url(),
+            "https://111122223333.signin.amazonaws-us-gov.com/console"
+        );
+        assert_eq!(
+            gov.managed_policy_arn("AdministratorAccess"),
+            "arn:aws-us-gov:iam::aws:policy/AdministratorAccess"
+        );
+    }
+}

@@ -1,0 +1,506 @@
+//! Finds the credentials on this machine (variables, both `~/.aws` files, container and instance
+//! metadata) and asks STS about all of them at once. Reads only.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_config::environment::EnvironmentVariableCredentialsProvider;
+use aws_config::imds::credentials::ImdsCredentialsProvider;
+use aws_config::profile::{Profile, ProfileFileCredentialsProvider, ProfileSet};
+use aws_config::web_identity_token::WebIdentityTokenCredentialsProvider;
+use aws_config::{Region, ecs, imds};
+use aws_credential_types::provider::error::CredentialsError;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
+use aws_runtime::env_config::file::EnvConfigFiles;
+use aws_types::os_shim_internal as shim;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use crate::aws::identity::{Identity, caller_identity};
+use crate::aws::sdk::{Failure, Reason, Sdk, Session, deepest};
+use crate::env::Env;
+use crate::error::{Error, Result};
+use crate::store::{did_you_mean, near_names};
+
+/// How long one credential may take to resolve and answer.
+const LIMIT: Duration = Duration::from_secs(10);
+/// How many are asked at once.
+const AT_ONCE: usize = 32;
+
+/// Where credentials come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    Environment,
+    Profile(String),
+    WebIdentity,
+    Container,
+    Instance,
+    /// A pair that the user gave to this command.
+    Given,
+}
+
+impl Source {
+    /// `profile client-x`, `the environment variables`, …
+    pub fn described(&self) -> String {
+        match self {
+            Source::Environment => "the environment variables".to_owned(),
+            Source::Profile(name) => format!("profile `{name}`"),
+            Source::WebIdentity => "the web identity token".to_owned(),
+            Source::Container => "the container's role".to_owned(),
+            Source::Instance => "the instance's role".to_owned(),
+            Source::Given => "the given key".to_owned(),
+        }
+    }
+
+    pub fn profile_name(&self) -> Option<&str> {
+        match self {
+            Source::Profile(name) => Some(name),
+            _ => None,
+        }
+    }
+}
+
+/// How credentials are configured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Static,
+    Session,
+    Sso,
+    /// With the profile or the credential source that assumes the role.
+    AssumeRole(Option<String>),
+    WebIdentity,
+    CredentialProcess,
+    Login,
+    Container,
+    Instance,
+}
+
+impl Kind {
+    /// A few words for a table.
+    pub fn described(&self) -> String {
+        let words = match self {
+            Kind::Static => "access key",
+            Kind::Session => "temporary keys",
+            Kind::Sso => "IAM Identity C.",
+            Kind::AssumeRole(Some(source)) => return format!("role from {source}"),
+            Kind::AssumeRole(None) => "role",
+            Kind::WebIdentity => "web identity",
+            Kind::CredentialProcess => "external program",
+            Kind::Login => "browser sign-in",
+            Kind::Container => "container role",
+            Kind::Instance => "instance role",
+        };
+        words.to_owned()
+    }
+
+    /// In the order in which the Rust SDK decides (aws-config, `profile/credentials/repr.rs`).
+    fn of(profile: &Profile) -> Self {
+        let has = |key| profile.get(key).is_some();
+        if has("role_arn") {
+            if has("web_identity_token_file") {
+                return Kind::WebIdentity;
+            }
+            let source = profile
+                .get("source_profile")
+                .or_else(|| profile.get("credential_source"));
+            return Kind::AssumeRole(source.map(str::to_owned));
+        }
+        if has("login_session") {
+            Kind::Login
+        } else if has("sso_session") || has("sso_start_url") {
+            Kind::Sso
+        } else if has("credential_process") {
+            Kind::CredentialProcess
+        } else if has("aws_session_token") {
+            Kind::Session
+        } else {
+            Kind::Static
+        }
+    }
+}
+
+/// Whether credentials work, and if not, why not and what helps.
+#[derive(Clone, Debug)]
+pub enum State {
+    Works(Identity),
+    Fails {
+        status: Status,
+        /// A few words for a table.
+        what: String,
+        hint: String,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    Rejected,
+    Expired,
+    Unreachable,
+    Unresolvable,
+}
+
+/// One credential on this machine, checked.
+#[derive(Clone, Debug)]
+pub struct Found {
+    pub source: Source,
+    pub kind: Kind,
+    /// Known once it could be resolved.
+    pub access_key_id: Option<String>,
+    pub session: Session,
+    pub state: State,
+}
+
+impl Found {
+    pub fn identity(&self) -> Option<&Identity> {
+        match &self.state {
+            State::Works(identity) => Some(identity),
+            State::Fails { .. } => None,
+        }
+    }
+
+    /// The error for whoever insists on these credentials.
+    pub fn failure(&self) -> Option<Error> {
+        let State::Fails { status, what, hint } = &self.state else {
+            return None;
+        };
+        let message = format!("{} cannot be used: {what}", self.source.described());
+        Some(match status {
+            Status::Unreachable => Error::failed(message).hint(hint),
+            _ => Error::credentials(message).hint(hint),
+        })
+    }
+}
+
+/// Which credentials to look at.
+pub enum Scope<'a> {
+    /// Every one on this machine, in the order of the default chain, then by name.
+    All,
+    Profile(&'a str),
+    /// Only the one that tools without further settings would use.
+    DefaultChain,
+}
+
+/// Looks, resolves and verifies, all at once; the result keeps the order of the candidates.
+///
+/// # Errors
+/// When the `~/.aws` files cannot be parsed, or the profile asked for is not in them.
+pub async fn find(sdk: &Sdk, env: &Env, scope: Scope<'_>) -> Result<Vec<Found>> {
+    let profiles = load_profiles().await?;
+    let candidates = match scope {
+        Scope::Profile(name) => {
+            let profile = profiles
+                .get_profile(name)
+                .ok_or_else(|| unknown_profile(name, &profiles))?;
+            vec![of_profile(sdk, profile)]
+        }
+        Scope::DefaultChain => candidates(sdk, env, &profiles)
+            .into_iter()
+            .filter(|candidate| match &candidate.source {
+                Source::Profile(name) => *name == selected_profile(env),
+                _ => true,
+            })
+            .take(1)
+            .collect(),
+        Scope::All => candidates(sdk, env, &profiles),
+    };
+    let permits = Arc::new(Semaphore::new(AT_ONCE));
+    let mut tasks = JoinSet::new();
+    for (index, candidate) in candidates.into_iter().enumerate() {
+        let (sdk, permits) = (sdk.clone(), Arc::clone(&permits));
+        tasks.spawn(async move {
+            let _permit = permits.acquire_owned().await;
+            (index, check(&sdk, candidate).await)
+        });
+    }
+    let mut found: Vec<(usize, Option<Found>)> = tasks.join_all().await;
+    found.sort_by_key(|(index, _)| *index);
+    Ok(found.into_iter().filter_map(|(_, found)| found).collect())
+}
+
+/// Checks a pair that the user gave.
+pub async fn check_given(sdk: &Sdk, pair: &crate::secret::KeyPair) -> Found {
+    let session = sdk.session(pair);
+    let mut found = Found {
+        source: Source::Given,
+        kind: Kind::Static,
+        access_key_id: Some(pair.access_key_id.clone()),
+        session,
+        state: nothing_known(),
+    };
+    found.state = verified(sdk, &found).await;
+    found
+}
+
+/// The profile that tools use when none is named.
+pub fn selected_profile(env: &Env) -> &str {
+    env.var("AWS_PROFILE").unwrap_or("default")
+}
+
+async fn load_profiles() -> Result<ProfileSet> {
+    aws_config::profile::load(
+        &shim::Fs::real(),
+        &shim::Env::real(),
+        &EnvConfigFiles::default(),
+        None,
+    )
+    .await
+    .map_err(|error| {
+        Error::credentials(format!(
+            "your AWS configuration cannot be read: {}",
+            deepest(&error)
+        ))
+        .hint("mend the file that it names; `aws configure list-profiles` reads the same files")
+        .caused_by(error)
+    })
+}
+
+fn unknown_profile(name: &str, profiles: &ProfileSet) -> Error {
+    let near = near_names(name, profiles.profiles());
+    Error::credentials(format!("there is no AWS profile `{name}`")).hint(did_you_mean(
+        &near,
+        "`aws configure list-profiles` shows the ones there are",
+    ))
+}
+
+/// In the SDK's order of precedence; instance metadata is left out where it is switched off.
+fn candidates(sdk: &Sdk, env: &Env, profiles: &ProfileSet) -> Vec<Found> {
+    let candidate = |source, kind, provider| Found {
+        source,
+        kind,
+        access_key_id: None,
+        session: Session {
+            provider,
+            region: sdk.region(),
+        },
+        state: nothing_known(),
+    };
+    let config = sdk.provider_config(sdk.region());
+    let mut all = Vec::new();
+    if env.var("AWS_ACCESS_KEY_ID").is_some() {
+        let kind = match env.var("AWS_SESSION_TOKEN") {
+            Some(_) => Kind::Session,
+            None => Kind::Static,
+        };
+        let provider = EnvironmentVariableCredentialsProvider::new();
+        all.push(candidate(
+            Source::Environment,
+            kind,
+            SharedCredentialsProvider::new(provider),
+        ));
+    }
+    let selected = selected_profile(env);
+    let mut names: Vec<&str> = profiles.profiles().collect();
+    names.sort_by_key(|name| (*name != selected, *name != "default", *name));
+    all.extend(
+        names
+            .into_iter()
+            .filter_map(|name| profiles.get_profile(name))
+            // A profile with settings only, such as a region, is no credential.
+            .filter(|profile| is_credential(profile))
+            .map(|profile| of_profile(sdk, profile)),
+    );
+    if env.var("AWS_WEB_IDENTITY_TOKEN_FILE").is_some() && env.var("AWS_ROLE_ARN").is_some() {
+        let provider = WebIdentityTokenCredentialsProvider::builder()
+            .configure(&config)
+            .build();
+        all.push(candidate(
+            Source::WebIdentity,
+            Kind::WebIdentity,
+            SharedCredentialsProvider::new(provider),
+        ));
+    }
+    let container = [
+        "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    ];
+    if container.iter().any(|name| env.var(name).is_some()) {
+        let provider = ecs::EcsCredentialsProvider::builder()
+            .configure(&config)
+            .build();
+        all.push(candidate(
+            Source::Container,
+            Kind::Container,
+            SharedCredentialsProvider::new(provider),
+        ));
+    }
+    let switched_off = env
+        .var("AWS_EC2_METADATA_DISABLED")
+        .is_some_and(|value| value.eq_ignore_ascii_case("true"));
+    if !switched_off {
+        // Where there is none, nothing answers: asked briefly, at the same time as all the others.
+        let client = imds::Client::builder()
+            .configure(&config)
+            .max_attempts(1)
+            .connect_timeout(Duration::from_millis(300))
+            .read_timeout(Duration::from_secs(1))
+            .build();
+        let provider = ImdsCredentialsProvider::builder()
+            .configure(&config)
+            .imds_client(client)
+            .build();
+        all.push(candidate(
+            Source::Instance,
+            Kind::Instance,
+            SharedCredentialsProvider::new(provider),
+        ));
+    }
+    all
+}
+
+fn of_profile(sdk: &Sdk, profile: &Profile) -> Found {
+    let region = match profile.get("region") {
+        Some(region) => Region::new(region.to_owned()),
+        None => sdk.region(),
+    };
+    let provider = ProfileFileCredentialsProvider::builder()
+        .configure(&sdk.provider_config(region.clone()))
+        .profile_name(profile.name())
+        .build();
+    Found {
+        source: Source::Profile(profile.name().to_owned()),
+        kind: Kind::of(profile),
+        access_key_id: None,
+        session: Session {
+            provider: SharedCredentialsProvider::new(provider),
+            region,
+        },
+        state: nothing_known(),
+    }
+}
+
+const CREDENTIAL_KEYS: [&str; 7] = [
+    "aws_access_key_id",
+    "aws_secret_access_key",
+    "sso_session",
+    "sso_start_url",
+    "role_arn",
+    "credential_process",
+    "login_session",
+];
+
+fn is_credential(profile: &Profile) -> bool {
+    CREDENTIAL_KEYS.iter().any(|key| profile.get(key).is_some())
+}
+
+/// Resolves and verifies. `None` for an instance role where there is no instance.
+async fn check(sdk: &Sdk, mut found: Found) -> Option<Found> {
+    let resolving = found.session.provider.provide_credentials();
+    match tokio::time::timeout(LIMIT, resolving).await {
+        Ok(Ok(credentials)) => {
+            found.access_key_id = Some(credentials.access_key_id().to_owned());
+            found.state = verified(sdk, &found).await;
+        }
+        Ok(Err(_)) if found.source == Source::Instance => return None,
+        Ok(Err(error)) => found.state = unresolvable(&found, &error),
+        Err(_) => {
+            found.state = State::Fails {
+                status: Status::Unreachable,
+                what: format!("no answer within {} s", LIMIT.as_secs()),
+                hint: "check the network, and the program or service that it asks".to_owned(),
+            };
+        }
+    }
+    Some(found)
+}
+
+async fn verified(sdk: &Sdk, found: &Found) -> State {
+    match caller_identity(sdk, &found.session, LIMIT).await {
+        Ok(identity) => State::Works(identity),
+        Err(failure) => rejected(found, failure),
+    }
+}
+
+fn rejected(found: &Found, failure: Failure) -> State {
+    let code = failure.code.clone().unwrap_or_default();
+    let (status, what, hint) = match failure.reason {
+        Reason::Unreachable | Reason::Unclear => (
+            Status::Unreachable,
+            format!("AWS cannot be reached ({})", failure.message),
+            "check the network, --region, and AWS_ENDPOINT_URL where it is set".to_owned(),
+        ),
+        Reason::Expired => (
+            Status::Expired,
+            format!("expired ({code})"),
+            sign_in_again(found),
+        ),
+        Reason::UnknownKey => (
+            Status::Rejected,
+            format!("rejected ({code})"),
+            "the key was deleted or deactivated".to_owned(),
+        ),
+        Reason::WrongSecret => (
+            Status::Rejected,
+            format!("rejected ({code})"),
+            "the secret does not belong to the key ID".to_owned(),
+        ),
+        Reason::Clock => (
+            Status::Unreachable,
+            format!("this machine's clock is wrong: {}", failure.message),
+            "set the clock to the right time and try again".to_owned(),
+        ),
+        _ => (
+            Status::Rejected,
+            format!("rejected ({code}: {})", failure.message),
+            "ask whoever manages the account".to_owned(),
+        ),
+    };
+    State::Fails { status, what, hint }
+}
+
+fn unresolvable(found: &Found, error: &CredentialsError) -> State {
+    let cause = deepest(error);
+    // A sign-in that is over shows as a missing or expired token cache, in several wordings.
+    if matches!(found.kind, Kind::Sso | Kind::Login) {
+        return State::Fails {
+            status: Status::Expired,
+            what: "session expired".to_owned(),
+            hint: sign_in_again(found),
+        };
+    }
+    if let Some(io) = io_error(error)
+        && io.kind() == std::io::ErrorKind::ConnectionRefused
+    {
+        return State::Fails {
+            status: Status::Unreachable,
+            what: format!("AWS cannot be reached ({io})"),
+            hint: "check the network, --region, and AWS_ENDPOINT_URL where it is set".to_owned(),
+        };
+    }
+    State::Fails {
+        status: Status::Unresolvable,
+        what: cause,
+        hint: "mend the profile in ~/.aws, or choose another one".to_owned(),
+    }
+}
+
+fn io_error<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e std::io::Error> {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(io) = error.downcast_ref::<std::io::Error>() {
+            return Some(io);
+        }
+        cause = error.source();
+    }
+    None
+}
+
+fn sign_in_again(found: &Found) -> String {
+    match &found.source {
+        Source::Profile(name) if found.kind == Kind::Login => {
+            format!("aws login --profile {name}")
+        }
+        Source::Profile(name) if found.kind == Kind::Sso => {
+            format!("aws sso login --profile {name}")
+        }
+        _ => "fetch new temporary credentials, then try again".to_owned(),
+    }
+}
+
+/// Before it is checked; never seen outside this file.
+fn nothing_known() -> State {
+    State::Fails {
+        status: Status::Unresolvable,
+        what: "not checked".to_owned(),
+        hint: String::new(),
+    }
+}

@@ -1,0 +1,137 @@
+//! The command line: every flag and its help. Reads no file, variable or network.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::output::{Color, Format};
+use crate::setup::request::{IfExists, PasswordChoice};
+use crate::store::StoreKind;
+
+/// From whatever you have to verified, safely stored AWS credentials for CloudStudio
+#[derive(Parser)]
+#[command(name = "cloudcred", version, propagate_version = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+    #[command(flatten)]
+    pub global: Global,
+}
+
+#[derive(Args)]
+pub struct Global {
+    /// How results are printed
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value = "text",
+        value_name = "FORMAT"
+    )]
+    pub output: Format,
+    /// The AWS profile to work with
+    #[arg(long, global = true, value_name = "NAME")]
+    pub profile: Option<String>,
+    /// The AWS region to work in
+    #[arg(long, global = true, value_name = "REGION")]
+    pub region: Option<String>,
+    /// Accept the plan without being asked
+    #[arg(long, global = true)]
+    pub yes: bool,
+    /// Never ask; also implied without a terminal, and where CI is set
+    #[arg(long, global = true)]
+    pub no_input: bool,
+    /// Show each AWS call; twice: each attempt
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// Whether to use colours
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value = "auto",
+        value_name = "WHEN"
+    )]
+    pub color: Color,
+}
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Get verified AWS credentials into CloudStudio: the wizard, or with flags without questions
+    Setup(Box<Setup>),
+    /// The CloudStudio environment secrets on this machine
+    #[command(subcommand)]
+    Secret(Secret),
+}
+
+/// `--mode`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ModeChoice {
+    /// Keep what works; ask where a person can be asked
+    Auto,
+    /// Leave the AWS CLI configuration that works in place
+    Existing,
+    /// Create an IAM user with a key of its own (recommended)
+    IamUser,
+    /// Use the root user's key (risky)
+    Root,
+}
+
+#[derive(Args)]
+pub struct Setup {
+    /// What CloudStudio should use
+    #[arg(long, value_enum, default_value = "auto")]
+    pub mode: ModeChoice,
+    /// The IAM user to create [default: cloudstudio-admin]
+    #[arg(long, value_name = "NAME")]
+    pub user_name: Option<String>,
+    /// A policy to attach, repeatable [default: AdministratorAccess]
+    #[arg(long = "policy-arn", value_name = "ARN")]
+    pub policy_arns: Vec<String>,
+    /// The policy that bounds the user's permissions
+    #[arg(long, value_name = "ARN")]
+    pub permissions_boundary: Option<String>,
+    /// A tag for the user, repeatable
+    #[arg(long = "tag", value_name = "KEY=VALUE")]
+    pub tags: Vec<String>,
+    /// Whether the user may sign in to the AWS console [default: none]
+    #[arg(long, value_enum, value_name = "WHICH")]
+    pub console_password: Option<PasswordChoice>,
+    /// The description by which you recognise the key in AWS
+    #[arg(long, value_name = "TEXT")]
+    pub key_description: Option<String>,
+    /// What to do when the user exists [default: fail]
+    #[arg(long, value_enum, value_name = "WHAT")]
+    pub if_exists: Option<IfExists>,
+    /// The name of the CloudStudio secret [default: the user name, or root]
+    #[arg(long, value_name = "NAME")]
+    pub secret: Option<String>,
+    /// Where the secret is kept [default: keyring]
+    #[arg(long, value_enum)]
+    pub store: Option<StoreKind>,
+    /// Do not make the secret the current one
+    #[arg(long)]
+    pub no_current: bool,
+    /// Read the access key to work with from standard input: CloudStudio's JSON, AWS's CSV, or two lines
+    #[arg(long)]
+    pub key_stdin: bool,
+    /// Say that you know what a root key means
+    #[arg(long)]
+    pub acknowledge_root_risk: bool,
+    /// Show the plan and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+#[derive(Subcommand)]
+pub enum Secret {
+    /// List the secrets
+    List,
+    /// Show one secret, masked
+    Show {
+        name: String,
+        /// Print the CloudStudio document with the secret access key
+        #[arg(long)]
+        reveal: bool,
+    },
+    /// Remove one secret from this machine; its key stays at AWS
+    Remove { name: String },
+}

@@ -1,0 +1,89 @@
+//! One file per command: gather, decide, act, report.
+
+mod secret;
+mod setup;
+
+use std::ffi::OsString;
+use std::sync::Arc;
+
+use clap::Parser;
+
+use crate::cli::{Cli, Command, Global};
+use crate::env::Env;
+use crate::error::{Error, Result};
+use crate::output::{Color, Format, Output};
+use crate::prompt::{Prompt, Terminal, Unattended};
+
+/// What every command gets.
+struct Context {
+    env: Env,
+    global: Global,
+    output: Arc<Output>,
+    /// Whether a person can be asked.
+    attended: bool,
+}
+
+impl Context {
+    fn prompt(&self) -> Result<Box<dyn Prompt>> {
+        if self.attended {
+            Ok(Box::new(Terminal::new(self.env.unicode())?))
+        } else {
+            Ok(Box::new(Unattended))
+        }
+    }
+}
+
+/// Runs the program; returns its exit code.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let env = Env::from_process();
+    let cli = match Cli::try_parse_from(&arguments) {
+        Ok(cli) => cli,
+        Err(error) => return misused(&error, &arguments, &env),
+    };
+    let global = cli.global;
+    let output = Arc::new(Output::new(
+        global.output,
+        global.verbose,
+        global.color,
+        env.unicode(),
+    ));
+    let attended = !global.no_input && env.someone_can_be_asked();
+    let context = Context {
+        env,
+        global,
+        output: Arc::clone(&output),
+        attended,
+    };
+    let result = match cli.command {
+        Command::Setup(flags) => setup::run(*flags, &context),
+        Command::Secret(command) => secret::run(command, &context),
+    };
+    match result {
+        Ok(()) => 0,
+        Err(error) => {
+            output.done();
+            output.error(&error);
+            error.kind.exit_code()
+        }
+    }
+}
+
+/// clap's own words for people; the contract's document for `--output json`.
+fn misused(error: &clap::Error, arguments: &[OsString], env: &Env) -> u8 {
+    let json = arguments.iter().any(|a| a == "--output=json")
+        || arguments
+            .windows(2)
+            .any(|pair| pair[0] == "--output" && pair[1] == "json");
+    if error.use_stderr() && json {
+        let text = error.render().to_string();
+        let message = text.lines().next().unwrap_or_default();
+        let message = message.strip_prefix("error: ").unwrap_or(message);
+        let output = Output::new(Format::Json, 0, Color::Auto, env.unicode());
+        output.error(&Error::usage(message).hint("cloudcred --help lists the commands and flags"));
+        return 2;
+    }
+    // Nothing can be said when even that cannot be printed.
+    error.print().unwrap_or_default();
+    if error.use_stderr() { 2 } else { 0 }
+}

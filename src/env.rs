@@ -1,0 +1,170 @@
+//! One snapshot of everything the process is given: variables, folders, terminals, clock, host.
+//!
+//! The only file that reads process state (`clippy.toml` bans the calls elsewhere); all the others
+//! take plain values from here, so what a command depends on can be read off its arguments.
+
+use std::collections::BTreeMap;
+use std::io::IsTerminal;
+use std::path::PathBuf;
+
+use etcetera::BaseStrategy;
+use jiff::Timestamp;
+
+use crate::error::{Error, Result};
+
+/// Where cloudcred keeps its own files. Private ones lie in `data` and `state`.
+#[derive(Clone, Debug)]
+pub struct Folders {
+    pub data: PathBuf,
+    pub state: PathBuf,
+}
+
+/// The process's surroundings at start.
+#[derive(Clone, Debug)]
+pub struct Env {
+    variables: BTreeMap<String, String>,
+    pub stdin_is_terminal: bool,
+    pub stdout_is_terminal: bool,
+    pub stderr_is_terminal: bool,
+    /// This machine's name, for descriptions that a person recognises.
+    pub host_name: Option<String>,
+}
+
+impl Env {
+    /// Reads the process once. Variables that are not Unicode are left out: none of ours can be.
+    #[allow(clippy::disallowed_methods)] // the one place that owns process state
+    pub fn from_process() -> Self {
+        let variables: BTreeMap<String, String> = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect();
+        let host_name = host_name(&variables);
+        Env {
+            variables,
+            stdin_is_terminal: std::io::stdin().is_terminal(),
+            stdout_is_terminal: std::io::stdout().is_terminal(),
+            stderr_is_terminal: std::io::stderr().is_terminal(),
+            host_name,
+        }
+    }
+
+    /// The variable's value; one that is set but empty counts as not set, as in the AWS SDKs.
+    pub fn var(&self, name: &str) -> Option<&str> {
+        self.variables
+            .get(name)
+            .map(String::as_str)
+            .filter(|value| !value.is_empty())
+    }
+
+    /// XDG folders on Linux and macOS, the known folders on Windows, `$CLOUDCRED_HOME` before both.
+    ///
+    /// # Errors
+    /// When the machine tells no home folder.
+    pub fn folders(&self) -> Result<Folders> {
+        if let Some(home) = self.var("CLOUDCRED_HOME") {
+            let home = PathBuf::from(home);
+            return Ok(Folders {
+                data: home.clone(),
+                state: home,
+            });
+        }
+        let base = etcetera::choose_base_strategy().map_err(|cause| {
+            Error::failed("this machine tells no home folder")
+                .hint("set HOME, or CLOUDCRED_HOME to the folder that cloudcred may use")
+                .caused_by(cause)
+        })?;
+        // Windows has no state folder: what must not roam lies in the local cache folder there.
+        let state = base.state_dir().unwrap_or_else(|| base.cache_dir());
+        Ok(Folders {
+            data: base.data_dir().join("cloudcred"),
+            state: state.join("cloudcred"),
+        })
+    }
+
+    /// Whether a person sits in front: both ends of the conversation are terminals and no CI runs.
+    pub fn someone_can_be_asked(&self) -> bool {
+        self.stdin_is_terminal && self.stderr_is_terminal && self.var("CI").is_none()
+    }
+
+    /// Whether the terminal shows characters beyond ASCII. Windows terminals do; elsewhere the
+    /// locale says so, in POSIX's order of precedence.
+    pub fn unicode(&self) -> bool {
+        if cfg!(windows) {
+            return true;
+        }
+        ["LC_ALL", "LC_CTYPE", "LANG"]
+            .iter()
+            .find_map(|name| self.var(name))
+            .is_some_and(|locale| {
+                let locale = locale.to_ascii_lowercase();
+                locale.contains("utf-8") || locale.contains("utf8")
+            })
+    }
+
+    /// The wall clock, to the second: finer would only make files and output harder to read.
+    pub fn now(&self) -> Timestamp {
+        let now = Timestamp::now();
+        Timestamp::from_second(now.as_second()).unwrap_or(now)
+    }
+}
+
+#[cfg(unix)]
+fn host_name(_: &BTreeMap<String, String>) -> Option<String> {
+    let name = rustix::system::uname();
+    let name = name.nodename().to_str().ok()?;
+    // The first label: `ana-laptop.local` is `ana-laptop` to its owner.
+    let name = name.split('.').next()?;
+    (!name.is_empty()).then(|| name.to_owned())
+}
+
+#[cfg(not(unix))]
+fn host_name(variables: &BTreeMap<String, String>) -> Option<String> {
+    variables.get("COMPUTERNAME").cloned()
+}
+
+#[cfg(test)]
+impl Env {
+    /// A bare machine with just these variables: nobody to ask, no terminal.
+    pub fn for_tests(variables: &[(&str, &str)]) -> Self {
+        Env {
+            variables: variables
+                .iter()
+                .map(|(name, value)| (name.to_string(), value.to_string()))
+                .collect(),
+            stdin_is_terminal: false,
+            stdout_is_terminal: false,
+            stderr_is_terminal: false,
+            host_name: Some("test-host".to_owned()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_variable_moves_every_folder() {
+        let env = Env::for_tests(&[("CLOUDCRED_HOME", "/somewhere")]);
+        let folders = env.folders().expect("the variable names the folder");
+        assert_eq!(folders.data, PathBuf::from("/somewhere"));
+        assert_eq!(folders.state, PathBuf::from("/somewhere"));
+    }
+
+    #[test]
+    fn ci_means_that_nobody_is_asked() {
+        let mut env = Env::for_tests(&[]);
+        env.stdin_is_terminal = true;
+        env.stderr_is_terminal = true;
+        assert!(env.someone_can_be_asked());
+        env.variables.insert("CI".into(), "true".into());
+        assert!(!env.someone_can_be_asked());
+    }
+
+    #[test]
+    fn the_locale_decides_about_unicode() {
+        assert!(Env::for_tests(&[("LANG", "en_US.UTF-8")]).unicode());
+        if cfg!(not(windows)) {
+            assert!(!Env::for_tests(&[("LC_ALL", "C"), ("LANG", "en_US.UTF-8")]).unicode());
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! The one error type: what happened, what to do next, and how the process ends.
+//!
+//! Leaf code (files, TOML) returns `anyhow` errors with context; whoever knows what the user wanted
+//! turns them into an [`Error`]. Nothing here ever holds a secret.
+
+use serde::Serialize;
+
+/// What kind of ending an error is. The kind alone decides the exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// It failed, and nothing of this run is left behind.
+    Failed,
+    /// The command line itself is wrong.
+    Usage,
+    /// A question is open and nobody can be asked.
+    AnswerNeeded,
+    /// Credentials are missing, rejected, or not allowed to do this.
+    Credentials,
+    /// Some of the run's work remains and could not be taken back.
+    PartlyApplied,
+    /// The user said no, or pressed Ctrl-C.
+    Cancelled,
+}
+
+impl Kind {
+    /// The exit code of the contract in `docs/`: 1, 2, 3, 4, 5 or 130.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Kind::Failed => 1,
+            Kind::Usage => 2,
+            Kind::AnswerNeeded => 3,
+            Kind::Credentials => 4,
+            Kind::PartlyApplied => 5,
+            Kind::Cancelled => 130,
+        }
+    }
+}
+
+/// An error as the user meets it: one line, and one line on what to do next.
+#[derive(Debug, Serialize)]
+pub struct Error {
+    pub kind: Kind,
+    /// One line, without a full stop, in the user's words.
+    pub message: String,
+    /// What to do next.
+    pub hint: Option<String>,
+    /// The technical cause, shown with `-v` only.
+    #[serde(skip)]
+    pub cause: Option<anyhow::Error>,
+}
+
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    pub fn new(kind: Kind, message: impl AsRef<str>) -> Self {
+        Error {
+            kind,
+            message: one_line(message.as_ref()),
+            hint: None,
+            cause: None,
+        }
+    }
+
+    pub fn failed(message: impl AsRef<str>) -> Self {
+        Error::new(Kind::Failed, message)
+    }
+
+    pub fn usage(message: impl AsRef<str>) -> Self {
+        Error::new(Kind::Usage, message)
+    }
+
+    pub fn credentials(message: impl AsRef<str>) -> Self {
+        Error::new(Kind::Credentials, message)
+    }
+
+    pub fn cancelled() -> Self {
+        Error::new(Kind::Cancelled, "cancelled")
+    }
+
+    /// A question that nobody can answer; `flag` is how to answer it on the command line.
+    pub fn answer_needed(question: &str, flag: &str) -> Self {
+        Error::new(
+            Kind::AnswerNeeded,
+            format!("an answer is needed and nobody can be asked: {question}"),
+        )
+        .hint(format!("answer it with {flag}"))
+    }
+
+    /// Standard input ended while a question was open.
+    pub fn end_of_input(question: &str, flag: &str) -> Self {
+        Error::new(
+            Kind::AnswerNeeded,
+            format!("the input ended before this was answered: {question}"),
+        )
+        .hint(format!("answer it with {flag}"))
+    }
+
+    pub fn hint(mut self, hint: impl AsRef<str>) -> Self {
+        self.hint = Some(one_line(hint.as_ref()));
+        self
+    }
+
+    pub fn caused_by(mut self, cause: impl Into<anyhow::Error>) -> Self {
+        self.cause = Some(cause.into());
+        self
+    }
+}
+
+impl std::fmt::Display for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// A failed file operation: its whole chain of context is the message.
+impl From<anyhow::Error> for Error {
+    fn from(cause: anyhow::Error) -> Self {
+        Error::failed(format!("{cause:#}"))
+    }
+}
+
+/// Folds line breaks and drops control characters: server text must neither break the one-line
+/// promise nor send escape sequences to a terminal.
+fn one_line(text: &str) -> String {
+    text.split_whitespace()
+        .map(|word| word.chars().filter(|c| !c.is_control()).collect::<String>())
+        .filter(|word| !word.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_one_line_without_control_characters() {
+        let error = Error::failed("first\nsecond \u{1b}[31mred\u{7}").hint("a\r\n b");
+        assert_eq!(error.message, "first second [31mred");
+        assert_eq!(error.hint.as_deref(), Some("a b"));
+    }
+
+    #[test]
+    fn a_file_error_shows_its_whole_chain() {
+        let cause = anyhow::anyhow!("permission denied").context("cannot write /x");
+        assert_eq!(
+            Error::from(cause).message,
+            "cannot write /x: permission denied"
+        );
+    }
+
+    #[test]
+    fn json_has_kind_message_and_hint_only() {
+        let error = Error::failed("no").caused_by(anyhow::anyhow!("deep"));
+        let json = serde_json::to_value(&error).expect("an error is plain data");
+        assert_eq!(
+            json,
+            serde_json::json!({"kind": "failed", "message": "no", "hint": null})
+        );
+    }
+}

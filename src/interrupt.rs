@@ -1,0 +1,77 @@
+//! Ctrl-C (and SIGTERM, SIGHUP) as a value to wait for or to look at between two steps.
+//!
+//! Nothing is cleaned up in here: whoever is interrupted ends its own work in its own time.
+
+use std::future::Future;
+
+use crate::error::{Error, Result};
+
+/// Listens from its creation on; must be created inside a tokio runtime.
+pub struct Interrupt {
+    #[cfg(unix)]
+    signals: [tokio::signal::unix::Signal; 3],
+    #[cfg(windows)]
+    ctrl_c: tokio::signal::windows::CtrlC,
+}
+
+impl Interrupt {
+    /// # Errors
+    /// When the system refuses a signal handler.
+    #[cfg(unix)]
+    pub fn listen() -> Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let listen = |kind| signal(kind).map_err(|cause| Error::from(anyhow::Error::from(cause)));
+        Ok(Interrupt {
+            signals: [
+                listen(SignalKind::interrupt())?,
+                listen(SignalKind::terminate())?,
+                listen(SignalKind::hangup())?,
+            ],
+        })
+    }
+
+    /// # Errors
+    /// When the system refuses a console handler.
+    #[cfg(windows)]
+    pub fn listen() -> Result<Self> {
+        let ctrl_c = tokio::signal::windows::ctrl_c()
+            .map_err(|cause| Error::from(anyhow::Error::from(cause)))?;
+        Ok(Interrupt { ctrl_c })
+    }
+
+    /// Waits for an interruption.
+    pub async fn wait(&mut self) {
+        #[cfg(unix)]
+        {
+            let [interrupt, terminate, hangup] = &mut self.signals;
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+                _ = hangup.recv() => {}
+            }
+        }
+        #[cfg(windows)]
+        self.ctrl_c.recv().await;
+    }
+
+    /// Whether an interruption arrived that nobody has waited for.
+    pub async fn arrived(&mut self) -> bool {
+        tokio::select! {
+            biased;
+            () = self.wait() => true,
+            () = std::future::ready(()) => false,
+        }
+    }
+
+    /// Runs work that may be dropped at any point; reading, never changing.
+    ///
+    /// # Errors
+    /// `Cancelled` on an interruption, else what the work returns.
+    pub async fn or_cancel<T>(&mut self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        tokio::select! {
+            biased;
+            () = self.wait() => Err(Error::cancelled()),
+            result = work => result,
+        }
+    }
+}

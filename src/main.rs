@@ -1,0 +1,8 @@
+//! Arguments in, exit code out.
+
+use std::process::ExitCode;
+
+#[allow(clippy::disallowed_methods)] // the one place that reads the arguments
+fn main() -> ExitCode {
+    ExitCode::from(cloudcred::commands::run(std::env::args_os()))
+}

@@ -1,0 +1,308 @@
+//! What the program says: results to stdout, everything else to stderr, as text or as JSON.
+//!
+//! The only file that prints. It knows no domain rules: a [`Report`] brings its own text.
+
+use std::fmt::Display;
+use std::io::{IsTerminal, Write};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use console::{Style, Term};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+
+use crate::error::{Error, Result};
+
+/// `--output`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    #[default]
+    Text,
+    Json,
+}
+
+/// `--color`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Color {
+    #[default]
+    Auto,
+    Always,
+    Never,
+}
+
+/// A result: one value, serialized for `--output json`, described for people.
+pub trait Report: Serialize {
+    /// Lines for a person, ending in a line feed. `page` gives width and emphasis.
+    fn text(&self, page: &Page) -> String;
+}
+
+/// Where text is about to go: how wide it is, and whether emphasis shows.
+pub struct Page {
+    /// Columns; 80 where no terminal says otherwise.
+    pub width: usize,
+    strong: Style,
+    dim: Style,
+}
+
+impl Page {
+    fn new(term: &Term) -> Self {
+        Page {
+            width: term
+                .size_checked()
+                .map_or(80, |(_, columns)| columns.into()),
+            strong: term.style().bold(),
+            dim: term.style().dim(),
+        }
+    }
+
+    pub fn strong(&self, text: impl Display) -> String {
+        self.strong.apply_to(text).to_string()
+    }
+
+    pub fn dim(&self, text: impl Display) -> String {
+        self.dim.apply_to(text).to_string()
+    }
+}
+
+/// The program's two streams.
+pub struct Output {
+    format: Format,
+    verbosity: u8,
+    unicode: bool,
+    stdout: Term,
+    stderr: Term,
+    running: Mutex<Option<ProgressBar>>,
+}
+
+impl Output {
+    pub fn new(format: Format, verbosity: u8, color: Color, unicode: bool) -> Self {
+        // `auto` leaves `console`'s own judgement: terminals only, and never with NO_COLOR.
+        match color {
+            Color::Auto => {}
+            Color::Always | Color::Never => {
+                let always = color == Color::Always;
+                console::set_colors_enabled(always);
+                console::set_colors_enabled_stderr(always);
+            }
+        }
+        Output {
+            format,
+            verbosity,
+            unicode,
+            stdout: Term::stdout(),
+            stderr: Term::stderr(),
+            running: Mutex::new(None),
+        }
+    }
+
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
+    /// What stderr looks like.
+    pub fn page(&self) -> Page {
+        Page::new(&self.stderr)
+    }
+
+    /// The command's result, on stdout.
+    ///
+    /// # Errors
+    /// When stdout is closed or full.
+    pub fn result(&self, report: &impl Report) -> Result<()> {
+        match self.format {
+            Format::Json => self.document(report),
+            Format::Text => {
+                let text = report.text(&Page::new(&self.stdout));
+                self.raw(self.adapted(&text).as_bytes())
+            }
+        }
+    }
+
+    /// A result whose stdout is taken by something else (`--store stdout`): its text on stderr.
+    pub fn result_beside(&self, report: &impl Report) {
+        let text = report.text(&self.page());
+        self.say(text.trim_end());
+    }
+
+    /// Bytes to stdout as they are, at once: a document that was explicitly asked for.
+    ///
+    /// # Errors
+    /// When stdout is closed or full.
+    pub fn raw(&self, bytes: &[u8]) -> Result<()> {
+        let mut stdout = std::io::stdout().lock();
+        stdout
+            .write_all(bytes)
+            .and_then(|()| stdout.flush())
+            .map_err(|cause| {
+                Error::failed(format!("cannot write to standard output: {cause}")).caused_by(cause)
+            })
+    }
+
+    fn document(&self, value: &impl Serialize) -> Result<()> {
+        let mut text = serde_json::to_vec(value)
+            .map_err(|cause| Error::failed("cannot write the result as JSON").caused_by(cause))?;
+        text.push(b'\n');
+        self.raw(&text)
+    }
+
+    /// How the program ends when it fails: one line and a hint on stderr, or the JSON document.
+    pub fn error(&self, error: &Error) {
+        #[derive(Serialize)]
+        struct Document<'a> {
+            error: &'a Error,
+        }
+        if self.format == Format::Json && self.document(&Document { error }).is_ok() {
+            return;
+        }
+        let page = self.page();
+        let red = self.stderr.style().red().bold();
+        self.say(&format!("{} {}", red.apply_to("error:"), error.message));
+        if let Some(hint) = &error.hint {
+            self.say(&format!("{} {hint}", page.strong("hint:")));
+        }
+        if let (Some(cause), true) = (&error.cause, self.verbosity > 0) {
+            self.say(&page.dim(format!("cause: {cause:#}")));
+        }
+    }
+
+    /// A line on stderr.
+    pub fn say(&self, line: &str) {
+        let line = self.adapted(line);
+        // Nothing sensible can be done when stderr itself is gone.
+        let print = || drop(self.stderr.write_line(&line));
+        match self.running().as_ref() {
+            Some(bar) => bar.suspend(print),
+            None => print(),
+        }
+    }
+
+    pub fn warn(&self, text: &str) {
+        let yellow = self.stderr.style().yellow().bold();
+        self.say(&format!("{} {text}", yellow.apply_to("warning:")));
+    }
+
+    /// A line that only `-v` (level 1) or `-vv` (level 2) shows.
+    pub fn detail(&self, level: u8, text: &str) {
+        if self.verbosity >= level {
+            self.say(&self.page().dim(text));
+        }
+    }
+
+    /// Shows what is going on until [`Output::done`]; on a terminal only.
+    pub fn working(&self, text: &str) {
+        let mut running = self.running();
+        if !std::io::stderr().is_terminal() {
+            return;
+        }
+        let bar = running.get_or_insert_with(|| {
+            let bar = ProgressBar::new_spinner();
+            let ticks = if self.unicode {
+                "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏ "
+            } else {
+                "-\\|/ "
+            };
+            bar.set_style(
+                ProgressStyle::with_template("  {spinner}   {wide_msg}")
+                    .unwrap_or_else(|_| ProgressStyle::default_spinner())
+                    .tick_chars(ticks),
+            );
+            bar.enable_steady_tick(Duration::from_millis(100));
+            bar
+        });
+        bar.set_message(self.adapted(text));
+    }
+
+    /// Ends what [`Output::working`] showed.
+    pub fn done(&self) {
+        if let Some(bar) = self.running().take() {
+            bar.finish_and_clear();
+        }
+    }
+
+    fn running(&self) -> std::sync::MutexGuard<'_, Option<ProgressBar>> {
+        // A panic while printing leaves nothing half-done in here.
+        self.running
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    fn adapted(&self, text: &str) -> String {
+        plain(text, self.unicode)
+    }
+}
+
+/// The few characters beyond ASCII that we use, replaced where the terminal lacks them.
+pub fn plain(text: &str, unicode: bool) -> String {
+    if unicode {
+        text.to_owned()
+    } else {
+        text.replace('…', "...").replace('→', "->")
+    }
+}
+
+/// Left-aligned columns with two spaces between them. The last column is not padded; where a row
+/// is wider than the page, its last column moves to a line of its own.
+pub fn table(rows: &[Vec<String>], width: usize) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..columns)
+        .map(|column| {
+            rows.iter()
+                .filter_map(|row| row.get(column))
+                .map(|cell| console::measure_text_width(cell))
+                .max()
+                .unwrap_or(0)
+        })
+        .collect();
+    let mut text = String::new();
+    for row in rows {
+        let mut line = String::from(" ");
+        for (column, cell) in row.iter().enumerate() {
+            let last = column + 1 == row.len();
+            if last
+                && column > 0
+                && console::measure_text_width(&line) + 1 + console::measure_text_width(cell)
+                    > width
+            {
+                text.push_str(line.trim_end());
+                text.push('\n');
+                line = " ".repeat(3);
+            }
+            line.push(' ');
+            line.push_str(cell);
+            if !last {
+                let missing = widths[column] - console::measure_text_width(cell);
+                line.push_str(&" ".repeat(missing + 1));
+            }
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(cells: &[&str]) -> Vec<String> {
+        cells.iter().map(|cell| cell.to_string()).collect()
+    }
+
+    #[test]
+    fn a_table_is_aligned() {
+        let rows = [row(&["a", "long cell", "x"]), row(&["bcd", "e", ""])];
+        assert_eq!(table(&rows, 80), "  a    long cell  x\n  bcd  e\n");
+    }
+
+    #[test]
+    fn a_narrow_page_moves_the_last_column_down() {
+        let rows = [row(&["name", "a rather long state"])];
+        assert_eq!(table(&rows, 20), "  name\n    a rather long state\n");
+    }
+
+    #[test]
+    fn ascii_terminals_get_ascii() {
+        assert_eq!(plain("a … → b", false), "a ... -> b");
+        assert_eq!(plain("a … → b", true), "a … → b");
+    }
+}

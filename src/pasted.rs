@@ -1,0 +1,359 @@
+//! Recognises an access key pair in what people paste: the CloudStudio JSON, AWS's CSV files, the
+//! AWS CLI's JSON, `name = value` lines, or the two bare halves. Text in, pair out; reads nothing.
+
+use secrecy::SecretString;
+use serde::Deserialize;
+use zeroize::Zeroize;
+
+use crate::error::{Error, Result};
+use crate::secret::KeyPair;
+
+/// More than any of the formats needs; what is longer is no key pair.
+pub const LONGEST_INPUT: usize = 64 * 1024;
+
+/// What a text turned out to hold so far.
+pub enum Pasted {
+    Pair(KeyPair),
+    /// Right so far; more lines are to come.
+    Incomplete,
+}
+
+/// Reads a whole text, as it arrives on standard input.
+///
+/// # Errors
+/// `Credentials`, saying which half is missing, cut or swapped; never quoting the secret half.
+pub fn parse(text: &str) -> Result<KeyPair> {
+    match recognise(text)? {
+        Pasted::Pair(pair) => Ok(pair),
+        Pasted::Incomplete => Err(Error::credentials("the key pair is incomplete")
+            .hint("give the access key ID and the secret access key: the CloudStudio JSON, AWS's CSV, or two lines")),
+    }
+}
+
+/// Reads what has been pasted so far, for a prompt that takes line after line.
+///
+/// # Errors
+/// As [`parse`], as soon as no further line could make it right.
+pub fn recognise(text: &str) -> Result<Pasted> {
+    let text = text.trim_start_matches('\u{feff}').trim();
+    if text.is_empty() {
+        return Ok(Pasted::Incomplete);
+    }
+    if text.len() > LONGEST_INPUT {
+        return Err(Error::credentials(
+            "this is far too long for an access key pair",
+        ));
+    }
+    let halves = if text.starts_with('{') {
+        from_json(text)?
+    } else if is_csv(text) {
+        from_csv(text)
+    } else {
+        from_lines(text)
+    };
+    match (halves.access_key_id, halves.secret_access_key) {
+        (Some(id), Some(secret)) => checked(id, secret).map(Pasted::Pair),
+        _ => Ok(Pasted::Incomplete),
+    }
+}
+
+#[derive(Default)]
+struct Halves {
+    access_key_id: Option<String>,
+    secret_access_key: Option<String>,
+}
+
+/// CloudStudio's document, `aws iam create-access-key`'s answer (inner object), and the
+/// `credential_process` document, by their field names.
+#[derive(Deserialize)]
+struct JsonPair {
+    #[serde(alias = "AccessKeyId", alias = "aws_access_key_id")]
+    access_key: Option<String>,
+    #[serde(alias = "SecretAccessKey", alias = "aws_secret_access_key")]
+    secret_key: Option<String>,
+    #[serde(rename = "AccessKey")]
+    nested: Option<Box<JsonPair>>,
+    #[serde(rename = "SessionToken", alias = "aws_session_token")]
+    session_token: Option<String>,
+}
+
+fn from_json(text: &str) -> Result<Halves> {
+    match serde_json::from_str::<JsonPair>(text) {
+        Ok(outer) => {
+            let pair = outer.nested.map_or(
+                JsonPair {
+                    nested: None,
+                    ..outer
+                },
+                |inner| *inner,
+            );
+            if pair.session_token.is_some_and(|token| !token.is_empty()) {
+                return Err(temporary());
+            }
+            let halves = Halves {
+                access_key_id: pair.access_key.map(|half| clean(&half)),
+                secret_access_key: pair.secret_key.map(|half| clean(&half)),
+            };
+            if halves.access_key_id.is_none() || halves.secret_access_key.is_none() {
+                return Err(Error::credentials("this JSON lacks `access_key` or `secret_key`")
+                    .hint("paste the CloudStudio secret: { \"access_key\": \"AKIA…\", \"secret_key\": \"…\" }"));
+            }
+            Ok(halves)
+        }
+        Err(error) if error.is_eof() => Ok(Halves::default()),
+        // Its message may quote what was pasted: say where instead.
+        Err(error) => Err(Error::credentials(format!(
+            "this JSON is broken at line {}, column {}",
+            error.line(),
+            error.column()
+        ))
+        .hint(
+            "paste the CloudStudio secret: { \"access_key\": \"AKIA…\", \"secret_key\": \"…\" }",
+        )),
+    }
+}
+
+fn is_csv(text: &str) -> bool {
+    text.lines().next().is_some_and(|header| {
+        let header = header.to_ascii_lowercase();
+        header.contains(',') && header.contains("access key id")
+    })
+}
+
+/// The console's `…_accessKeys.csv` and the older `credentials.csv` with more columns: columns are
+/// found by their headings, the first row counts.
+fn from_csv(text: &str) -> Halves {
+    let mut reader = csv::ReaderBuilder::new()
+        .flexible(true)
+        .trim(csv::Trim::All)
+        .from_reader(text.as_bytes());
+    let column = |name: &str, headers: &csv::StringRecord| {
+        headers.iter().position(|header| {
+            header
+                .trim_start_matches('\u{feff}')
+                .eq_ignore_ascii_case(name)
+        })
+    };
+    let Ok(headers) = reader.headers().cloned() else {
+        return Halves::default();
+    };
+    let (id, secret) = (
+        column("access key id", &headers),
+        column("secret access key", &headers),
+    );
+    let Some(Ok(row)) = reader.records().next() else {
+        return Halves::default();
+    };
+    let cell = |index: Option<usize>| index.and_then(|index| row.get(index)).map(clean);
+    Halves {
+        access_key_id: cell(id),
+        secret_access_key: cell(secret),
+    }
+}
+
+/// `name = value` lines (credentials files, shell exports) by name, anything else in order.
+fn from_lines(text: &str) -> Halves {
+    let mut halves = Halves::default();
+    let lines = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !line.starts_with(['[', '#']));
+    for line in lines {
+        match assignment(line) {
+            Some((Name::AccessKeyId, value)) => halves.access_key_id = Some(clean(value)),
+            Some((Name::SecretAccessKey, value)) => halves.secret_access_key = Some(clean(value)),
+            None => {
+                // Two halves on one line, as a spreadsheet or a chat message gives them.
+                for half in line.split([',', '\t', ' ']).map(clean) {
+                    if half.is_empty() {
+                        continue;
+                    } else if halves.access_key_id.is_none() {
+                        halves.access_key_id = Some(half);
+                    } else if halves.secret_access_key.is_none() {
+                        halves.secret_access_key = Some(half);
+                    }
+                }
+            }
+        }
+    }
+    halves
+}
+
+enum Name {
+    AccessKeyId,
+    SecretAccessKey,
+}
+
+/// Splits `export AWS_ACCESS_KEY_ID="…"`, `aws_access_key_id = …`, `$Env:AWS_… = …` and
+/// `Access key ID: …`. Only known names count: a secret access key may itself contain `=`.
+fn assignment(line: &str) -> Option<(Name, &str)> {
+    let (name, value) = line.split_once(['=', ':']).and_then(|(name, value)| {
+        // PowerShell's `$Env:NAME = value` has both signs.
+        if name.eq_ignore_ascii_case("$env") {
+            value.split_once('=')
+        } else {
+            Some((name, value))
+        }
+    })?;
+    let name = name.trim().to_ascii_lowercase();
+    let name = name
+        .strip_prefix("export ")
+        .or_else(|| name.strip_prefix("set "))
+        .unwrap_or(&name)
+        .trim_matches(['"', '\'', ' '])
+        .replace([' ', '-'], "_");
+    match name.as_str() {
+        "aws_access_key_id" | "access_key_id" | "access_key" => Some((Name::AccessKeyId, value)),
+        "aws_secret_access_key" | "secret_access_key" | "secret_key" => {
+            Some((Name::SecretAccessKey, value))
+        }
+        _ => None,
+    }
+}
+
+/// White space, quotes and the comma that surround a value when it is copied out of a document.
+fn clean(half: &str) -> String {
+    half.trim_matches(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ',' | ';' | '`'))
+        .to_owned()
+}
+
+fn temporary() -> Error {
+    Error::credentials("these are temporary credentials, which stop working within hours").hint(
+        "use a key that starts with AKIA; a CloudStudio secret has no place for a session token",
+    )
+}
+
+/// An access key ID is 20 upper-case letters and digits, a secret access key 40 characters of
+/// base64. (IAM's API reference allows IDs of 16 to 128 characters; AWS issues 20.)
+fn looks_like_id(half: &str) -> bool {
+    half.starts_with("AKIA") || half.starts_with("ASIA")
+}
+
+fn checked(id: String, mut secret: String) -> Result<KeyPair> {
+    let result = check(&id, &secret);
+    let pair = result.map(|()| KeyPair::new(id, SecretString::from(secret.as_str())));
+    secret.zeroize();
+    pair
+}
+
+fn check(id: &str, secret: &str) -> Result<()> {
+    if !looks_like_id(id) && looks_like_id(secret) {
+        return Err(Error::credentials(
+            "the two halves are swapped: the access key ID comes first",
+        )
+        .hint("the access key ID starts with AKIA; the secret access key has 40 characters"));
+    }
+    if id.starts_with("ASIA") {
+        return Err(temporary());
+    }
+    if !id.starts_with("AKIA") || !id.chars().all(|c| c.is_ascii_alphanumeric()) {
+        return Err(Error::credentials("the first half is not an access key ID")
+            .hint("an access key ID starts with AKIA and has 20 letters and digits"));
+    }
+    if id.len() < 20 {
+        return Err(Error::credentials(format!(
+            "the access key ID is cut: it has {} of 20 characters",
+            id.len()
+        ))
+        .hint("copy it again, with the console's copy button"));
+    }
+    if id.len() > 128 {
+        return Err(Error::credentials("the access key ID is too long")
+            .hint("copy it again, with the console's copy button"));
+    }
+    let characters = secret.chars().count();
+    if characters < 40 {
+        return Err(Error::credentials(format!(
+            "the secret access key is cut: it has {characters} of 40 characters"
+        ))
+        .hint("copy it again; if AWS no longer shows it, create a new key"));
+    }
+    if characters > 40
+        || !secret
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"+/=".contains(&b))
+    {
+        return Err(
+            Error::credentials("the second half is not a secret access key")
+                .hint("a secret access key has 40 letters, digits, `+` and `/`; copy it again"),
+        );
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    const ID: &str = "AKIAIOSFODNN7EXAMPLE";
+    const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
+
+    #[test]
+    fn every_known_form_gives_the_pair() {
+        let forms = [
+            format!("{ID}\n{SECRET}"),
+            format!("  \"{ID}\" \r\n  '{SECRET}'  \r\n"),
+            format!("{ID} {SECRET}"),
+            format!("{ID},{SECRET}"),
+            format!("{{ \"access_key\": \"{ID}\", \"secret_key\": \" {SECRET}\\n\" }}"),
+            format!("\u{feff}Access key ID,Secret access key\r\n{ID},{SECRET}\r\n"),
+            format!(
+                "User name,Password,Access key ID,Secret access key,Console login link\nana,,{ID},{SECRET},https://x"
+            ),
+            format!("[default]\naws_access_key_id = {ID}\naws_secret_access_key = {SECRET}\n"),
+            format!("aws_secret_access_key={SECRET}\naws_access_key_id={ID}\n"),
+            format!("export AWS_ACCESS_KEY_ID=\"{ID}\"\nexport AWS_SECRET_ACCESS_KEY='{SECRET}'"),
+            format!("$Env:AWS_ACCESS_KEY_ID=\"{ID}\"\n$Env:AWS_SECRET_ACCESS_KEY=\"{SECRET}\""),
+            format!("SET AWS_ACCESS_KEY_ID={ID}\r\nSET AWS_SECRET_ACCESS_KEY={SECRET}\r\n"),
+            format!("Access key ID: {ID}\nSecret access key: {SECRET}"),
+            format!(
+                "{{\"AccessKey\":{{\"UserName\":\"ana\",\"AccessKeyId\":\"{ID}\",\"SecretAccessKey\":\"{SECRET}\"}}}}"
+            ),
+        ];
+        for form in forms {
+            let pair = parse(&form).unwrap_or_else(|error| panic!("{form:?}: {error}"));
+            assert_eq!(pair.access_key_id, ID, "{form:?}");
+            assert_eq!(pair.secret_access_key.expose_secret(), SECRET, "{form:?}");
+        }
+    }
+
+    #[test]
+    fn a_paste_is_complete_only_with_its_last_line() {
+        let json = format!("{{\n  \"access_key\": \"{ID}\",\n  \"secret_key\": \"{SECRET}\"\n}}");
+        for (end, _) in json.match_indices('\n') {
+            assert!(matches!(recognise(&json[..end]), Ok(Pasted::Incomplete)));
+        }
+        assert!(matches!(recognise(&json), Ok(Pasted::Pair(_))));
+        assert!(matches!(recognise(ID), Ok(Pasted::Incomplete)));
+        let csv = "Access key ID,Secret access key";
+        assert!(matches!(recognise(csv), Ok(Pasted::Incomplete)));
+    }
+
+    #[test]
+    fn wrong_pastes_are_named_and_never_quoted() {
+        let cases = [
+            (format!("{SECRET}\n{ID}"), "swapped"),
+            (format!("{}\n{SECRET}", &ID[..18]), "18 of 20"),
+            (format!("{ID}\n{}", &SECRET[..31]), "31 of 40"),
+            (format!("{ID}\n{SECRET}x"), "not a secret access key"),
+            (format!("ASIAIOSFODNN7EXAMPLE\n{SECRET}"), "temporary"),
+            (
+                format!("hello-there-hello-ok\n{SECRET}"),
+                "not an access key ID",
+            ),
+            (ID.to_owned(), "incomplete"),
+            (String::new(), "incomplete"),
+            (format!("{{\"access_key\": {SECRET}}}"), "broken at line 1"),
+            (format!("{{\"access_key\": \"{SECRET}\"}}"), "lacks"),
+        ];
+        for (text, expected) in cases {
+            let error = parse(&text).err().expect("no pair");
+            assert!(error.message.contains(expected), "{}", error.message);
+            assert_eq!(error.kind, crate::error::Kind::Credentials);
+            let said = format!("{} {:?}", error.message, error.hint);
+            assert!(!said.contains(&SECRET[..20]), "{said}");
+        }
+    }
+}

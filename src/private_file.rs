@@ -1,0 +1,156 @@
+//! Files that only their owner may read, written so that a crash leaves the old or the new content.
+//!
+//! Temporary file in the same folder, fsync, rename, fsync of the folder. Folders are made 0700 and
+//! files 0600; a looser one of ours is tightened. On Windows the profile folder's own access list
+//! already keeps others out.
+
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+
+/// Writes `content` to `path`, creating its folder if need be.
+///
+/// # Errors
+/// With the path and the system's reason; the old content is then untouched.
+pub fn write(path: &Path, content: &[u8]) -> Result<()> {
+    let folder = path
+        .parent()
+        .with_context(|| format!("{} has no folder", path.display()))?;
+    create_folder(folder)?;
+    let failed = || format!("cannot write {}", path.display());
+    // tempfile creates with mode 0600, so the content is never readable by others.
+    let mut temporary = tempfile::Builder::new()
+        .prefix(".cloudcred-")
+        .tempfile_in(folder)
+        .with_context(failed)?;
+    temporary.write_all(content).with_context(failed)?;
+    temporary.as_file().sync_all().with_context(failed)?;
+    temporary
+        .persist(path)
+        .map_err(|refused| refused.error)
+        .with_context(failed)?;
+    sync_folder(folder).with_context(failed)
+}
+
+/// Reads `path`, at most `limit` bytes; `None` when there is no such file.
+///
+/// # Errors
+/// With the path, when it cannot be read or is longer than `limit`.
+pub fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error).context(format!("cannot read {}", path.display())),
+    };
+    let mut content = Vec::new();
+    file.take(limit + 1)
+        .read_to_end(&mut content)
+        .with_context(|| format!("cannot read {}", path.display()))?;
+    if content.len() as u64 > limit {
+        bail!("{} is longer than {limit} bytes", path.display());
+    }
+    Ok(Some(content))
+}
+
+/// Removes `path`; whether it was there.
+///
+/// # Errors
+/// With the path and the system's reason.
+pub fn remove(path: &Path) -> Result<bool> {
+    match fs::remove_file(path) {
+        Ok(()) => {
+            if let Some(folder) = path.parent() {
+                sync_folder(folder).with_context(|| format!("cannot remove {}", path.display()))?;
+            }
+            Ok(true)
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error).context(format!("cannot remove {}", path.display())),
+    }
+}
+
+/// Makes the folder and what lies above it, 0700; tightens the folder itself if it is looser.
+///
+/// # Errors
+/// With the path and the system's reason.
+pub fn create_folder(folder: &Path) -> Result<()> {
+    let failed = || format!("cannot create the folder {}", folder.display());
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder).with_context(failed)?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = fs::metadata(folder)
+            .with_context(failed)?
+            .permissions()
+            .mode();
+        if mode & 0o077 != 0 {
+            fs::set_permissions(folder, fs::Permissions::from_mode(0o700))
+                .with_context(|| format!("cannot make {} private", folder.display()))?;
+        }
+    }
+    Ok(())
+}
+
+/// A rename survives a power cut only once the folder itself is on disk.
+#[cfg(unix)]
+fn sync_folder(folder: &Path) -> std::io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+/// Windows writes directory entries through and cannot open a folder as a file.
+#[cfg(not(unix))]
+fn sync_folder(_: &Path) -> std::io::Result<()> {
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn writes_reads_replaces_and_removes() {
+        let home = tempfile::tempdir().expect("a temporary folder");
+        let path = home.path().join("deep/er/file");
+        assert!(
+            read(&path, 10)
+                .expect("a missing file is no error")
+                .is_none()
+        );
+        write(&path, b"one").expect("a new file");
+        write(&path, b"two").expect("a replaced file");
+        assert_eq!(
+            read(&path, 10).expect("readable").as_deref(),
+            Some(&b"two"[..])
+        );
+        assert!(read(&path, 2).is_err(), "longer than the limit");
+        assert!(remove(&path).expect("removable"));
+        assert!(!remove(&path).expect("gone is no error"));
+        let left: Vec<_> = fs::read_dir(home.path().join("deep/er"))
+            .expect("readable")
+            .collect();
+        assert!(left.is_empty(), "no temporary file stays: {left:?}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn modes_are_private_even_where_they_were_loose() {
+        use std::os::unix::fs::PermissionsExt;
+        let home = tempfile::tempdir().expect("a temporary folder");
+        let folder = home.path().join("loose");
+        fs::create_dir(&folder).expect("a folder");
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).expect("chmod");
+        let path = folder.join("file");
+        fs::write(&path, "old").expect("an old file");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).expect("chmod");
+        write(&path, b"new").expect("replaced");
+        let mode = |path: &Path| fs::metadata(path).expect("there").permissions().mode() & 0o777;
+        assert_eq!(mode(&path), 0o600);
+        assert_eq!(mode(&folder), 0o700);
+    }
+}

@@ -1,0 +1,502 @@
+//! The questions that exist, and who answers them: a person at a terminal, or nobody.
+//!
+//! Rules of the terminal, kept in this file alone: questions go to stderr; Ctrl-C ends with 130 and
+//! the end of input (Ctrl-D) with 3, never with an answer; what is hidden is never echoed; whatever
+//! happens, the terminal is left as it was found.
+//!
+//! Built on `console`, dialoguer's own foundation, because dialoguer 0.12 cannot keep two of these
+//! rules: it swallows Ctrl-D (its `Password` even asks again for ever), and between two hidden
+//! lines it flushes the terminal, which loses the rest of a pasted JSON document.
+
+use std::io::{self, BufRead};
+
+use console::{Key, Term, measure_text_width, truncate_str};
+use secrecy::{ExposeSecret, SecretString};
+use zeroize::Zeroizing;
+
+use crate::error::{Error, Result};
+use crate::interrupt::Interrupt;
+use crate::output::plain;
+use crate::pasted::{self, Pasted};
+use crate::secret::KeyPair;
+
+/// A question, with the flag that answers it.
+#[derive(Clone, Copy)]
+pub struct Question<'a> {
+    pub text: &'a str,
+    pub flag: &'a str,
+    /// Whether somebody must decide: then no default stands in where nobody can be asked.
+    pub required: bool,
+}
+
+impl<'a> Question<'a> {
+    pub fn required(text: &'a str, flag: &'a str) -> Self {
+        Question {
+            text,
+            flag,
+            required: true,
+        }
+    }
+
+    pub fn optional(text: &'a str, flag: &'a str) -> Self {
+        Question {
+            text,
+            flag,
+            required: false,
+        }
+    }
+}
+
+/// One line of a selection.
+#[derive(Clone, Debug)]
+pub struct Choice {
+    pub label: String,
+    /// Why one would choose it; may be empty.
+    pub note: String,
+}
+
+impl Choice {
+    pub fn new(label: impl Into<String>, note: impl Into<String>) -> Self {
+        Choice {
+            label: label.into(),
+            note: note.into(),
+        }
+    }
+}
+
+/// Says why a text is no valid answer.
+pub type Check<'a> = &'a dyn Fn(&str) -> Result<()>;
+
+/// Whoever answers questions. Every method fails with `Cancelled` or `AnswerNeeded`, never with a
+/// made-up answer.
+pub trait Prompt {
+    /// Says something that the next question rests on.
+    fn tell(&mut self, text: &str) -> Result<()>;
+    /// The index of the chosen one; `default` is where the cursor starts.
+    fn select(&mut self, question: Question, choices: &[Choice], default: usize) -> Result<usize>;
+    /// A line of text, trimmed; an empty line means `default`.
+    fn text(&mut self, question: Question, default: Option<&str>, check: Check) -> Result<String>;
+    /// A new password, not shown, typed twice until both are the same.
+    fn new_password(&mut self, question: Question, check: Check) -> Result<SecretString>;
+    /// An access key pair in any of its forms, not shown, over as many lines as it takes.
+    fn key_pair(&mut self, question: Question) -> Result<KeyPair>;
+    /// Yes or no; no is the default.
+    fn confirm(&mut self, question: Question) -> Result<bool>;
+}
+
+/// Nobody: defaults stand in where they may, everything else is an error that names the flag.
+pub struct Unattended;
+
+impl Prompt for Unattended {
+    fn tell(&mut self, _: &str) -> Result<()> {
+        Ok(())
+    }
+
+    fn select(&mut self, question: Question, _: &[Choice], default: usize) -> Result<usize> {
+        if question.required {
+            return Err(Error::answer_needed(question.text, question.flag));
+        }
+        Ok(default)
+    }
+
+    fn text(&mut self, question: Question, default: Option<&str>, check: Check) -> Result<String> {
+        match default {
+            Some(default) if !question.required => {
+                check(default)?;
+                Ok(default.to_owned())
+            }
+            _ => Err(Error::answer_needed(question.text, question.flag)),
+        }
+    }
+
+    fn new_password(&mut self, question: Question, _: Check) -> Result<SecretString> {
+        Err(Error::answer_needed(question.text, question.flag))
+    }
+
+    fn key_pair(&mut self, question: Question) -> Result<KeyPair> {
+        Err(Error::answer_needed(question.text, question.flag))
+    }
+
+    fn confirm(&mut self, question: Question) -> Result<bool> {
+        Err(Error::answer_needed(question.text, question.flag))
+    }
+}
+
+/// A person at a terminal.
+pub struct Terminal {
+    term: Term,
+    unicode: bool,
+    interrupt: Interrupt,
+    // Only waits for signals while a thread reads the terminal; separate from the AWS runtime.
+    runtime: tokio::runtime::Runtime,
+    mode: TerminalMode,
+}
+
+impl Terminal {
+    /// # Errors
+    /// When the system refuses a signal handler.
+    pub fn new(unicode: bool) -> Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .build()
+            .map_err(|cause| Error::from(anyhow::Error::from(cause)))?;
+        let interrupt = {
+            let _inside = runtime.enter();
+            Interrupt::listen()?
+        };
+        Ok(Terminal {
+            term: Term::stderr(),
+            unicode,
+            interrupt,
+            runtime,
+            mode: TerminalMode::of_stdin(),
+        })
+    }
+
+    /// Reads on a thread of its own, because a blocked read cannot be interrupted; on Ctrl-C the
+    /// thread is left behind and ends with the process.
+    fn read<T: Send + 'static>(
+        &mut self,
+        question: Question,
+        read: impl FnOnce() -> io::Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        std::thread::spawn(move || drop(sender.send(read())));
+        let interrupt = &mut self.interrupt;
+        let answer = self.runtime.block_on(async {
+            tokio::select! {
+                biased;
+                () = interrupt.wait() => Err(Error::cancelled()),
+                answer = receiver => Ok(answer),
+            }
+        });
+        let failed = match answer {
+            Ok(Ok(Ok(value))) => return Ok(value),
+            // console answers Ctrl-C in raw mode by raising the signal and failing the read.
+            Ok(Ok(Err(error))) if error.kind() == io::ErrorKind::Interrupted => Error::cancelled(),
+            Ok(Ok(Err(error))) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                Error::end_of_input(question.text, question.flag)
+            }
+            Ok(Ok(Err(error))) => Error::from(anyhow::Error::from(error)),
+            Ok(Err(_)) => Error::end_of_input(question.text, question.flag),
+            Err(cancelled) => cancelled,
+        };
+        self.mode.restore();
+        // Leave the question's line, and the cursor visible.
+        drop(self.term.show_cursor());
+        drop(self.term.write_line(""));
+        Err(failed)
+    }
+
+    fn key(&mut self, question: Question) -> Result<Key> {
+        let term = self.term.clone();
+        match self.read(question, move || term.read_key())? {
+            // Ctrl-D and, for Windows, Ctrl-Z; in raw mode they are characters like any other.
+            Key::Char('\u{4}' | '\u{1a}') => {
+                drop(self.term.show_cursor());
+                self.line("")?;
+                Err(Error::end_of_input(question.text, question.flag))
+            }
+            key => Ok(key),
+        }
+    }
+
+    fn hidden(&mut self, question: Question) -> Result<SecretString> {
+        self.ask(question, None)?;
+        self.mode.hide_input();
+        let term = self.term.clone();
+        let line = self.read(question, move || read_hidden_line(&term))?;
+        self.mode.restore();
+        self.line("")?;
+        Ok(SecretString::from(line.trim_end_matches(['\r', '\n'])))
+    }
+
+    fn line(&self, text: &str) -> Result<()> {
+        shown(self.term.write_line(&plain(text, self.unicode)))
+    }
+
+    fn width(&self) -> usize {
+        // One column stays free: some terminals wrap as soon as the last one is written.
+        usize::from(self.term.size().1).saturating_sub(1).max(20)
+    }
+
+    /// `? text (default)` with the flag dimmed at the right edge, where there is room. Leaves the
+    /// cursor where the answer is typed.
+    fn ask(&self, question: Question, default: Option<&str>) -> Result<()> {
+        let head = self.head(question, default);
+        let free = self.width().saturating_sub(measure_text_width(&head) + 1);
+        let mut text = format!("{head} ");
+        if free >= question.flag.len() + 24 {
+            // The flag is drawn first and the cursor taken back, so that typing may overwrite it.
+            let gap = " ".repeat(free - question.flag.len());
+            let flag = self.term.style().dim().apply_to(question.flag);
+            text = format!("{head} {gap}{flag}\r{head} ");
+        }
+        shown(self.term.write_str(&text))
+    }
+
+    fn head(&self, question: Question, default: Option<&str>) -> String {
+        let mark = self.term.style().cyan().bold().apply_to("?");
+        let text = self.term.style().bold().apply_to(question.text);
+        let default = default
+            .map(|default| format!("  ({default})"))
+            .unwrap_or_default();
+        plain(&format!("{mark} {text}{default}"), self.unicode)
+    }
+
+    /// Says why an answer was refused, before asking again.
+    fn refuse(&self, error: &Error) -> Result<()> {
+        let hint = error.hint.as_deref().map(|hint| format!(" ({hint})"));
+        self.line(&format!("  {}{}", error.message, hint.unwrap_or_default()))
+    }
+
+    /// Prints a selection; returns how many lines it took.
+    fn draw(&self, question: Question, choices: &[Choice], at: usize) -> Result<usize> {
+        let width = self.width();
+        let label_width = choices
+            .iter()
+            .map(|c| measure_text_width(&c.label))
+            .max()
+            .unwrap_or(0);
+        let one_line = choices
+            .iter()
+            .all(|c| 4 + label_width + measure_text_width(&c.note) <= width);
+        let mut lines = vec![self.head(question, None)];
+        let free = width.saturating_sub(measure_text_width(&lines[0]));
+        if free > question.flag.len() {
+            let gap = " ".repeat(free - question.flag.len());
+            let flag = self.term.style().dim().apply_to(question.flag);
+            lines[0].push_str(&format!("{gap}{flag}"));
+        }
+        for (index, choice) in choices.iter().enumerate() {
+            let (mark, style) = if index == at {
+                (">", self.term.style().cyan().bold())
+            } else {
+                (" ", self.term.style())
+            };
+            let note = self.term.style().dim().apply_to(&choice.note);
+            let label = style.apply_to(format!("{mark} {}", choice.label));
+            if one_line {
+                let gap = " ".repeat(label_width - measure_text_width(&choice.label));
+                lines.push(format!("{label}{gap}  {note}"));
+            } else {
+                lines.push(label.to_string());
+                if !choice.note.is_empty() {
+                    lines.push(format!("    {note}"));
+                }
+            }
+        }
+        for line in &lines {
+            self.line(&truncate_str(line, width, "…"))?;
+        }
+        Ok(lines.len())
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        self.mode.restore();
+    }
+}
+
+impl Prompt for Terminal {
+    fn tell(&mut self, text: &str) -> Result<()> {
+        self.line("")?;
+        for line in text.lines() {
+            self.line(line)?;
+        }
+        Ok(())
+    }
+
+    fn select(&mut self, question: Question, choices: &[Choice], default: usize) -> Result<usize> {
+        let mut at = default.min(choices.len().saturating_sub(1));
+        shown(self.term.hide_cursor())?;
+        loop {
+            let lines = self.draw(question, choices, at)?;
+            match self.key(question)? {
+                Key::ArrowDown | Key::Tab | Key::Char('j') => at = (at + 1) % choices.len(),
+                Key::ArrowUp | Key::BackTab | Key::Char('k') => {
+                    at = (at + choices.len() - 1) % choices.len();
+                }
+                Key::Enter => {
+                    shown(self.term.clear_last_lines(lines))?;
+                    shown(self.term.show_cursor())?;
+                    let answer = self.term.style().cyan().apply_to(&choices[at].label);
+                    self.line(&format!("{}  {answer}", self.head(question, None)))?;
+                    return Ok(at);
+                }
+                _ => {}
+            }
+            shown(self.term.clear_last_lines(lines))?;
+        }
+    }
+
+    fn text(&mut self, question: Question, default: Option<&str>, check: Check) -> Result<String> {
+        loop {
+            self.ask(question, default)?;
+            let line = self.read(question, || read_line().map(|line| line.to_string()))?;
+            let answer = match (line.trim(), default) {
+                ("", Some(default)) => default,
+                ("", None) => continue,
+                (typed, _) => typed,
+            };
+            match check(answer) {
+                Ok(()) => return Ok(answer.to_owned()),
+                Err(error) => self.refuse(&error)?,
+            }
+        }
+    }
+
+    fn new_password(&mut self, question: Question, check: Check) -> Result<SecretString> {
+        let again = Question {
+            text: "The same again",
+            ..question
+        };
+        loop {
+            let first = self.hidden(question)?;
+            if let Err(error) = check(first.expose_secret()) {
+                self.refuse(&error)?;
+                continue;
+            }
+            let second = self.hidden(again)?;
+            if first.expose_secret() == second.expose_secret() {
+                return Ok(first);
+            }
+            self.refuse(&Error::failed("the two are not the same"))?;
+        }
+    }
+
+    fn key_pair(&mut self, question: Question) -> Result<KeyPair> {
+        loop {
+            self.ask(question, None)?;
+            // Input stays hidden until the last line: what is pasted arrives faster than we read.
+            self.mode.hide_input();
+            let mut text = Zeroizing::new(String::with_capacity(pasted::LONGEST_INPUT));
+            let pair = loop {
+                let term = self.term.clone();
+                let line = self.read(question, move || read_hidden_line(&term))?;
+                if line.len() + text.len() >= pasted::LONGEST_INPUT {
+                    break pasted::recognise(&" ".repeat(pasted::LONGEST_INPUT + 1)).map(|_| None);
+                }
+                text.push_str(&line);
+                text.push('\n');
+                match pasted::recognise(&text) {
+                    Ok(Pasted::Pair(pair)) => break Ok(Some(pair)),
+                    Ok(Pasted::Incomplete)
+                        if !text.trim().is_empty() && text.lines().count() == 1 =>
+                    {
+                        // Typed by hand, half by half: say what comes next.
+                        self.line("")?;
+                        let next = Question {
+                            text: "Secret access key",
+                            ..question
+                        };
+                        if !text.trim_start().starts_with('{') && !text.contains(',') {
+                            self.ask(next, None)?;
+                        }
+                    }
+                    Ok(Pasted::Incomplete) => {}
+                    Err(error) => break Err(error),
+                }
+            };
+            self.mode.restore();
+            self.line("")?;
+            match pair {
+                Ok(Some(pair)) => {
+                    self.line(&format!("  read the key {}", pair.access_key_id))?;
+                    return Ok(pair);
+                }
+                Ok(None) => {}
+                Err(error) => self.refuse(&error)?,
+            }
+        }
+    }
+
+    fn confirm(&mut self, question: Question) -> Result<bool> {
+        let with_keys = Question {
+            text: &format!("{} (y/N)", question.text),
+            ..question
+        };
+        self.ask(with_keys, None)?;
+        loop {
+            let answer = match self.key(question)? {
+                Key::Char('y' | 'Y') => true,
+                Key::Char('n' | 'N') | Key::Enter => false,
+                _ => continue,
+            };
+            self.line(if answer { "yes" } else { "no" })?;
+            return Ok(answer);
+        }
+    }
+}
+
+/// A line as the terminal gives it, with its editing keys; the end of input is an error.
+fn read_line() -> io::Result<Zeroizing<String>> {
+    let mut line = Zeroizing::new(String::with_capacity(8 * 1024));
+    match io::stdin().lock().read_line(&mut line)? {
+        0 => Err(io::ErrorKind::UnexpectedEof.into()),
+        _ => Ok(line),
+    }
+}
+
+/// On Unix [`TerminalMode`] has switched the echo off for as long as the question lasts.
+#[cfg(unix)]
+fn read_hidden_line(_: &Term) -> io::Result<Zeroizing<String>> {
+    read_line()
+}
+
+/// On Windows console reads key by key without echo, and flushes nothing.
+#[cfg(not(unix))]
+fn read_hidden_line(term: &Term) -> io::Result<Zeroizing<String>> {
+    term.read_secure_line().map(Zeroizing::new)
+}
+
+/// The terminal's mode as it was found.
+struct TerminalMode {
+    #[cfg(unix)]
+    found: Option<rustix::termios::Termios>,
+}
+
+#[cfg(unix)]
+impl TerminalMode {
+    fn of_stdin() -> Self {
+        TerminalMode {
+            found: rustix::termios::tcgetattr(io::stdin()).ok(),
+        }
+    }
+
+    fn hide_input(&self) {
+        self.set(|mode| mode.local_modes.remove(rustix::termios::LocalModes::ECHO));
+    }
+
+    fn restore(&self) {
+        self.set(|_| {});
+    }
+
+    /// `Now` rather than `Flush`: typed-ahead and pasted input must not be thrown away. A terminal
+    /// that is gone cannot be set; nothing else depends on it then.
+    fn set(&self, change: impl FnOnce(&mut rustix::termios::Termios)) {
+        if let Some(mut mode) = self.found.clone() {
+            change(&mut mode);
+            let now = rustix::termios::OptionalActions::Now;
+            rustix::termios::tcsetattr(io::stdin(), now, &mode).unwrap_or_default();
+        }
+    }
+}
+
+#[cfg(not(unix))]
+impl TerminalMode {
+    fn of_stdin() -> Self {
+        TerminalMode {}
+    }
+
+    fn hide_input(&self) {}
+
+    fn restore(&self) {}
+}
+
+fn shown(result: io::Result<()>) -> Result<()> {
+    result.map_err(|cause| {
+        Error::from(anyhow::Error::from(cause).context("cannot write to the terminal"))
+    })
+}

@@ -1,0 +1,222 @@
+//! What must be known before deciding: the user, the password policy, the secret of that name.
+//! Reads AWS and the stores, all at once; changes and decides nothing.
+
+use std::time::Duration;
+
+use crate::aws::account::{self, PasswordPolicy, User};
+use crate::aws::identity::{Identity, caller_identity};
+use crate::aws::sdk::{Failure, Reason, Sdk};
+use crate::error::Result;
+use crate::secret::KeyPair;
+use crate::setup::request::{ConsolePassword, IamUserRequest, Keep, Request, RootRequest};
+use crate::store::index::Index;
+use crate::store::{StoreKind, Stores};
+
+/// How long STS may take to answer for a stored pair.
+const LIMIT: Duration = Duration::from_secs(10);
+
+pub struct Facts {
+    pub user: UserFact,
+    /// `None` where nobody asked for a password or the policy may not be read.
+    pub password_policy: Option<PasswordPolicy>,
+    /// The secret that has the wanted name already.
+    pub stored: Option<Stored>,
+    /// Whether that secret belongs to the very identity that is wanted, so that `--if-exists
+    /// reuse` may use it, or replace it when it no longer works.
+    pub stored_is_reusable: bool,
+    /// Whether the wanted name is the current secret's.
+    pub secret_is_current: bool,
+    pub warnings: Vec<String>,
+}
+
+/// The IAM user of the wanted name.
+pub enum UserFact {
+    Absent,
+    Present(User),
+    /// The caller may create users but not look at them: CreateUser itself will tell.
+    Unreadable(Failure),
+}
+
+pub struct Stored {
+    pub store: StoreKind,
+    /// Absent where the index knows a secret that is no longer in its place.
+    pub access_key_id: Option<String>,
+    /// Whom it belongs to: by STS where it works, else by the index.
+    pub identity: Option<Identity>,
+    /// Whether STS accepts it.
+    pub works: bool,
+}
+
+impl Stored {
+    /// `for user/ana in 111122223333, in the keyring`.
+    pub fn described(&self) -> String {
+        let owner = match &self.identity {
+            Some(identity) => format!("for {}", identity.described()),
+            None => "of unknown origin".to_owned(),
+        };
+        match self.store {
+            StoreKind::Keyring => format!("{owner}, in the keyring"),
+            StoreKind::File | StoreKind::Stdout => format!("{owner}, in a file"),
+        }
+    }
+}
+
+/// # Errors
+/// When a read fails that the decision rests on; what the caller may not read is a fact, not an
+/// error.
+pub async fn gather(
+    request: &Request,
+    sdk: &Sdk,
+    stores: &Stores<'_>,
+    index: &Index,
+) -> Result<Facts> {
+    match request {
+        Request::Existing(_) => Ok(Facts {
+            user: UserFact::Absent,
+            password_policy: None,
+            stored: None,
+            stored_is_reusable: false,
+            secret_is_current: false,
+            warnings: Vec::new(),
+        }),
+        Request::IamUser(request) => of_iam_user(request, sdk, stores, index).await,
+        Request::Root(request) => of_root(request, sdk, stores, index).await,
+    }
+}
+
+async fn of_iam_user(
+    request: &IamUserRequest,
+    sdk: &Sdk,
+    stores: &Stores<'_>,
+    index: &Index,
+) -> Result<Facts> {
+    let iam = sdk.iam(&request.bootstrap.session);
+    let found = find_pair(&request.keep, stores, index)?;
+    let wants_password = !matches!(request.console_password, ConsolePassword::None);
+    let password_policy = async {
+        if wants_password {
+            Some(account::password_policy(&iam).await)
+        } else {
+            None
+        }
+    };
+    let (user, password_policy, stored) = tokio::join!(
+        account::user(&iam, &request.user_name),
+        password_policy,
+        known(found, &request.keep, sdk, index),
+    );
+    let mut warnings = Vec::new();
+    let user = match user {
+        Ok(Some(user)) => UserFact::Present(user),
+        Ok(None) => UserFact::Absent,
+        Err(failure) if failure.reason == Reason::Denied => {
+            warnings.push(format!(
+                "whether the user `{}` exists could not be checked: {} is not allowed",
+                request.user_name, failure.operation
+            ));
+            UserFact::Unreadable(failure)
+        }
+        Err(failure) => return Err(failure.into()),
+    };
+    let password_policy = match password_policy {
+        None => None,
+        Some(Ok(policy)) => Some(policy),
+        Some(Err(failure)) if failure.reason == Reason::Denied => {
+            warnings.push(format!(
+                "the account's password policy could not be checked: {} is not allowed",
+                failure.operation
+            ));
+            None
+        }
+        Some(Err(failure)) => return Err(failure.into()),
+    };
+    let account = request
+        .bootstrap
+        .identity()
+        .map(|identity| &identity.account_id);
+    let stored_is_reusable = stored
+        .as_ref()
+        .and_then(|stored| stored.identity.as_ref())
+        .is_some_and(|owner| {
+            // IAM holds user names apart regardless of case.
+            let same_user = owner
+                .user_name()
+                .is_some_and(|name| name.eq_ignore_ascii_case(&request.user_name));
+            same_user && Some(&owner.account_id) == account
+        });
+    Ok(Facts {
+        user,
+        password_policy,
+        stored,
+        stored_is_reusable,
+        secret_is_current: index.is_current(&request.keep.secret),
+        warnings,
+    })
+}
+
+async fn of_root(
+    request: &RootRequest,
+    sdk: &Sdk,
+    stores: &Stores<'_>,
+    index: &Index,
+) -> Result<Facts> {
+    let found = find_pair(&request.keep, stores, index)?;
+    let same_pair = found.as_ref().is_some_and(|(_, pair)| {
+        pair.as_ref()
+            .is_some_and(|pair| pair.same_as(&request.pair))
+    });
+    let stored = known(found, &request.keep, sdk, index).await;
+    let owner = stored.as_ref().and_then(|stored| stored.identity.as_ref());
+    let stored_is_reusable = same_pair || (owner.is_some() && owner == request.checked.identity());
+    Ok(Facts {
+        user: UserFact::Absent,
+        password_policy: None,
+        stored,
+        stored_is_reusable,
+        secret_is_current: index.is_current(&request.keep.secret),
+        warnings: Vec::new(),
+    })
+}
+
+/// The pair of the wanted name, from where the index says it is, else from the wanted store.
+fn find_pair(
+    keep: &Keep,
+    stores: &Stores,
+    index: &Index,
+) -> Result<Option<(StoreKind, Option<KeyPair>)>> {
+    // Also finds out that the wanted store does not answer, before anything is planned.
+    let wanted = stores.place(keep.store).find(&keep.secret)?;
+    if keep.store == StoreKind::Stdout {
+        return Ok(None);
+    }
+    match index.find(&keep.secret) {
+        Some(entry) if entry.store != keep.store => {
+            let pair = stores.place(entry.store).find(&entry.name)?;
+            Ok(Some((entry.store, pair)))
+        }
+        Some(_) => Ok(Some((keep.store, wanted))),
+        None => Ok(wanted.map(|pair| (keep.store, Some(pair)))),
+    }
+}
+
+async fn known(
+    found: Option<(StoreKind, Option<KeyPair>)>,
+    keep: &Keep,
+    sdk: &Sdk,
+    index: &Index,
+) -> Option<Stored> {
+    let (store, pair) = found?;
+    let by_sts = match &pair {
+        Some(pair) => caller_identity(sdk, &sdk.session(pair), LIMIT).await.ok(),
+        None => None,
+    };
+    let by_index = index
+        .find(&keep.secret)
+        .map(|entry| Identity::new(&entry.account_id, &entry.arn));
+    Some(Stored {
+        store,
+        access_key_id: pair.map(|pair| pair.access_key_id),
+        works: by_sts.is_some(),
+        identity: by_sts.or(by_index),
+    })
+}

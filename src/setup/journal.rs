@@ -1,0 +1,183 @@
+//! The journal of a run: what is about to be done, and what came of it. No secrets in it.
+//!
+//! Written whole and fsynced before and after every step, so that a crash at any point leaves a
+//! record of what may exist.
+
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::env::Folders;
+use crate::error::Result;
+use crate::private_file;
+use crate::setup::plan::Step;
+use crate::setup::request::Mode;
+use crate::store::SecretName;
+
+/// Where a step stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    Planned,
+    /// About to be done, or done without a recorded answer.
+    Begun,
+    Done,
+    /// It failed, and nothing came of it.
+    Failed,
+    /// Done, and taken back again.
+    TakenBack,
+    /// It could not be taken back.
+    Left,
+}
+
+/// What a step made, as far as undoing it needs to know.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Made {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_arn: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access_key_id: Option<String>,
+    /// The secret that was current before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous_current: Option<SecretName>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepRecord {
+    #[serde(flatten)]
+    pub step: Step,
+    pub status: Status,
+    #[serde(default)]
+    pub made: Made,
+}
+
+/// The whole run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    pub version: u32,
+    pub run: String,
+    pub mode: Mode,
+    pub started_at: Timestamp,
+    /// Absent while it runs, and after a crash.
+    pub finished_at: Option<Timestamp>,
+    pub account_id: String,
+    /// Who did it.
+    pub caller_arn: String,
+    /// The profile whose credentials it used, where it was one.
+    pub profile: Option<String>,
+    pub steps: Vec<StepRecord>,
+}
+
+pub struct Journal {
+    path: PathBuf,
+    pub record: Record,
+}
+
+impl Journal {
+    /// Writes the first state of the run, before anything is done.
+    ///
+    /// # Errors
+    /// With the path, when it cannot be written: then nothing may be done either.
+    pub fn begin(folders: &Folders, record: Record) -> Result<Self> {
+        let path = folders
+            .state
+            .join("runs")
+            .join(format!("{}.json", record.run));
+        let journal = Journal { path, record };
+        journal.write()?;
+        Ok(journal)
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// # Errors
+    /// As [`Journal::begin`].
+    pub fn set(&mut self, step: usize, status: Status) -> Result<()> {
+        self.record.steps[step].status = status;
+        self.write()
+    }
+
+    /// Records what the step has made, before the step is done with it.
+    ///
+    /// # Errors
+    /// As [`Journal::begin`].
+    pub fn made(&mut self, step: usize, made: Made) -> Result<()> {
+        self.record.steps[step].made = made;
+        self.write()
+    }
+
+    /// # Errors
+    /// As [`Journal::begin`].
+    pub fn finish(&mut self, at: Timestamp) -> Result<()> {
+        self.record.finished_at = Some(at);
+        self.write()
+    }
+
+    fn write(&self) -> Result<()> {
+        let text = serde_json::to_vec_pretty(&self.record).map_err(anyhow::Error::from)?;
+        private_file::write(&self.path, &text)?;
+        Ok(())
+    }
+}
+
+/// The name of a run: when it began, and four digits to tell two of the same second apart.
+pub fn run_name(now: Timestamp) -> String {
+    format!(
+        "{}-{:04x}",
+        now.strftime("%Y%m%dT%H%M%SZ"),
+        rand::random::<u16>()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_is_named_by_its_time() {
+        let time: Timestamp = "2026-11-24T15:42:00Z".parse().expect("a time");
+        let name = run_name(time);
+        assert!(name.starts_with("20261124T154200Z-"), "{name}");
+        assert_eq!(name.len(), "20261124T154200Z-3f9a".len());
+    }
+
+    #[test]
+    fn what_is_written_reads_back_the_same() {
+        let home = tempfile::tempdir().expect("a temporary folder");
+        let folders = Folders {
+            data: home.path().into(),
+            state: home.path().into(),
+        };
+        let record = Record {
+            version: 1,
+            run: "run".into(),
+            mode: Mode::IamUser,
+            started_at: Timestamp::UNIX_EPOCH,
+            finished_at: None,
+            account_id: "111122223333".into(),
+            caller_arn: "arn".into(),
+            profile: None,
+            steps: vec![StepRecord {
+                step: Step::CreateLoginProfile {
+                    user_name: "ana".into(),
+                },
+                status: Status::Planned,
+                made: Made::default(),
+            }],
+        };
+        let mut journal = Journal::begin(&folders, record).expect("writable");
+        journal.set(0, Status::Begun).expect("writable");
+        let made = Made {
+            access_key_id: Some("AKIA".into()),
+            ..Made::default()
+        };
+        journal.made(0, made).expect("writable");
+        let text = std::fs::read(journal.path()).expect("written");
+        let back: Record = serde_json::from_slice(&text).expect("our own format");
+        assert_eq!(back, journal.record);
+        assert_eq!(back.steps[0].status, Status::Begun);
+    }
+}

@@ -1,0 +1,238 @@
+//! Everything that the user wants: first as far as flags say it, then complete. Inert values and
+//! the rules that they must keep; reads nothing and asks nothing.
+
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+
+use crate::aws::profiles::Found;
+use crate::error::{Error, Result};
+use crate::secret::KeyPair;
+use crate::store::{SecretName, StoreKind};
+
+/// `--mode`, without `auto`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// Leave the AWS CLI configuration that works in place.
+    Existing,
+    IamUser,
+    Root,
+}
+
+/// `--if-exists`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum IfExists {
+    /// Stop when the user exists
+    Fail,
+    /// Keep the user, and add what it lacks
+    Reuse,
+}
+
+/// `--console-password`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum PasswordChoice {
+    /// No console password
+    None,
+    /// Make one that fits the account's policy, and show it once
+    Generate,
+    /// Ask for it, twice
+    Prompt,
+    /// Read it from standard input
+    Stdin,
+}
+
+/// What flags and standard input say. `None` and empty lists are open questions.
+#[derive(Default)]
+pub struct Wanted {
+    pub mode: Option<Mode>,
+    pub user_name: Option<String>,
+    pub policy_arns: Vec<String>,
+    pub permissions_boundary: Option<String>,
+    /// As given: `KEY=VALUE`.
+    pub tags: Vec<String>,
+    pub console_password: Option<PasswordChoice>,
+    pub key_description: Option<String>,
+    pub if_exists: Option<IfExists>,
+    pub secret: Option<String>,
+    pub store: Option<StoreKind>,
+    pub no_current: bool,
+    pub root_risk_acknowledged: bool,
+    /// The pair from `--key-stdin`.
+    pub given_pair: Option<KeyPair>,
+    /// The password from `--console-password stdin`.
+    pub given_password: Option<SecretString>,
+}
+
+/// The complete wish.
+pub enum Request {
+    Existing(Found),
+    IamUser(Box<IamUserRequest>),
+    Root(RootRequest),
+}
+
+pub struct IamUserRequest {
+    /// The credentials that create the user.
+    pub bootstrap: Found,
+    pub user_name: String,
+    /// At least one.
+    pub policy_arns: Vec<String>,
+    pub permissions_boundary: Option<String>,
+    pub tags: Vec<(String, String)>,
+    pub console_password: ConsolePassword,
+    pub key_description: String,
+    /// `None` where the question was left open and nobody could be asked.
+    pub if_exists: Option<IfExists>,
+    pub keep: Keep,
+}
+
+pub struct RootRequest {
+    pub pair: KeyPair,
+    /// Checked: it works, and it is root's.
+    pub checked: Found,
+    pub if_exists: Option<IfExists>,
+    pub keep: Keep,
+}
+
+pub enum ConsolePassword {
+    None,
+    Generate,
+    Given(SecretString),
+}
+
+/// Where and under which name the pair is kept.
+#[derive(Clone, Debug)]
+pub struct Keep {
+    pub secret: SecretName,
+    pub store: StoreKind,
+    pub make_current: bool,
+    /// The user agreed, for this very name, that what it holds is replaced.
+    pub replace: bool,
+}
+
+/// IAM's rule for user names (API reference, CreateUser): 1 to 64 of `[\w+=,.@-]`, ASCII.
+///
+/// # Errors
+/// `Usage`, with the rule.
+pub fn check_user_name(name: &str) -> Result<()> {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || b"_+=,.@-".contains(&b);
+    if (1..=64).contains(&name.len()) && name.bytes().all(allowed) {
+        return Ok(());
+    }
+    Err(Error::usage(format!("`{name}` is no valid IAM user name"))
+        .hint("use 1 to 64 letters, digits and _+=,.@- with --user-name"))
+}
+
+/// IAM's rule for tag values (API reference, Tag): at most 256 letters, digits, spaces and
+/// `_.:/=+-@`.
+///
+/// # Errors
+/// `Usage`, naming the characters that are refused.
+pub fn check_key_description(description: &str) -> Result<()> {
+    check_tag_text(description, 0, 256).map_err(|why| {
+        Error::usage(format!("AWS refuses this key description: {why}"))
+            .hint("use up to 256 letters, digits, spaces and _.:/=+-@ with --key-description")
+    })
+}
+
+/// Takes `KEY=VALUE` apart and checks both halves by IAM's rule.
+///
+/// # Errors
+/// `Usage`, with the rule.
+pub fn parse_tag(text: &str) -> Result<(String, String)> {
+    let wrong = |why: String| {
+        Error::usage(format!("`{text}` is no valid tag: {why}"))
+            .hint("use --tag KEY=VALUE with letters, digits, spaces and _.:/=+-@")
+    };
+    let (key, value) = text
+        .split_once('=')
+        .ok_or_else(|| wrong("it has no `=`".to_owned()))?;
+    check_tag_text(key, 1, 128).map_err(wrong)?;
+    check_tag_text(value, 0, 256).map_err(wrong)?;
+    if key.to_ascii_lowercase().starts_with("aws:") {
+        return Err(wrong("keys that start with aws: belong to AWS".to_owned()));
+    }
+    Ok((key.to_owned(), value.to_owned()))
+}
+
+fn check_tag_text(text: &str, shortest: usize, longest: usize) -> Result<(), String> {
+    let length = text.chars().count();
+    if length < shortest {
+        return Err("it is empty".to_owned());
+    }
+    if length > longest {
+        return Err(format!("it has {length} characters, more than {longest}"));
+    }
+    let mut refused: Vec<char> = text.chars().filter(|c| !tag_character(*c)).collect();
+    refused.dedup();
+    if refused.is_empty() {
+        return Ok(());
+    }
+    let refused: Vec<String> = refused
+        .iter()
+        .map(|c| format!("`{}`", c.escape_default()))
+        .collect();
+    Err(format!("it contains {}", refused.join(" ")))
+}
+
+fn tag_character(c: char) -> bool {
+    c.is_alphanumeric() || c == ' ' || "_.:/=+-@".contains(c)
+}
+
+/// `CloudStudio on ana-laptop`, without what a tag refuses.
+pub fn default_key_description(host_name: Option<&str>) -> String {
+    match host_name {
+        Some(host) => {
+            let host: String = host
+                .chars()
+                .filter(|c| tag_character(*c))
+                .take(100)
+                .collect();
+            format!("CloudStudio on {host}")
+        }
+        None => "CloudStudio".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Kind;
+
+    #[test]
+    fn user_names_follow_iams_rule() {
+        for name in ["a", "ci-admin", "A_b+c=d,e.f@g-h", &"x".repeat(64)] {
+            check_user_name(name).expect("allowed");
+        }
+        for name in ["", "a b", "a/b", "ü", "a:b", &"x".repeat(65)] {
+            assert_eq!(check_user_name(name).expect_err(name).kind, Kind::Usage);
+        }
+    }
+
+    #[test]
+    fn descriptions_name_the_characters_that_tags_refuse() {
+        check_key_description("CloudStudio on ana-laptop, no").expect_err("comma");
+        let error = check_key_description("it's (mine)").expect_err("refused");
+        assert!(error.message.contains("`\\'` `(` `)`"), "{}", error.message);
+        check_key_description("Ünïcode letters are fine").expect("allowed");
+        check_key_description("").expect("an empty value is allowed");
+        check_key_description(&"x".repeat(257)).expect_err("too long");
+    }
+
+    #[test]
+    fn a_default_description_is_always_accepted() {
+        for host in [None, Some("ana-laptop"), Some("weird,host(name)#")] {
+            check_key_description(&default_key_description(host)).expect("made to fit");
+        }
+    }
+
+    #[test]
+    fn tags_are_taken_apart_at_the_first_sign() {
+        assert_eq!(
+            parse_tag("a=b=c").expect("valid"),
+            ("a".into(), "b=c".into())
+        );
+        for wrong in ["a", "=b", "aws:x=y", "a=(b)"] {
+            assert_eq!(parse_tag(wrong).expect_err(wrong).kind, Kind::Usage);
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! The secret index `secrets.toml`: which secrets exist, where, for whom, and which is current.
+//!
+//! No secrets in it. Changed under a lock, written as a whole, renamed into place.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::env::Folders;
+use crate::error::{Error, Result};
+use crate::private_file;
+use crate::store::{SecretName, StoreKind, did_you_mean, near_names};
+
+/// Room for tens of thousands of secrets; a larger file is something else.
+const LONGEST_INDEX: u64 = 16 * 1024 * 1024;
+
+/// What is known of one secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    pub name: SecretName,
+    pub store: StoreKind,
+    pub access_key_id: String,
+    /// Twelve digits.
+    pub account_id: String,
+    pub arn: String,
+    pub created_at: Timestamp,
+    /// When STS last answered for the pair; absent for one that was never proven.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verified_at: Option<Timestamp>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Index {
+    version: u32,
+    /// The secret that `export`, `exec` and CloudStudio mean when none is named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub current: Option<SecretName>,
+    #[serde(default, rename = "secret")]
+    pub secrets: Vec<Entry>,
+}
+
+impl Default for Index {
+    fn default() -> Self {
+        Index {
+            version: 1,
+            current: None,
+            secrets: Vec::new(),
+        }
+    }
+}
+
+impl Index {
+    /// # Errors
+    /// When the file cannot be read or is damaged: it is named, and left as it is.
+    pub fn load(folders: &Folders) -> Result<Self> {
+        let path = path(folders);
+        let Some(content) = private_file::read(&path, LONGEST_INDEX)? else {
+            return Ok(Index::default());
+        };
+        let damaged = |why: String| {
+            Error::failed(format!("the secret index {} is damaged: {why}", path.display()))
+                .hint("mend the file, or move it away and add the secrets again; it holds no secret itself")
+        };
+        let text = String::from_utf8(content).map_err(|_| damaged("it is not text".to_owned()))?;
+        let index: Index =
+            toml::from_str(&text).map_err(|error| damaged(error.message().to_owned()))?;
+        if index.version != 1 {
+            return Err(damaged(format!("its version is {}, not 1", index.version)));
+        }
+        Ok(index)
+    }
+
+    /// Loads, changes and writes the index while nobody else does.
+    ///
+    /// # Errors
+    /// When it cannot be locked, read or written, or `change` refuses; it is then unchanged.
+    pub fn update<T>(folders: &Folders, change: impl FnOnce(&mut Index) -> Result<T>) -> Result<T> {
+        private_file::create_folder(&folders.data)?;
+        let mut lock = fd_lock::RwLock::new(open_lock(&folders.data.join("secrets.lock"))?);
+        let _held = lock.write().context("cannot lock the secret index")?;
+        let mut index = Index::load(folders)?;
+        let result = change(&mut index)?;
+        let text = toml::to_string(&index).context("cannot write the secret index")?;
+        private_file::write(&path(folders), text.as_bytes())?;
+        Ok(result)
+    }
+
+    pub fn find(&self, name: &SecretName) -> Option<&Entry> {
+        self.secrets
+            .iter()
+            .find(|entry| entry.name.same_place_as(name))
+    }
+
+    /// # Errors
+    /// When there is none of that name; the near ones are named.
+    pub fn require(&self, name: &SecretName) -> Result<&Entry> {
+        self.find(name).ok_or_else(|| {
+            let near = near_names(name.as_str(), self.secrets.iter().map(|e| e.name.as_str()));
+            Error::failed(format!("there is no secret `{name}`")).hint(did_you_mean(
+                &near,
+                "`cloudcred secret list` shows the ones there are",
+            ))
+        })
+    }
+
+    /// Adds the entry in place of the one with its name.
+    pub fn put(&mut self, entry: Entry) {
+        let same = |old: &Entry| old.name.same_place_as(&entry.name);
+        match self.secrets.iter().position(same) {
+            Some(at) => self.secrets[at] = entry,
+            None => self.secrets.push(entry),
+        }
+    }
+
+    /// Forgets the secret, and that it was current.
+    pub fn remove(&mut self, name: &SecretName) {
+        self.secrets.retain(|entry| !entry.name.same_place_as(name));
+        if self.is_current(name) {
+            self.current = None;
+        }
+    }
+
+    pub fn is_current(&self, name: &SecretName) -> bool {
+        self.current
+            .as_ref()
+            .is_some_and(|current| current.same_place_as(name))
+    }
+}
+
+fn path(folders: &Folders) -> PathBuf {
+    folders.data.join("secrets.toml")
+}
+
+/// The lock is a file of its own: the index itself is replaced at each write.
+fn open_lock(path: &Path) -> anyhow::Result<File> {
+    File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(path)
+        .with_context(|| format!("cannot open {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(name: &str) -> Entry {
+        Entry {
+            name: SecretName::new(name).expect("a valid name"),
+            store: StoreKind::File,
+            access_key_id: "AKIAIOSFODNN7EXAMPLE".into(),
+            account_id: "111122223333".into(),
+            arn: "arn:aws:iam::111122223333:user/ana".into(),
+            created_at: Timestamp::UNIX_EPOCH,
+            verified_at: None,
+        }
+    }
+
+    fn folders(home: &tempfile::TempDir) -> Folders {
+        Folders {
+            data: home.path().join("data"),
+            state: home.path().join("state"),
+        }
+    }
+
+    #[test]
+    fn what_is_put_is_found_again() {
+        let home = tempfile::tempdir().expect("a temporary folder");
+        let folders = folders(&home);
+        Index::update(&folders, |index| {
+            index.put(entry("one"));
+            index.put(entry("two"));
+            index.current = Some(SecretName::new("two")?);
+            Ok(())
+        })
+        .expect("a writable folder");
+        let mut index = Index::load(&folders).expect("our own file");
+        assert_eq!(index.secrets, [entry("one"), entry("two")]);
+        index.remove(&SecretName::new("TWO").expect("valid"));
+        assert_eq!(index.secrets, [entry("one")]);
+        assert!(index.current.is_none(), "a removed secret is not current");
+    }
+
+    #[test]
+    fn a_damaged_index_is_named_and_left_alone() {
+        let home = tempfile::tempdir().expect("a temporary folder");
+        let folders = folders(&home);
+        let path = path(&folders);
+        private_file::write(&path, b"version = ").expect("writable");
+        let error = Index::update(&folders, |_| Ok(())).expect_err("damaged");
+        assert!(error.message.contains("secrets.toml"), "{error}");
+        assert_eq!(std::fs::read(&path).expect("still there"), b"version = ");
+    }
+
+    #[test]
+    fn a_refused_change_writes_nothing() {
+        let home = tempfile::tempdir().expect("a temporary folder");
+        let folders = folders(&home);
+        let refused: Result<()> = Index::update(&folders, |index| {
+            index.put(entry("one"));
+            Err(Error::failed("no"))
+        });
+        assert!(refused.is_err());
+        assert!(Index::load(&folders).expect("empty").secrets.is_empty());
+    }
+
+    #[test]
+    fn an_unknown_name_names_the_near_ones() {
+        let mut index = Index::default();
+        index.put(entry("production"));
+        let error = index
+            .require(&SecretName::new("producton").expect("valid"))
+            .expect_err("unknown");
+        assert_eq!(error.hint.as_deref(), Some("did you mean `production`?"));
+    }
+}

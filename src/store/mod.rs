@@ -1,0 +1,271 @@
+//! Where CloudStudio secrets live: the places that keep a pair, and the index that knows them.
+//!
+//! Stores keep documents under names. They never call AWS and ask no questions.
+
+pub mod file;
+pub mod index;
+pub mod keyring;
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::env::Folders;
+use crate::error::{Error, Result};
+use crate::output::Output;
+use crate::secret::KeyPair;
+
+/// `--store`: which kind of place keeps a secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum StoreKind {
+    /// The system's keyring: Keychain, Credential Manager, or a Secret Service.
+    Keyring,
+    /// A file that only its owner may read.
+    File,
+    /// The CloudStudio document on standard output, kept nowhere.
+    Stdout,
+}
+
+impl StoreKind {
+    /// As `--store` spells it.
+    pub fn name(self) -> &'static str {
+        match self {
+            StoreKind::Keyring => "keyring",
+            StoreKind::File => "file",
+            StoreKind::Stdout => "stdout",
+        }
+    }
+}
+
+/// The name of a CloudStudio secret; also a file name and a keyring user, hence its bounds.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct SecretName(String);
+
+impl SecretName {
+    /// 1 to 64 of letters, digits and `_+=,.@-` (what IAM allows in user names), not starting with
+    /// `.` or `-`, which file systems and command lines treat specially.
+    ///
+    /// # Errors
+    /// `Usage`, saying what is wrong with the name.
+    pub fn new(name: &str) -> Result<Self> {
+        let refused = |why: &str| {
+            Err(
+                Error::usage(format!("`{name}` cannot name a secret: {why}"))
+                    .hint("use 1 to 64 letters, digits and _+=,.@- with --secret"),
+            )
+        };
+        if name.is_empty() {
+            return refused("it is empty");
+        }
+        if name.len() > 64 {
+            return refused("it is longer than 64 characters");
+        }
+        if name.starts_with(['.', '-']) {
+            return refused("it starts with `.` or `-`");
+        }
+        if !name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"_+=,.@-".contains(&b))
+        {
+            return refused("it has other characters than letters, digits and _+=,.@-");
+        }
+        Ok(SecretName(name.to_owned()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Names that differ in case only would be one file on Windows and macOS.
+    pub fn same_place_as(&self, other: &SecretName) -> bool {
+        self.0.eq_ignore_ascii_case(&other.0)
+    }
+}
+
+impl TryFrom<String> for SecretName {
+    type Error = Error;
+
+    fn try_from(name: String) -> Result<Self> {
+        SecretName::new(&name)
+    }
+}
+
+impl From<SecretName> for String {
+    fn from(name: SecretName) -> Self {
+        name.0
+    }
+}
+
+impl std::fmt::Display for SecretName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A place that keeps pairs under names.
+pub enum Place<'a> {
+    Keyring(keyring::Keyring),
+    File(file::FileStore),
+    Stdout(&'a Output),
+}
+
+/// Opens places.
+pub struct Stores<'a> {
+    pub folders: &'a Folders,
+    /// Bounds each keyring call: a locked keyring may be waiting for its owner.
+    pub patience: Duration,
+    pub output: &'a Output,
+}
+
+impl<'a> Stores<'a> {
+    pub fn place(&self, kind: StoreKind) -> Place<'a> {
+        match kind {
+            StoreKind::Keyring => Place::Keyring(keyring::Keyring::new(self.patience)),
+            StoreKind::File => Place::File(file::FileStore::new(self.folders)),
+            StoreKind::Stdout => Place::Stdout(self.output),
+        }
+    }
+}
+
+impl Place<'_> {
+    /// Keeps the pair, replacing what had the name.
+    ///
+    /// # Errors
+    /// When the place refuses; what was there before is then still there.
+    pub fn put(&self, name: &SecretName, pair: &KeyPair) -> Result<()> {
+        match self {
+            Place::Keyring(keyring) => keyring.put(name.as_str(), pair),
+            Place::File(file) => file.put(name.as_str(), pair),
+            Place::Stdout(output) => {
+                use secrecy::ExposeSecret;
+                output.raw(pair.to_document().expose_secret().as_bytes())?;
+                output.raw(b"\n")
+            }
+        }
+    }
+
+    /// The pair of that name, if there is one. Standard output keeps none.
+    ///
+    /// # Errors
+    /// When the place cannot be read or holds something else than a CloudStudio document.
+    pub fn find(&self, name: &SecretName) -> Result<Option<KeyPair>> {
+        match self {
+            Place::Keyring(keyring) => keyring.find(name.as_str()),
+            Place::File(file) => file.find(name.as_str()),
+            Place::Stdout(_) => Ok(None),
+        }
+    }
+
+    /// Removes the pair of that name; whether there was one.
+    ///
+    /// # Errors
+    /// When the place refuses.
+    pub fn remove(&self, name: &SecretName) -> Result<bool> {
+        match self {
+            Place::Keyring(keyring) => keyring.remove(name.as_str()),
+            Place::File(file) => file.remove(name.as_str()),
+            Place::Stdout(_) => Ok(false),
+        }
+    }
+
+    /// Proves that the place works, by writing, reading back and removing a canary.
+    ///
+    /// # Errors
+    /// When it does not, with what to do instead.
+    pub fn probe(&self) -> Result<()> {
+        // Not a name that a user can give, so it meets no secret of theirs.
+        let canary = format!(".cloudcred-probe-{:08x}", rand::random::<u32>());
+        let pair = KeyPair::new("AKIAPROBEPROBEPROBE0", "probe".into());
+        let (put, found) = match self {
+            Place::Keyring(keyring) => (keyring.put(&canary, &pair), keyring.find(&canary)),
+            Place::File(file) => (file.put(&canary, &pair), file.find(&canary)),
+            Place::Stdout(_) => return Ok(()),
+        };
+        put?;
+        let same = found?.is_some_and(|back| back.same_as(&pair));
+        match self {
+            Place::Keyring(keyring) => keyring.remove(&canary)?,
+            Place::File(file) => file.remove(&canary)?,
+            Place::Stdout(_) => true,
+        };
+        if same {
+            Ok(())
+        } else {
+            Err(
+                Error::failed("the store does not give back what was put into it")
+                    .hint("choose another one with --store"),
+            )
+        }
+    }
+}
+
+/// The names most like `wanted`, best first, at most three: for "did you mean".
+pub fn near_names<'n>(wanted: &str, names: impl Iterator<Item = &'n str>) -> Vec<&'n str> {
+    let mut near: Vec<(f64, &str)> = names
+        .map(|name| {
+            let likeness = strsim::jaro_winkler(&wanted.to_lowercase(), &name.to_lowercase());
+            (likeness, name)
+        })
+        .filter(|(likeness, _)| *likeness > 0.75)
+        .collect();
+    near.sort_by(|a, b| b.0.total_cmp(&a.0));
+    near.into_iter().take(3).map(|(_, name)| name).collect()
+}
+
+/// "did you mean `a` or `b`?", or the alternative where nothing is near.
+pub fn did_you_mean(near: &[&str], otherwise: &str) -> String {
+    if near.is_empty() {
+        return otherwise.to_owned();
+    }
+    let names: Vec<String> = near.iter().map(|name| format!("`{name}`")).collect();
+    format!("did you mean {}?", names.join(" or "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_could_leave_their_folder_are_refused() {
+        for name in [
+            "", "a/b", "..", ".hidden", "-flag", "a\\b", "a b", "ü", "a\n", "a:b",
+        ] {
+            assert!(SecretName::new(name).is_err(), "{name:?}");
+        }
+        assert!(SecretName::new(&"x".repeat(65)).is_err());
+        for name in ["cloudstudio-admin", "a@b.c", "A_1+2=3,4"] {
+            assert_eq!(SecretName::new(name).expect("allowed").as_str(), name);
+        }
+    }
+
+    #[test]
+    fn near_names_come_best_first() {
+        let names = ["production", "prod", "staging"];
+        assert_eq!(near_names("prd", names.into_iter()), ["prod", "production"]);
+        assert!(near_names("zzz", names.into_iter()).is_empty());
+        assert_eq!(did_you_mean(&["a", "b"], ""), "did you mean `a` or `b`?");
+    }
+
+    #[test]
+    fn a_file_store_passes_its_probe_and_leaves_nothing() {
+        let home = tempfile::tempdir().expect("a temporary folder");
+        let folders = Folders {
+            data: home.path().into(),
+            state: home.path().into(),
+        };
+        let output = Output::new(Default::default(), 0, Default::default(), false);
+        let stores = Stores {
+            folders: &folders,
+            patience: Duration::ZERO,
+            output: &output,
+        };
+        stores
+            .place(StoreKind::File)
+            .probe()
+            .expect("the folder is writable");
+        let files = std::fs::read_dir(home.path().join("secrets/aws")).expect("made by the probe");
+        assert_eq!(files.count(), 0);
+    }
+}
