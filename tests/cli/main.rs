@@ -1,0 +1,26 @@
+//! The real program against a real IAM server, in a throw-away home.
+
+// The harness is shared with the sandbox; neither uses all of it.
+#[allow(dead_code)]
+#[path = "../support/mod.rs"]
+mod support;
+
+mod layering;
+mod secret;
+mod setup;
+
+use support::home::Home;
+use support::moto::{Moto, shared};
+
+/// A home whose program talks to the shared server.
+fn home() -> Home {
+    home_at(&shared().url())
+}
+
+fn home_at(url: &str) -> Home {
+    Home::new(env!("CARGO_BIN_EXE_cloudcred")).endpoint(url)
+}
+
+fn moto() -> &'static Moto {
+    shared()
+}

@@ -1,0 +1,10 @@
+//! The real parts that tests and the sandbox run cloudcred against: an IAM server, a keyring, a terminal.
+//! Nothing here knows what cloudcred should do. A part that cannot be had is a panic which names the
+//! command that installs it, never a skipped test.
+
+pub mod aws_cli;
+pub mod home;
+pub mod moto;
+pub mod process;
+pub mod proxy;
+pub mod python;

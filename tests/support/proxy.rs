@@ -1,0 +1,231 @@
+//! A proxy before the IAM server that behaves badly on request: refuses, delays, or loses answers.
+//! It passes requests on byte for byte, Host header and all, so that signatures stay valid.
+
+use std::collections::BTreeMap;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::thread;
+use std::time::Duration;
+
+/// What happens to requests for an action, instead of being passed on.
+#[derive(Clone)]
+pub struct Rule {
+    /// As in `Action=CreateUser`, or `*` for every request; for one without an action, its path.
+    pub action: &'static str,
+    pub effect: Effect,
+    /// For how many requests; `None` is all of them.
+    pub times: Option<u32>,
+}
+
+#[derive(Clone)]
+pub enum Effect {
+    /// The server never hears of it.
+    Answer(Answer),
+    /// Passed on after a while.
+    Delay(Duration),
+    /// Passed on, and the connection closed without an answer: AWS did it, and nobody was told.
+    DropReply,
+    /// The connection is closed at once, and the server never hears of it.
+    Reset,
+}
+
+#[derive(Clone)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: String,
+}
+
+/// An error as IAM and STS phrase it.
+pub fn aws_error(status: u16, code: &str, message: &str) -> Effect {
+    let kind = if status < 500 { "Sender" } else { "Receiver" };
+    xml(
+        status,
+        format!(
+            "<ErrorResponse xmlns=\"https://iam.amazonaws.com/doc/2010-05-08/\"><Error><Type>{kind}</Type>\
+             <Code>{code}</Code><Message>{message}</Message></Error><RequestId>{REQUEST_ID}</RequestId>\
+             </ErrorResponse>"
+        ),
+    )
+}
+
+/// Who AWS says is asking, for identities that moto cannot have, such as `…:root`.
+pub fn caller_identity(account_id: &str, arn: &str, user_id: &str) -> Effect {
+    xml(
+        200,
+        format!(
+            "<GetCallerIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">\
+             <GetCallerIdentityResult><Arn>{arn}</Arn><UserId>{user_id}</UserId><Account>{account_id}</Account>\
+             </GetCallerIdentityResult><ResponseMetadata><RequestId>{REQUEST_ID}</RequestId>\
+             </ResponseMetadata></GetCallerIdentityResponse>"
+        ),
+    )
+}
+
+const REQUEST_ID: &str = "01234567-89ab-cdef-0123-456789abcdef";
+
+fn xml(status: u16, body: String) -> Effect {
+    Effect::Answer(Answer { status, headers: vec![("Content-Type".into(), "text/xml".into())], body })
+}
+
+/// A running proxy. Its threads live as long as the process; that is what a test needs.
+pub struct Proxy {
+    address: String,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Default)]
+struct State {
+    rules: Vec<Rule>,
+    calls: BTreeMap<String, u32>,
+}
+
+impl Proxy {
+    /// `upstream` is host and port of the server behind it.
+    pub fn start(upstream: &str) -> Proxy {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port on loopback");
+        let address = listener.local_addr().expect("a bound socket has an address").to_string();
+        let proxy = Proxy { address, state: Arc::default() };
+        let (state, upstream) = (Arc::clone(&proxy.state), upstream.to_owned());
+        thread::spawn(move || {
+            for client in listener.incoming().flatten() {
+                let (state, upstream) = (Arc::clone(&state), upstream.clone());
+                // A client that hangs up in the middle is what some tests are about.
+                thread::spawn(move || drop(serve(client, &upstream, &state)));
+            }
+        });
+        proxy
+    }
+
+    /// The same server, in which every key is the root user's.
+    pub fn as_root(upstream: &str, account_id: &str) -> Proxy {
+        let arn = format!("arn:aws:iam::{account_id}:root");
+        Proxy::start(upstream).rule("GetCallerIdentity", caller_identity(account_id, &arn, account_id))
+    }
+
+    /// From now on and for every request. Earlier rules come first.
+    pub fn rule(self, action: &'static str, effect: Effect) -> Proxy {
+        self.add(Rule { action, effect, times: None });
+        self
+    }
+
+    /// For the next request only.
+    pub fn once(self, action: &'static str, effect: Effect) -> Proxy {
+        self.add(Rule { action, effect, times: Some(1) });
+        self
+    }
+
+    pub fn add(&self, rule: Rule) {
+        locked(&self.state).rules.push(rule);
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// How often the action was asked for, whatever came of it.
+    pub fn calls(&self, action: &str) -> u32 {
+        locked(&self.state).calls.get(action).copied().unwrap_or(0)
+    }
+}
+
+impl State {
+    /// Counts the request and finds what is to happen to it.
+    fn take(&mut self, action: &str) -> Option<Effect> {
+        *self.calls.entry(action.to_owned()).or_default() += 1;
+        let rule = self
+            .rules
+            .iter_mut()
+            .find(|rule| (rule.action == action || rule.action == "*") && rule.times != Some(0))?;
+        if let Some(times) = &mut rule.times {
+            *times -= 1;
+        }
+        Some(rule.effect.clone())
+    }
+}
+
+fn locked(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().expect("no thread panics while it holds the rules")
+}
+
+/// One request per connection: clients are told to close it.
+fn serve(mut client: TcpStream, upstream: &str, state: &Mutex<State>) -> io::Result<()> {
+    let request = Request::read(&client)?;
+    let effect = locked(state).take(&request.action());
+    match effect {
+        Some(Effect::Answer(answer)) => client.write_all(answer.to_http().as_bytes())?,
+        Some(Effect::Reset) => {}
+        Some(Effect::DropReply) => drop(request.forward(upstream)?),
+        Some(Effect::Delay(delay)) => {
+            thread::sleep(delay);
+            client.write_all(&request.forward(upstream)?)?;
+        }
+        None => client.write_all(&request.forward(upstream)?)?,
+    }
+    client.shutdown(Shutdown::Both)
+}
+
+struct Request {
+    /// The request line and the headers, each with its line end, without the empty line.
+    head: Vec<String>,
+    body: Vec<u8>,
+}
+
+impl Request {
+    fn read(client: &TcpStream) -> io::Result<Request> {
+        let mut reader = BufReader::new(client);
+        let mut head = Vec::new();
+        loop {
+            let mut line = String::new();
+            if reader.read_line(&mut line)? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            if line == "\r\n" {
+                break;
+            }
+            head.push(line);
+        }
+        let length = head.iter().find_map(|line| header(line, "content-length")?.parse().ok()).unwrap_or(0);
+        let mut body = vec![0; length];
+        reader.read_exact(&mut body)?;
+        Ok(Request { head, body })
+    }
+
+    fn action(&self) -> String {
+        let body = String::from_utf8_lossy(&self.body);
+        let path = self.head.first().and_then(|line| line.split(' ').nth(1)).unwrap_or_default();
+        body.split('&').find_map(|field| field.strip_prefix("Action=")).unwrap_or(path).to_owned()
+    }
+
+    /// The upstream's whole answer. Only the Connection header differs, which is never signed.
+    fn forward(&self, upstream: &str) -> io::Result<Vec<u8>> {
+        let mut server = TcpStream::connect(upstream)?;
+        let mut bytes = Vec::new();
+        for line in self.head.iter().filter(|line| header(line, "connection").is_none()) {
+            bytes.extend_from_slice(line.as_bytes());
+        }
+        bytes.extend_from_slice(b"Connection: close\r\n\r\n");
+        bytes.extend_from_slice(&self.body);
+        server.write_all(&bytes)?;
+        let mut answer = Vec::new();
+        server.read_to_end(&mut answer)?;
+        Ok(answer)
+    }
+}
+
+/// The value, where the line is the header of this lower-case name.
+fn header<'line>(line: &'line str, name: &str) -> Option<&'line str> {
+    let (found, value) = line.split_once(':')?;
+    found.eq_ignore_ascii_case(name).then(|| value.trim())
+}
+
+impl Answer {
+    fn to_http(&self) -> String {
+        let mut text = format!("HTTP/1.1 {} Answer\r\nConnection: close\r\n", self.status);
+        for (name, value) in &self.headers {
+            text += &format!("{name}: {value}\r\n");
+        }
+        text + &format!("Content-Length: {}\r\n\r\n{}", self.body.len(), self.body)
+    }
+}
