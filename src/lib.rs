@@ -2,16 +2,16 @@
 //!
 //! The modules below are in the order of their layers: each imports only from those above it.
 
-pub mod aws;
-pub mod cli;
-pub mod commands;
-pub mod env;
 pub mod error;
-pub mod interrupt;
-pub mod output;
+pub mod env;
+pub mod secret;
 pub mod pasted;
 pub mod private_file;
+pub mod output;
+pub mod interrupt;
 pub mod prompt;
-pub mod secret;
-pub mod setup;
 pub mod store;
+pub mod aws;
+pub mod setup;
+pub mod cli;
+pub mod commands;

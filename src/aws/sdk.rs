@@ -276,7 +276,10 @@ impl Failure {
     where
         E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
     {
-        let code = error.code().map(str::to_owned);
+        let code = error
+            .code()
+            .map(str::to_owned)
+            .or_else(|| element(&error, "Code"));
         let status = error
             .raw_response()
             .map(|response| response.status().as_u16());
@@ -284,10 +287,11 @@ impl Failure {
             .raw_response()
             .and_then(|response| response.headers().get("date"))
             .map(str::to_owned);
-        let mut message = match error.message() {
-            Some(message) => message.to_owned(),
-            None => deepest(&error),
-        };
+        let mut message = error
+            .message()
+            .map(str::to_owned)
+            .or_else(|| element(&error, "Message"))
+            .unwrap_or_else(|| deepest(&error));
         let reason = match (&error, &code) {
             (SdkError::ServiceError(_), Some(code)) => reason_of(code, &message),
             (SdkError::ServiceError(_), None) => Reason::Other,
@@ -319,6 +323,15 @@ impl Failure {
             (None, _) => self.message.clone(),
         }
     }
+}
+
+/// An element of an error document that the SDK could not read: servers that stand in for AWS, and
+/// proxies before it, answer IAM calls in EC2's form (`<Errors><Error><Code>`).
+fn element<E>(error: &SdkError<E, HttpResponse>, name: &str) -> Option<String> {
+    let body = std::str::from_utf8(error.raw_response()?.body().bytes()?).ok()?;
+    let (_, rest) = body.split_once(&format!("<{name}>"))?;
+    let (text, _) = rest.split_once(&format!("</{name}>"))?;
+    Some(text.to_owned())
 }
 
 /// The codes of IAM and STS, from their API references' "Common Errors" and operation pages.

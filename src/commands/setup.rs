@@ -6,7 +6,6 @@ use std::time::Instant;
 use secrecy::SecretString;
 use zeroize::Zeroizing;
 
-use crate::aws::account::PasswordPolicy;
 use crate::aws::identity::Identity;
 use crate::aws::profiles::{self, Found, Scope, State};
 use crate::aws::sdk::Sdk;
@@ -336,9 +335,7 @@ fn console_password(request: &Request, facts: &Facts) -> Option<SecretString> {
         ConsolePassword::Given(password) => Some(password.clone()),
         ConsolePassword::Generate => {
             let policy = facts.password_policy.clone();
-            Some(password::generate(
-                &policy.unwrap_or_else(PasswordPolicy::default),
-            ))
+            Some(password::generate(&policy.unwrap_or_default()))
         }
     }
 }

@@ -7,22 +7,31 @@ use std::path::{Path, PathBuf};
 fn imports_run_upwards_only() {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let lib = fs::read_to_string(src.join("lib.rs")).expect("src/lib.rs");
-    let layers: Vec<&str> =
-        lib.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';')).collect();
+    let layers: Vec<&str> = lib
+        .lines()
+        .filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'))
+        .collect();
     let mut files = Vec::new();
     collect(&src, &mut files);
     let mut wrong = Vec::new();
     let mut imports = 0;
     for file in files {
         let relative = file.strip_prefix(&src).expect("found below src");
-        let own = relative.iter().next().expect("not empty").to_string_lossy().replace(".rs", "");
+        let own = relative
+            .iter()
+            .next()
+            .expect("not empty")
+            .to_string_lossy()
+            .replace(".rs", "");
         let Some(own_layer) = layers.iter().position(|layer| *layer == own) else {
             continue;
         };
         let text = fs::read_to_string(&file).expect("readable");
         for import in text.split("crate::").skip(1) {
-            let name: String =
-                import.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+            let name: String = import
+                .chars()
+                .take_while(|c| c.is_ascii_alphanumeric() || *c == '_')
+                .collect();
             imports += 1;
             match layers.iter().position(|layer| *layer == name) {
                 Some(layer) if layer <= own_layer => {}

@@ -6,8 +6,17 @@ use crate::support::proxy::{Effect, Proxy, aws_error};
 use crate::{home, home_at, moto};
 
 const SETUP: &[&str] = &[
-    "setup", "--no-input", "--yes", "--mode", "iam-user", "--user-name", "ci-admin", "--store", "file",
-    "--output", "json",
+    "setup",
+    "--no-input",
+    "--yes",
+    "--mode",
+    "iam-user",
+    "--user-name",
+    "ci-admin",
+    "--store",
+    "file",
+    "--output",
+    "json",
 ];
 const STORED: &str = ".local/share/cloudcred/secrets/aws/ci-admin.json";
 
@@ -18,8 +27,14 @@ fn with(more: &[&'static str]) -> Vec<&'static str> {
 fn stored_pair(document: &str) -> KeyPair {
     let document: serde_json::Value = serde_json::from_str(document).expect("the CloudStudio JSON");
     KeyPair {
-        access_key_id: document["access_key"].as_str().expect("a string").to_owned(),
-        secret_access_key: document["secret_key"].as_str().expect("a string").to_owned(),
+        access_key_id: document["access_key"]
+            .as_str()
+            .expect("a string")
+            .to_owned(),
+        secret_access_key: document["secret_key"]
+            .as_str()
+            .expect("a string")
+            .to_owned(),
     }
 }
 
@@ -27,7 +42,9 @@ fn stored_pair(document: &str) -> KeyPair {
 fn creates_a_user_whose_stored_pair_works() {
     let account = moto().seeded_account();
     let home = home().credentials(&account.bootstrap);
-    let ran = home.run(&with(&["--key-description", "CI of team 7", "-vv"])).expect(0);
+    let ran = home
+        .run(&with(&["--key-description", "CI of team 7", "-vv"]))
+        .expect(0);
     let report = ran.json();
     assert_eq!(report["changed"], true);
     assert_eq!(report["verified"], true);
@@ -47,12 +64,18 @@ fn creates_a_user_whose_stored_pair_works() {
 
     // The secret is in its store and nowhere else, even at the highest verbosity.
     let secret = &pair.secret_access_key;
-    assert!(!ran.stdout.contains(secret) && !ran.stderr.contains(secret), "{ran}");
+    assert!(
+        !ran.stdout.contains(secret) && !ran.stderr.contains(secret),
+        "{ran}"
+    );
     assert_eq!(home.files_holding(secret), [home.path().join(STORED)]);
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        let mode = std::fs::metadata(home.path().join(STORED)).expect("there").permissions().mode();
+        let mode = std::fs::metadata(home.path().join(STORED))
+            .expect("there")
+            .permissions()
+            .mode();
         assert_eq!(mode & 0o777, 0o600);
     }
 }
@@ -68,7 +91,11 @@ fn a_second_run_with_reuse_changes_nothing() {
     assert_eq!(account.changing_calls(), before);
     // Without it, an existing user is an error that says how to go on.
     let ran = home.run(SETUP).expect(1);
-    assert!(ran.json()["error"]["hint"].as_str().is_some_and(|hint| hint.contains("--if-exists reuse")));
+    assert!(
+        ran.json()["error"]["hint"]
+            .as_str()
+            .is_some_and(|hint| hint.contains("--if-exists reuse"))
+    );
 }
 
 #[test]
@@ -77,7 +104,12 @@ fn a_dry_run_plans_and_changes_nothing() {
     let home = home().credentials(&account.bootstrap);
     let report = home.run(&with(&["--dry-run"])).expect(0).json();
     assert_eq!(report["changed"], false);
-    assert!(report["steps"].as_array().is_some_and(|steps| steps.len() == 6), "{report}");
+    assert!(
+        report["steps"]
+            .as_array()
+            .is_some_and(|steps| steps.len() == 6),
+        "{report}"
+    );
     assert_eq!(account.changing_calls(), [""; 0]);
     assert_eq!(home.files(), [""; 0].map(std::path::PathBuf::from));
 }
@@ -86,7 +118,11 @@ fn a_dry_run_plans_and_changes_nothing() {
 fn without_yes_nothing_is_changed() {
     let account = moto().seeded_account();
     let home = home().credentials(&account.bootstrap);
-    let arguments: Vec<&str> = SETUP.iter().copied().filter(|flag| *flag != "--yes").collect();
+    let arguments: Vec<&str> = SETUP
+        .iter()
+        .copied()
+        .filter(|flag| *flag != "--yes")
+        .collect();
     let ran = home.run(&arguments).expect(3);
     assert!(ran.stdout.contains("--yes"), "{ran}");
     assert_eq!(account.changing_calls(), [""; 0]);
@@ -97,7 +133,10 @@ fn auto_leaves_what_works_in_place_and_else_names_the_mode() {
     let account = moto().seeded_account();
     let home = home().credentials(&account.bootstrap);
     let report = home.run(&["setup", "--output", "json"]).expect(0).json();
-    assert_eq!((&report["mode"], &report["changed"]), (&"existing".into(), &false.into()));
+    assert_eq!(
+        (&report["mode"], &report["changed"]),
+        (&"existing".into(), &false.into())
+    );
     let ran = crate::home().run(&["setup"]).expect(3);
     assert!(ran.stderr.contains("--mode"), "{ran}");
 }
@@ -107,7 +146,12 @@ fn a_denial_names_the_permission_and_leaves_nothing() {
     let account = moto().seeded_account();
     let ran = home().credentials(&account.nobody).run(SETUP).expect(4);
     let error = ran.json()["error"].clone();
-    assert!(error["message"].as_str().is_some_and(|text| text.contains("iam:CreateUser")), "{ran}");
+    assert!(
+        error["message"]
+            .as_str()
+            .is_some_and(|text| text.contains("iam:CreateUser")),
+        "{ran}"
+    );
     assert!(account.user("ci-admin").is_none());
     assert!(!ran.stderr.contains("stack backtrace"), "{ran}");
 }
@@ -140,7 +184,10 @@ fn a_key_whose_answer_is_lost_does_not_stay() {
 fn two_keys_are_told_before_anything_is_made() {
     let account = moto().seeded_account();
     account.create_user("ci-admin");
-    let keys = [account.create_access_key("ci-admin"), account.create_access_key("ci-admin")];
+    let keys = [
+        account.create_access_key("ci-admin"),
+        account.create_access_key("ci-admin"),
+    ];
     let home = home().credentials(&account.bootstrap);
     let ran = home.run(&with(&["--if-exists", "reuse"])).expect(1);
     for key in keys {
@@ -159,8 +206,10 @@ fn wrong_values_are_usage_errors_before_any_call() {
         ("--secret", "../x"),
     ] {
         let home = home().credentials(&account.bootstrap);
-        let arguments =
-            ["setup", "--yes", "--mode", "iam-user", "--store", "file", "--output", "json", flag, value];
+        let arguments = [
+            "setup", "--yes", "--mode", "iam-user", "--store", "file", "--output", "json", flag,
+            value,
+        ];
         let ran = home.run(&arguments).expect(2);
         assert_eq!(ran.json()["error"]["kind"], "usage", "{ran}");
     }
@@ -171,7 +220,9 @@ fn wrong_values_are_usage_errors_before_any_call() {
 fn an_unknown_profile_names_the_near_ones() {
     let home = home();
     home.write(".aws/config", "[profile production]\nregion = us-east-1\n");
-    let ran = home.run(&["setup", "--mode", "existing", "--profile", "producton"]).expect(4);
+    let ran = home
+        .run(&["setup", "--mode", "existing", "--profile", "producton"])
+        .expect(4);
     assert!(ran.stderr.contains("`production`"), "{ran}");
 }
 
@@ -183,14 +234,19 @@ fn an_expired_identity_center_session_names_the_sign_in() {
         "[profile sso]\nsso_session = s\nsso_account_id = 111122223333\nsso_role_name = r\n\
          [sso-session s]\nsso_region = us-east-1\nsso_start_url = https://example.com/start\n",
     );
-    let ran = home.run(&["setup", "--mode", "existing", "--profile", "sso"]).expect(4);
+    let ran = home
+        .run(&["setup", "--mode", "existing", "--profile", "sso"])
+        .expect(4);
     assert!(ran.stderr.contains("aws sso login --profile sso"), "{ran}");
 }
 
 #[test]
 fn an_unreachable_endpoint_is_told_as_such() {
     let account = moto().seeded_account();
-    let ran = home_at("http://127.0.0.1:9").credentials(&account.bootstrap).run(SETUP).expect(1);
+    let ran = home_at("http://127.0.0.1:9")
+        .credentials(&account.bootstrap)
+        .run(SETUP)
+        .expect(1);
     assert!(ran.stdout.contains("cannot be reached"), "{ran}");
 }
 
@@ -198,7 +254,9 @@ fn an_unreachable_endpoint_is_told_as_such() {
 fn a_password_against_the_policy_is_refused_before_the_user_is_made() {
     let account = moto().seeded_account();
     let home = home().credentials(&account.bootstrap);
-    let ran = home.run_with_stdin(&with(&["--console-password", "stdin"]), "short\n").expect(1);
+    let ran = home
+        .run_with_stdin(&with(&["--console-password", "stdin"]), "short\n")
+        .expect(1);
     assert!(ran.stdout.contains("at least"), "{ran}");
     assert!(account.user("ci-admin").is_none());
 }
@@ -207,8 +265,13 @@ fn a_password_against_the_policy_is_refused_before_the_user_is_made() {
 fn a_generated_password_is_shown_once_and_set() {
     let account = moto().seeded_account();
     let home = home().credentials(&account.bootstrap);
-    let report = home.run(&with(&["--console-password", "generate"])).expect(0).json();
-    let password = report["console_password"].as_str().expect("it was asked for");
+    let report = home
+        .run(&with(&["--console-password", "generate"]))
+        .expect(0)
+        .json();
+    let password = report["console_password"]
+        .as_str()
+        .expect("it was asked for");
     let user = account.user("ci-admin").expect("created");
     assert_eq!(user.console_password.as_deref(), Some(password));
     assert!(home.files_holding(password).is_empty());
@@ -217,8 +280,20 @@ fn a_generated_password_is_shown_once_and_set() {
 #[test]
 fn root_needs_the_acknowledgement_and_a_root_key() {
     let account = moto().seeded_account();
-    let pair = format!("{}\n{}\n", account.bootstrap.access_key_id, account.bootstrap.secret_access_key);
-    let arguments = ["setup", "--mode", "root", "--store", "file", "--key-stdin", "--output", "json"];
+    let pair = format!(
+        "{}\n{}\n",
+        account.bootstrap.access_key_id, account.bootstrap.secret_access_key
+    );
+    let arguments = [
+        "setup",
+        "--mode",
+        "root",
+        "--store",
+        "file",
+        "--key-stdin",
+        "--output",
+        "json",
+    ];
     let ran = home().run_with_stdin(&arguments, &pair).expect(3);
     assert!(ran.stdout.contains("--acknowledge-root-risk"), "{ran}");
 
@@ -243,5 +318,6 @@ fn standard_output_can_be_the_store() {
     let pair = stored_pair(&ran.stdout);
     assert!(home.files_holding(&pair.secret_access_key).is_empty());
     assert!(!ran.stderr.contains(&pair.secret_access_key));
-    home.run(&[&arguments[..], &["--output", "json"]].concat()).expect(2);
+    home.run(&[&arguments[..], &["--output", "json"]].concat())
+        .expect(2);
 }

@@ -19,7 +19,9 @@ const ACCOUNT: &str = "111122223333";
 fn main() -> std::process::ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if arguments.is_empty() {
-        eprintln!("usage: cargo run --example sandbox -- setup    (or any other cloudcred command)");
+        eprintln!(
+            "usage: cargo run --example sandbox -- setup    (or any other cloudcred command)"
+        );
         return 2.into();
     }
     let program = build();
@@ -57,16 +59,28 @@ fn main() -> std::process::ExitCode {
     );
     // Ctrl-C is the program's to answer; it reaches both, and only the program may end by it.
     ctrlc::set_handler(|| {}).expect("no other handler is set");
-    let status = home.command(&arguments.iter().map(String::as_str).collect::<Vec<_>>()).status();
+    let status = home
+        .command(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
+        .status();
     let code = status.map_or(1, process::exit_code);
 
     eprintln!("\nWhat IAM now holds, in account {ACCOUNT}:");
     for (name, user) in account.users() {
-        let password = if user.has_login_profile() { "with" } else { "without" };
+        let password = if user.has_login_profile() {
+            "with"
+        } else {
+            "without"
+        };
         eprintln!("  user {name}, {password} a console password");
-        user.attached_policies.iter().for_each(|policy| eprintln!("    policy  {policy}"));
-        user.access_keys.iter().for_each(|(id, status)| eprintln!("    key     {id} {status}"));
-        user.tags.iter().for_each(|(key, value)| eprintln!("    tag     {key} = {value}"));
+        user.attached_policies
+            .iter()
+            .for_each(|policy| eprintln!("    policy  {policy}"));
+        user.access_keys
+            .iter()
+            .for_each(|(id, status)| eprintln!("    key     {id} {status}"));
+        user.tags
+            .iter()
+            .for_each(|(key, value)| eprintln!("    tag     {key} = {value}"));
     }
     eprintln!("What the throw-away home held:");
     for file in home.files() {
@@ -80,13 +94,24 @@ fn main() -> std::process::ExitCode {
 #[allow(clippy::disallowed_methods)] // a program of its own
 fn build() -> PathBuf {
     let own = std::env::current_exe().expect("the path of this program is known");
-    let folder = own.ancestors().nth(2).expect("an example lies two folders deep").to_owned();
+    let folder = own
+        .ancestors()
+        .nth(2)
+        .expect("an example lies two folders deep")
+        .to_owned();
     let mut command = Command::new(env!("CARGO"));
-    command.args(["build", "--quiet", "--bin", "cloudcred"]).current_dir(env!("CARGO_MANIFEST_DIR"));
+    command
+        .args(["build", "--quiet", "--bin", "cloudcred"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"));
     if folder.ends_with("release") {
         command.arg("--release");
     }
-    let status = command.status().expect("cargo started this example, so it can be started");
-    assert!(status.success(), "cargo could not build cloudcred; its message is above");
+    let status = command
+        .status()
+        .expect("cargo started this example, so it can be started");
+    assert!(
+        status.success(),
+        "cargo could not build cloudcred; its message is above"
+    );
     folder.join(format!("cloudcred{}", std::env::consts::EXE_SUFFIX))
 }

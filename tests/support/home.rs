@@ -16,7 +16,15 @@ const LIMIT: Duration = Duration::from_secs(60);
 
 /// What a system needs before any program starts at all; Windows finds its own libraries by these.
 const INHERITED: &[&str] = if cfg!(windows) {
-    &["PATH", "PATHEXT", "SystemRoot", "SystemDrive", "ComSpec", "TEMP", "TMP"]
+    &[
+        "PATH",
+        "PATHEXT",
+        "SystemRoot",
+        "SystemDrive",
+        "ComSpec",
+        "TEMP",
+        "TMP",
+    ]
 } else {
     &["PATH"]
 };
@@ -34,8 +42,16 @@ impl Home {
             .prefix("cloudcred-home-")
             .tempdir()
             .expect("a folder for temporary files can be written to");
-        let home = Home { folder, program: program.into(), variables: BTreeMap::new() };
-        let path = home.path().to_str().expect("the temporary folder's path is UTF-8").to_owned();
+        let home = Home {
+            folder,
+            program: program.into(),
+            variables: BTreeMap::new(),
+        };
+        let path = home
+            .path()
+            .to_str()
+            .expect("the temporary folder's path is UTF-8")
+            .to_owned();
         let home = if cfg!(windows) {
             home.variable("USERPROFILE", &path)
                 .variable("APPDATA", &format!("{path}\\AppData\\Roaming"))
@@ -86,7 +102,8 @@ impl Home {
 
     pub fn read(&self, relative: &str) -> String {
         let path = self.path().join(relative);
-        fs::read_to_string(&path).unwrap_or_else(|error| panic!("cannot read {}: {error}", path.display()))
+        fs::read_to_string(&path)
+            .unwrap_or_else(|error| panic!("cannot read {}: {error}", path.display()))
     }
 
     /// The program, ready to be started in this home and in nothing else.
@@ -99,7 +116,10 @@ impl Home {
 
     /// Gives any command this home's environment and folder.
     pub fn clean(&self, command: &mut Command) {
-        command.env_clear().envs(&self.variables).current_dir(self.path());
+        command
+            .env_clear()
+            .envs(&self.variables)
+            .current_dir(self.path());
         for name in INHERITED {
             if let Some(value) = std::env::var_os(name) {
                 command.env(name, value);
@@ -130,8 +150,8 @@ impl Home {
         assert!(!needle.is_empty(), "every file holds nothing");
         let mut files = self.files();
         files.retain(|path| {
-            let bytes =
-                fs::read(path).unwrap_or_else(|error| panic!("cannot read {}: {error}", path.display()));
+            let bytes = fs::read(path)
+                .unwrap_or_else(|error| panic!("cannot read {}: {error}", path.display()));
             bytes.windows(needle.len()).any(|window| window == needle)
         });
         files
@@ -139,8 +159,8 @@ impl Home {
 }
 
 fn collect_files(folder: &Path, files: &mut Vec<PathBuf>) {
-    let entries =
-        fs::read_dir(folder).unwrap_or_else(|error| panic!("cannot list {}: {error}", folder.display()));
+    let entries = fs::read_dir(folder)
+        .unwrap_or_else(|error| panic!("cannot list {}: {error}", folder.display()));
     for entry in entries {
         let entry = entry.expect("an entry of a folder that was just listed");
         let kind = entry.file_type().expect("an entry's type is known");

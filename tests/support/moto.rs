@@ -55,7 +55,11 @@ impl Moto {
             .unwrap_or_else(|_| panic!("moto printed no port within {START_LIMIT:?}"));
         let ready: Ready = serde_json::from_str(&line)
             .unwrap_or_else(|_| panic!("moto did not start; its own message is above"));
-        Moto { address: format!("127.0.0.1:{}", ready.port), child, stdin }
+        Moto {
+            address: format!("127.0.0.1:{}", ready.port),
+            child,
+            stdin,
+        }
     }
 
     /// Host and port, as a proxy needs it.
@@ -69,7 +73,10 @@ impl Moto {
 
     /// An account by its twelve digits. moto has them all; each is empty at first.
     pub fn account(&self, id: &str) -> Account {
-        Account { address: self.address.clone(), id: id.to_owned() }
+        Account {
+            address: self.address.clone(),
+            id: id.to_owned(),
+        }
     }
 
     /// An account that nobody else has, with the users that tests start from.
@@ -83,7 +90,12 @@ impl Moto {
         let (bootstrap, nobody, creator) = (user("bootstrap"), user("nobody"), user("creator"));
         account.attach_policy("bootstrap", ADMINISTRATOR_ACCESS);
         account.allow("creator", CREATOR_ACTIONS);
-        SeededAccount { account, bootstrap, nobody, creator }
+        SeededAccount {
+            account,
+            bootstrap,
+            nobody,
+            creator,
+        }
     }
 }
 
@@ -190,7 +202,9 @@ impl Account {
     pub fn changing_calls(&self) -> Vec<String> {
         let mut calls = self.calls();
         calls.retain(|call| {
-            !["Get", "List", "Simulate", "AssumeRole"].iter().any(|reading| call.starts_with(reading))
+            !["Get", "List", "Simulate", "AssumeRole"]
+                .iter()
+                .any(|reading| call.starts_with(reading))
         });
         calls
     }
@@ -204,16 +218,23 @@ impl Account {
     }
 
     pub fn deactivate_access_key(&self, user: &str, access_key_id: &str) {
-        let parameters = json!({ "user": user, "access_key_id": access_key_id, "status": "Inactive" });
+        let parameters =
+            json!({ "user": user, "access_key_id": access_key_id, "status": "Inactive" });
         self.control("set_access_key_status", parameters)
     }
 
     pub fn delete_access_key(&self, user: &str, access_key_id: &str) {
-        self.control("delete_access_key", json!({ "user": user, "access_key_id": access_key_id }))
+        self.control(
+            "delete_access_key",
+            json!({ "user": user, "access_key_id": access_key_id }),
+        )
     }
 
     pub fn attach_policy(&self, user: &str, policy_arn: &str) {
-        self.control("attach_policy", json!({ "user": user, "policy_arn": policy_arn }))
+        self.control(
+            "attach_policy",
+            json!({ "user": user, "policy_arn": policy_arn }),
+        )
     }
 
     /// An inline policy that allows these actions and no others.
@@ -223,7 +244,8 @@ impl Account {
 
     /// A role that `assumed_by`, the ARN of one user, may assume.
     pub fn create_role(&self, role: &str, assumed_by: &str, policy_arn: &str) {
-        let parameters = json!({ "role": role, "assumed_by": assumed_by, "policy_arn": policy_arn });
+        let parameters =
+            json!({ "role": role, "assumed_by": assumed_by, "policy_arn": policy_arn });
         self.control("create_role", parameters)
     }
 
@@ -245,9 +267,15 @@ impl Account {
             .http_status_as_error(false)
             .build()
             .send(parameters.to_string())
-            .unwrap_or_else(|error| panic!("moto does not answer: {operation} {parameters}: {error}"));
-        let text = response.body_mut().read_to_string().expect("moto answers with text");
-        serde_json::from_str(&text)
-            .unwrap_or_else(|error| panic!("moto refused {operation} {parameters}: {text} ({error})"))
+            .unwrap_or_else(|error| {
+                panic!("moto does not answer: {operation} {parameters}: {error}")
+            });
+        let text = response
+            .body_mut()
+            .read_to_string()
+            .expect("moto answers with text");
+        serde_json::from_str(&text).unwrap_or_else(|error| {
+            panic!("moto refused {operation} {parameters}: {text} ({error})")
+        })
     }
 }

@@ -4,6 +4,7 @@ Each function names one difference; when moto learns it, the function goes.
 """
 
 import json
+import threading
 
 from moto.iam import access_control, models
 from moto.iam.exceptions import DeleteConflictException, IAMException
@@ -100,7 +101,24 @@ def check_password(policy, password):
         raise PasswordPolicyViolation("Password does not conform to the account password policy.")
 
 
+# The body of the request that this thread answers, as it was sent.
+received = threading.local()
+
+
+def sign_the_body_as_sent():
+    """AWS hashes the bytes of the body; moto encodes its own again, with `+` for a space, not `%20`."""
+    create = access_control.IAMRequestBase._create_aws_request
+
+    def create_with_body(self):
+        request = create(self)
+        request.data = received.body
+        return request
+
+    access_control.IAMRequestBase._create_aws_request = create_with_body
+
+
 def apply():
+    sign_the_body_as_sent()
     keep_few_managed_policies()
     refuse_inactive_access_keys()
     refuse_to_delete_users_in_use()

@@ -66,7 +66,11 @@ pub fn caller_identity(account_id: &str, arn: &str, user_id: &str) -> Effect {
 const REQUEST_ID: &str = "01234567-89ab-cdef-0123-456789abcdef";
 
 fn xml(status: u16, body: String) -> Effect {
-    Effect::Answer(Answer { status, headers: vec![("Content-Type".into(), "text/xml".into())], body })
+    Effect::Answer(Answer {
+        status,
+        headers: vec![("Content-Type".into(), "text/xml".into())],
+        body,
+    })
 }
 
 /// A running proxy. Its threads live as long as the process; that is what a test needs.
@@ -85,8 +89,14 @@ impl Proxy {
     /// `upstream` is host and port of the server behind it.
     pub fn start(upstream: &str) -> Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port on loopback");
-        let address = listener.local_addr().expect("a bound socket has an address").to_string();
-        let proxy = Proxy { address, state: Arc::default() };
+        let address = listener
+            .local_addr()
+            .expect("a bound socket has an address")
+            .to_string();
+        let proxy = Proxy {
+            address,
+            state: Arc::default(),
+        };
         let (state, upstream) = (Arc::clone(&proxy.state), upstream.to_owned());
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
@@ -101,18 +111,29 @@ impl Proxy {
     /// The same server, in which every key is the root user's.
     pub fn as_root(upstream: &str, account_id: &str) -> Proxy {
         let arn = format!("arn:aws:iam::{account_id}:root");
-        Proxy::start(upstream).rule("GetCallerIdentity", caller_identity(account_id, &arn, account_id))
+        Proxy::start(upstream).rule(
+            "GetCallerIdentity",
+            caller_identity(account_id, &arn, account_id),
+        )
     }
 
     /// From now on and for every request. Earlier rules come first.
     pub fn rule(self, action: &'static str, effect: Effect) -> Proxy {
-        self.add(Rule { action, effect, times: None });
+        self.add(Rule {
+            action,
+            effect,
+            times: None,
+        });
         self
     }
 
     /// For the next request only.
     pub fn once(self, action: &'static str, effect: Effect) -> Proxy {
-        self.add(Rule { action, effect, times: Some(1) });
+        self.add(Rule {
+            action,
+            effect,
+            times: Some(1),
+        });
         self
     }
 
@@ -146,7 +167,9 @@ impl State {
 }
 
 fn locked(state: &Mutex<State>) -> MutexGuard<'_, State> {
-    state.lock().expect("no thread panics while it holds the rules")
+    state
+        .lock()
+        .expect("no thread panics while it holds the rules")
 }
 
 /// One request per connection: clients are told to close it.
@@ -186,7 +209,10 @@ impl Request {
             }
             head.push(line);
         }
-        let length = head.iter().find_map(|line| header(line, "content-length")?.parse().ok()).unwrap_or(0);
+        let length = head
+            .iter()
+            .find_map(|line| header(line, "content-length")?.parse().ok())
+            .unwrap_or(0);
         let mut body = vec![0; length];
         reader.read_exact(&mut body)?;
         Ok(Request { head, body })
@@ -194,15 +220,26 @@ impl Request {
 
     fn action(&self) -> String {
         let body = String::from_utf8_lossy(&self.body);
-        let path = self.head.first().and_then(|line| line.split(' ').nth(1)).unwrap_or_default();
-        body.split('&').find_map(|field| field.strip_prefix("Action=")).unwrap_or(path).to_owned()
+        let path = self
+            .head
+            .first()
+            .and_then(|line| line.split(' ').nth(1))
+            .unwrap_or_default();
+        body.split('&')
+            .find_map(|field| field.strip_prefix("Action="))
+            .unwrap_or(path)
+            .to_owned()
     }
 
     /// The upstream's whole answer. Only the Connection header differs, which is never signed.
     fn forward(&self, upstream: &str) -> io::Result<Vec<u8>> {
         let mut server = TcpStream::connect(upstream)?;
         let mut bytes = Vec::new();
-        for line in self.head.iter().filter(|line| header(line, "connection").is_none()) {
+        for line in self
+            .head
+            .iter()
+            .filter(|line| header(line, "connection").is_none())
+        {
             bytes.extend_from_slice(line.as_bytes());
         }
         bytes.extend_from_slice(b"Connection: close\r\n\r\n");

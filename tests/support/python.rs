@@ -53,22 +53,29 @@ fn environment(requirements: &Requirements) -> Environment {
     // Other requirements are another environment, so that an old one is never mistaken for it.
     let mut hasher = DefaultHasher::new();
     requirements.text.hash(&mut hasher);
-    let folder =
-        target_folder().join("python").join(format!("{}-{:016x}", requirements.name, hasher.finish()));
+    let folder = target_folder().join("python").join(format!(
+        "{}-{:016x}",
+        requirements.name,
+        hasher.finish()
+    ));
     // Beside the folder: the stamp is the last thing written, so without it the folder is half-made.
     let stamp = folder.with_extension("complete");
 
     fs::create_dir_all(folder.parent().expect("the folder was joined to another"))
         .unwrap_or_else(|error| panic!("cannot create {}: {error}", folder.display()));
     let lock = folder.with_extension("lock");
-    let lock = File::create(&lock).unwrap_or_else(|error| panic!("cannot open {}: {error}", lock.display()));
+    let lock = File::create(&lock)
+        .unwrap_or_else(|error| panic!("cannot open {}: {error}", lock.display()));
     let mut lock = fd_lock::RwLock::new(lock);
     // Test binaries, and the sandbox beside them, may start at the same time.
-    let _guard = lock.write().expect("a lock on a file of our own can be waited for");
+    let _guard = lock
+        .write()
+        .expect("a lock on a file of our own can be waited for");
     // Where the system's Python was replaced, the interpreter is a link to nothing.
     if !(stamp.exists() && interpreter(&folder).exists()) {
         install(requirements, &folder);
-        File::create(&stamp).unwrap_or_else(|error| panic!("cannot write {}: {error}", stamp.display()));
+        File::create(&stamp)
+            .unwrap_or_else(|error| panic!("cannot write {}: {error}", stamp.display()));
     }
     Environment { folder }
 }
@@ -83,8 +90,9 @@ fn install(requirements: &Requirements, folder: &Path) {
         folder.display()
     );
     if folder.exists() {
-        fs::remove_dir_all(folder)
-            .unwrap_or_else(|error| panic!("cannot remove the half-made {}: {error}", folder.display()));
+        fs::remove_dir_all(folder).unwrap_or_else(|error| {
+            panic!("cannot remove the half-made {}: {error}", folder.display())
+        });
     }
     let output = Command::new(PYTHON)
         .args(["-m", "venv"])
@@ -104,7 +112,14 @@ fn install(requirements: &Requirements, folder: &Path) {
     // pip's own messages are the best account of what it waits for or why it fails; only its
     // stdout is put away, since that may be the JSON output of a program in the sandbox.
     let status = Command::new(interpreter(folder))
-        .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"])
+        .args([
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--no-input",
+        ])
         .arg("--requirement")
         .arg(&list)
         .stdout(Stdio::null())
@@ -123,10 +138,15 @@ fn require_python() {
         .args(["-c", "import sys; print(*sys.version_info[:2])"])
         .output()
         .unwrap_or_else(|error| {
-            panic!("cannot start {PYTHON} ({error}). To install it, run\n\n    {}\n", install_command("python3"))
+            panic!(
+                "cannot start {PYTHON} ({error}). To install it, run\n\n    {}\n",
+                install_command("python3")
+            )
         });
     let text = String::from_utf8_lossy(&output.stdout);
-    let mut numbers = text.split_whitespace().map_while(|number| number.parse::<u32>().ok());
+    let mut numbers = text
+        .split_whitespace()
+        .map_while(|number| number.parse::<u32>().ok());
     let version = numbers.next().zip(numbers.next());
     assert!(
         version.is_some_and(|version| version >= OLDEST),
@@ -146,12 +166,17 @@ fn install_command(debian_package: &str) -> String {
     } else if cfg!(target_os = "macos") {
         "brew install python3".into()
     } else {
-        "sudo dnf install python3    (or your system's way to install Python 3 with venv and pip)".into()
+        "sudo dnf install python3    (or your system's way to install Python 3 with venv and pip)"
+            .into()
     }
 }
 
 fn interpreter(folder: &Path) -> PathBuf {
-    if cfg!(windows) { folder.join("Scripts").join("python.exe") } else { folder.join("bin").join("python") }
+    if cfg!(windows) {
+        folder.join("Scripts").join("python.exe")
+    } else {
+        folder.join("bin").join("python")
+    }
 }
 
 /// The folder that cargo builds into, found from the program that runs: cargo marks it for back-up tools.
