@@ -58,12 +58,15 @@ impl Identity {
         }
     }
 
-    /// `user/ana`, `the root user`, `assumed-role/ci/session`.
+    /// `user/ana`, `the root user`, `role/ci`: without the session's name, which says little.
     pub fn short(&self) -> String {
         match &self.principal {
             Principal::Root => "the root user".to_owned(),
             Principal::User(name) => format!("user/{name}"),
-            Principal::Session(session) => session.clone(),
+            Principal::Session(session) => match session.split('/').collect::<Vec<_>>()[..] {
+                ["assumed-role", role, ..] => format!("role/{role}"),
+                _ => session.clone(),
+            },
         }
     }
 
@@ -136,7 +139,7 @@ mod tests {
         assert_eq!(user.partition(), "aws-cn");
         assert_eq!(user.described(), "user/ana in 111122223333");
         let session = identity("arn:aws:sts::111122223333:assumed-role/ci/run");
-        assert_eq!(session.short(), "assumed-role/ci/run");
+        assert_eq!(session.short(), "role/ci");
         let trick = identity("arn:aws:iam::111122223333:user/root");
         assert!(!trick.is_root(), "a user called root is not the root user");
     }
