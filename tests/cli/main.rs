@@ -9,6 +9,8 @@ mod support;
 mod layering;
 mod secret;
 mod setup;
+#[cfg(unix)]
+mod wizard;
 
 use support::home::Home;
 use support::moto::{Moto, shared};

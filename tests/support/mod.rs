@@ -8,3 +8,7 @@ pub mod moto;
 pub mod process;
 pub mod proxy;
 pub mod python;
+#[cfg(target_os = "linux")]
+pub mod secret_service;
+#[cfg(unix)]
+pub mod terminal;
