@@ -75,14 +75,22 @@ pub async fn execute(
         work.output.done();
         if let Err(error) = result {
             let error = take_back(&work, journal, &hand, error).await;
-            journal.finish(work.env.now())?;
+            finish(&work, journal);
             return Err(error);
         }
         let (what, detail) = journal.record.steps[index].step.described();
         work.output.say(&format!("  done  {what:<21} {detail}"));
     }
-    journal.finish(work.env.now())?;
+    finish(&work, journal);
     Ok(hand.outcome)
+}
+
+/// What came of the run, good or bad, must be told even where the journal cannot be written.
+fn finish(work: &Work<'_>, journal: &mut Journal) {
+    if let Err(broken) = journal.finish(work.env.now()) {
+        work.output
+            .warn(&format!("the journal cannot be written: {broken}"));
+    }
 }
 
 fn kept(journal: &Journal) -> Option<(SecretName, StoreKind)> {
