@@ -193,6 +193,7 @@ impl Terminal {
         match self.read(question, move || term.read_key())? {
             // Ctrl-D and, for Windows, Ctrl-Z; in raw mode they are characters like any other.
             Key::Char('\u{4}' | '\u{1a}') => {
+                self.mode.restore();
                 drop(self.term.show_cursor());
                 self.line("")?;
                 Err(Error::end_of_input(question.text, question.flag))
@@ -310,6 +311,8 @@ impl Prompt for Terminal {
 
     fn select(&mut self, question: Question, choices: &[Choice], default: usize) -> Result<usize> {
         let mut at = default.min(choices.len().saturating_sub(1));
+        // Before anything is drawn: a key pressed early must not be taken as line editing.
+        self.mode.take_keys();
         shown(self.term.hide_cursor())?;
         loop {
             let lines = self.draw(question, choices, at)?;
@@ -319,6 +322,7 @@ impl Prompt for Terminal {
                     at = (at + choices.len() - 1) % choices.len();
                 }
                 Key::Enter => {
+                    self.mode.restore();
                     shown(self.term.clear_last_lines(lines))?;
                     shown(self.term.show_cursor())?;
                     let answer = self.term.style().cyan().apply_to(&choices[at].label);
@@ -417,6 +421,7 @@ impl Prompt for Terminal {
             text: &format!("{} (y/N)", question.text),
             ..question
         };
+        self.mode.take_keys();
         self.ask(with_keys, None)?;
         loop {
             let answer = match self.key(question)? {
@@ -424,6 +429,7 @@ impl Prompt for Terminal {
                 Key::Char('n' | 'N') | Key::Enter => false,
                 _ => continue,
             };
+            self.mode.restore();
             self.line(if answer { "yes" } else { "no" })?;
             return Ok(answer);
         }
@@ -465,6 +471,15 @@ impl TerminalMode {
         }
     }
 
+    /// Key by key without echo; Ctrl-C still raises its signal.
+    fn take_keys(&self) {
+        use rustix::termios::LocalModes;
+        self.set(|mode| {
+            mode.local_modes
+                .remove(LocalModes::ICANON | LocalModes::ECHO)
+        });
+    }
+
     fn hide_input(&self) {
         self.set(|mode| mode.local_modes.remove(rustix::termios::LocalModes::ECHO));
     }
@@ -489,6 +504,8 @@ impl TerminalMode {
     fn of_stdin() -> Self {
         TerminalMode {}
     }
+
+    fn take_keys(&self) {}
 
     fn hide_input(&self) {}
 
