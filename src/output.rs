@@ -181,6 +181,11 @@ impl Output {
         self.say(&format!("{} {text}", yellow.apply_to("warning:")));
     }
 
+    /// A step of a plan that is done.
+    pub fn step_done(&self, what: &str, detail: &str) {
+        self.say(&format!("  done  {what:<21} {detail}"));
+    }
+
     /// A line that only `-v` (level 1) or `-vv` (level 2) shows.
     pub fn detail(&self, level: u8, text: &str) {
         if self.verbosity >= level {

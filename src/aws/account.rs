@@ -5,7 +5,7 @@ use aws_sdk_iam::Client;
 use aws_sdk_iam::types::{PasswordPolicy as ApiPasswordPolicy, StatusType};
 use jiff::Timestamp;
 
-use crate::aws::sdk::{Failure, Reason};
+use crate::aws::failure::{Failure, Reason};
 
 /// An access key as IAM lists it.
 #[derive(Clone, Debug, PartialEq, Eq)]

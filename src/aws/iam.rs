@@ -1,7 +1,7 @@
 //! Every call that changes something at AWS. Only the executor may import this file.
 //!
-//! Calls that may be repeated safely are, when AWS says that its refusal will pass; the two that
-//! may not (`CreateUser`, `CreateAccessKey`) are sent exactly once.
+//! Calls that may be repeated safely are, when AWS says that its refusal will pass; those that
+//! may not are sent once, and again only after a refusal that is sure.
 
 use std::future::Future;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::time::{Instant, sleep};
 use zeroize::Zeroizing;
 
-use crate::aws::sdk::{Failure, Reason};
+use crate::aws::failure::{Failure, Reason};
 use crate::secret::KeyPair;
 
 /// How long a passing refusal is waited out. Fresh users and policies are known everywhere after
@@ -30,14 +30,13 @@ pub async fn create_user(
     name: &str,
     tags: &[(String, String)],
     permissions_boundary: Option<&str>,
-) -> Result<String, Failure> {
+) -> Result<(), Failure> {
     const OPERATION: &str = "iam:CreateUser";
     let tags = tags
         .iter()
         .map(|(key, value)| tag(OPERATION, key, value))
         .collect::<Result<Vec<_>, _>>()?;
-    let answer = iam
-        .create_user()
+    iam.create_user()
         .user_name(name)
         .set_tags(Some(tags))
         .set_permissions_boundary(permissions_boundary.map(str::to_owned))
@@ -45,8 +44,8 @@ pub async fn create_user(
         .config_override(once())
         .send()
         .await
-        .map_err(|error| Failure::of(OPERATION, error))?;
-    Ok(answer.user.map(|user| user.arn).unwrap_or_default())
+        .map(drop)
+        .map_err(|error| Failure::of(OPERATION, error))
 }
 
 /// # Errors
@@ -94,10 +93,12 @@ pub async fn detach_user_policy(iam: &Client, user: &str, policy_arn: &str) -> R
     )
 }
 
-/// Gives the user a console password.
+/// Gives the user a console password. The SDK does not repeat it: a second attempt after a lost
+/// answer could not tell our password from somebody else's.
 ///
 /// # Errors
-/// AWS's refusal, after waiting out a passing one; `Exists` where it has one already.
+/// AWS's refusal, after waiting out a passing one; `Exists` where it has one already; `Unclear`
+/// where it may have been set.
 pub async fn create_login_profile(
     iam: &Client,
     user: &str,
@@ -109,6 +110,8 @@ pub async fn create_login_profile(
             .user_name(user)
             .password(password.expose_secret())
             .password_reset_required(false)
+            .customize()
+            .config_override(once())
             .send()
             .await;
         call.map_err(|error| Failure::of("iam:CreateLoginProfile", error))

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::aws::sdk::{Failure, Reason, Sdk, Session};
+use crate::aws::failure::{Failure, Reason};
+use crate::aws::sdk::{Sdk, Session};
 
 /// What `GetCallerIdentity` answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +57,15 @@ impl Identity {
             Principal::User(name) => Some(name),
             _ => None,
         }
+    }
+
+    /// A user of that name, without a path, in the same account.
+    pub fn user(&self, name: &str) -> Identity {
+        let (partition, account) = (self.partition(), &self.account_id);
+        Identity::new(
+            account,
+            format!("arn:{partition}:iam::{account}:user/{name}"),
+        )
     }
 
     /// `user/ana`, `the root user`, `role/ci`: without the session's name, which says little.

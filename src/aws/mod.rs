@@ -1,8 +1,10 @@
 //! Everything that speaks to AWS. Only `iam` changes anything there.
 
+pub mod failure;
 pub mod sdk;
 pub mod identity;
+pub mod found;
+pub mod profiles;
 pub mod account;
 pub mod proof;
-pub mod profiles;
 pub mod iam;

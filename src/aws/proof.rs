@@ -6,8 +6,9 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
+use crate::aws::failure::{Failure, Reason};
 use crate::aws::identity::{Identity, caller_identity};
-use crate::aws::sdk::{Failure, Reason, Sdk};
+use crate::aws::sdk::Sdk;
 use crate::secret::KeyPair;
 
 /// AWS promises no number for its propagation; 3 to 15 s have been seen.

@@ -4,8 +4,9 @@
 use std::time::Duration;
 
 use crate::aws::account::{self, PasswordPolicy, User};
+use crate::aws::failure::{Failure, Reason};
 use crate::aws::identity::{Identity, caller_identity};
-use crate::aws::sdk::{Failure, Reason, Sdk};
+use crate::aws::sdk::Sdk;
 use crate::error::Result;
 use crate::secret::KeyPair;
 use crate::setup::request::{ConsolePassword, IamUserRequest, Keep, Request, RootRequest};

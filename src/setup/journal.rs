@@ -8,12 +8,14 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::aws::found::Found;
 use crate::env::Folders;
 use crate::error::Result;
 use crate::private_file;
-use crate::setup::plan::Step;
-use crate::setup::request::Mode;
-use crate::store::SecretName;
+use crate::setup::plan::{Goal, Plan};
+use crate::setup::step::Step;
+use crate::store::index::Entry;
+use crate::store::{SecretName, StoreKind};
 
 /// Where a step stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,21 +25,33 @@ pub enum Status {
     /// About to be done, or done without a recorded answer.
     Begun,
     Done,
-    /// It failed, and nothing came of it.
-    Failed,
+    /// AWS refused it, and nothing came of it.
+    Refused,
     /// Done, and taken back again.
     TakenBack,
     /// It could not be taken back.
     Left,
 }
 
+impl Status {
+    /// Whether the step may have left something behind.
+    pub fn may_have_made(self) -> bool {
+        match self {
+            Status::Begun | Status::Done | Status::Refused | Status::Left => true,
+            Status::Planned | Status::TakenBack => false,
+        }
+    }
+}
+
 /// What a step made, as far as undoing it needs to know.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Made {
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub user_arn: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub access_key_id: Option<String>,
+    /// What the index said of the secret that was replaced; the pair itself is set aside in the
+    /// store until the run has ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaced: Option<Entry>,
     /// The secret that was current before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous_current: Option<SecretName>,
@@ -57,16 +71,57 @@ pub struct StepRecord {
 pub struct Record {
     pub version: u32,
     pub run: String,
-    pub mode: Mode,
+    pub goal: Goal,
     pub started_at: Timestamp,
     /// Absent while it runs, and after a crash.
     pub finished_at: Option<Timestamp>,
-    pub account_id: String,
     /// Who did it.
     pub caller_arn: String,
     /// The profile whose credentials it used, where it was one.
     pub profile: Option<String>,
     pub steps: Vec<StepRecord>,
+}
+
+impl Record {
+    /// Of a run that has not begun.
+    pub fn new(run: &str, plan: &Plan, caller: &Found, now: Timestamp) -> Self {
+        let steps = plan.steps.iter().map(|step| StepRecord {
+            step: step.clone(),
+            status: Status::Planned,
+            made: Made::default(),
+        });
+        Record {
+            version: 1,
+            run: run.to_owned(),
+            goal: plan.goal.clone(),
+            started_at: now,
+            finished_at: None,
+            caller_arn: caller
+                .identity()
+                .map_or_else(String::new, |it| it.arn.clone()),
+            profile: caller.source.profile_name().map(str::to_owned),
+            steps: steps.collect(),
+        }
+    }
+
+    /// The key that the run has created or keeps, once it is known.
+    pub fn access_key_id(&self) -> Option<&str> {
+        let made = self
+            .steps
+            .iter()
+            .find_map(|step| step.made.access_key_id.as_deref());
+        made.or(self.goal.access_key_id.as_deref())
+    }
+
+    /// Where the run puts its pair, if it does.
+    pub fn place(&self) -> Option<(&SecretName, StoreKind)> {
+        self.steps.iter().find_map(|record| match &record.step {
+            Step::CreateAccessKey { secret, store, .. } | Step::StoreSecret { secret, store } => {
+                Some((secret, *store))
+            }
+            _ => None,
+        })
+    }
 }
 
 pub struct Journal {
@@ -100,12 +155,12 @@ impl Journal {
         self.write()
     }
 
-    /// Records what the step has made, before the step is done with it.
+    /// Records what the step has made so far.
     ///
     /// # Errors
     /// As [`Journal::begin`].
-    pub fn made(&mut self, step: usize, made: Made) -> Result<()> {
-        self.record.steps[step].made = made;
+    pub fn made(&mut self, step: usize, change: impl FnOnce(&mut Made)) -> Result<()> {
+        change(&mut self.record.steps[step].made);
         self.write()
     }
 
@@ -135,6 +190,7 @@ pub fn run_name(now: Timestamp) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::setup::request::Mode;
 
     #[test]
     fn a_run_is_named_by_its_time() {
@@ -154,15 +210,22 @@ mod tests {
         let record = Record {
             version: 1,
             run: "run".into(),
-            mode: Mode::IamUser,
+            goal: Goal {
+                mode: Mode::IamUser,
+                account_id: "111122223333".into(),
+                arn: "arn:aws:iam::111122223333:user/ana".into(),
+                in_place: None,
+                access_key_id: None,
+                secret: None,
+            },
             started_at: Timestamp::UNIX_EPOCH,
             finished_at: None,
-            account_id: "111122223333".into(),
             caller_arn: "arn".into(),
             profile: None,
             steps: vec![StepRecord {
                 step: Step::CreateLoginProfile {
                     user_name: "ana".into(),
+                    generated: true,
                 },
                 status: Status::Planned,
                 made: Made::default(),
@@ -170,11 +233,9 @@ mod tests {
         };
         let mut journal = Journal::begin(&folders, record).expect("writable");
         journal.set(0, Status::Begun).expect("writable");
-        let made = Made {
-            access_key_id: Some("AKIA".into()),
-            ..Made::default()
-        };
-        journal.made(0, made).expect("writable");
+        journal
+            .made(0, |made| made.access_key_id = Some("AKIA".into()))
+            .expect("writable");
         let text = std::fs::read(journal.path()).expect("written");
         let back: Record = serde_json::from_slice(&text).expect("our own format");
         assert_eq!(back, journal.record);

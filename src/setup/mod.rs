@@ -3,6 +3,7 @@
 pub mod request;
 pub mod facts;
 pub mod wizard;
+pub mod step;
 pub mod plan;
 pub mod password;
 pub mod journal;

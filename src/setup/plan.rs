@@ -4,149 +4,52 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::aws::account::{AccessKey, User};
+use crate::aws::found::{Found, Source};
+use crate::aws::identity::Identity;
 use crate::error::{Error, Result};
-use crate::setup::facts::{Facts, UserFact};
+use crate::setup::facts::{Facts, Stored, UserFact};
 use crate::setup::request::{
-    ConsolePassword, IamUserRequest, IfExists, Keep, Request, RootRequest,
+    ConsolePassword, IamUserRequest, IfExists, Keep, Mode, Request, RootRequest,
 };
+use crate::setup::step::{CREATED_BY_TAG, RUN_TAG, Step, is_administrator_access};
 use crate::store::{SecretName, StoreKind};
 
-/// Marks the users that cloudcred made, among others for audits.
-pub const CREATED_BY_TAG: (&str, &str) = ("created-by", "cloudcred");
-/// Tells which run made a user, should the answer to CreateUser get lost.
-pub const RUN_TAG: &str = "cloudcred-run";
-
-/// One change. The journal holds steps as they are, so they hold no secrets.
+/// What the steps lead to: whose pair ends up where. Known before anything is done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "step", rename_all = "snake_case")]
-pub enum Step {
-    CreateUser {
-        user_name: String,
-        tags: Vec<(String, String)>,
-        permissions_boundary: Option<String>,
-    },
-    AttachPolicy {
-        user_name: String,
-        policy_arn: String,
-    },
-    CreateLoginProfile {
-        user_name: String,
-    },
-    /// Creates a key and keeps it: one step, because in between nobody but us has the secret.
-    CreateAccessKey {
-        user_name: String,
-        secret: SecretName,
-        store: StoreKind,
-        /// The user's keys before: any other one is this step's.
-        known_key_ids: Vec<String>,
-    },
-    DescribeAccessKey {
-        user_name: String,
-        description: String,
-    },
-    /// Keeps a pair that the user brought along.
-    StoreSecret {
-        secret: SecretName,
-        store: StoreKind,
-    },
-    /// Until STS and IAM accept the key wherever they are asked.
-    Verify {
-        /// Whether the policies allow reading IAM, so that IAM must answer, too.
-        reads_iam: bool,
-    },
-    SetCurrent {
-        secret: SecretName,
-    },
+pub struct Goal {
+    pub mode: Mode,
+    /// Twelve digits.
+    pub account_id: String,
+    /// Whose the pair is, or will be.
+    pub arn: String,
+    /// The credentials that stay in place, in mode `existing`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_place: Option<Source>,
+    /// Absent while the key is still to be created.
+    pub access_key_id: Option<String>,
+    /// Absent in mode `existing`.
+    pub secret: Option<Kept>,
 }
 
-impl Step {
-    /// As the journal and `--output json` name it.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Step::CreateUser { .. } => "create_user",
-            Step::AttachPolicy { .. } => "attach_policy",
-            Step::CreateLoginProfile { .. } => "create_login_profile",
-            Step::CreateAccessKey { .. } => "create_access_key",
-            Step::DescribeAccessKey { .. } => "describe_access_key",
-            Step::StoreSecret { .. } => "store_secret",
-            Step::Verify { .. } => "verify",
-            Step::SetCurrent { .. } => "set_current",
-        }
-    }
-
-    /// For people: what is done, and with what.
-    pub fn described(&self) -> (&'static str, String) {
-        match self {
-            Step::CreateUser {
-                user_name,
-                permissions_boundary,
-                ..
-            } => (
-                "create IAM user",
-                match permissions_boundary {
-                    Some(boundary) => format!("{user_name}, bounded by {boundary}"),
-                    None => user_name.clone(),
-                },
-            ),
-            Step::AttachPolicy { policy_arn, .. } => ("attach policy", policy_meaning(policy_arn)),
-            Step::CreateLoginProfile { user_name } => {
-                ("set console password", format!("for {user_name}"))
-            }
-            Step::CreateAccessKey { secret, store, .. } => (
-                "create access key",
-                format!("and keep it {}", kept_in(secret, *store)),
-            ),
-            Step::DescribeAccessKey { description, .. } => {
-                ("describe the key", format!("\"{description}\""))
-            }
-            Step::StoreSecret { secret, store } => ("store the key", kept_in(secret, *store)),
-            Step::Verify { .. } => (
-                "prove it",
-                "until STS and IAM accept the new key everywhere".to_owned(),
-            ),
-            Step::SetCurrent { secret } => (
-                "set current",
-                format!("`{secret}`, for CloudStudio's tools"),
-            ),
-        }
-    }
-
-    /// Whether it changes something at AWS, and not just on this machine.
-    pub fn changes_aws(&self) -> bool {
-        match self {
-            Step::CreateUser { .. }
-            | Step::AttachPolicy { .. }
-            | Step::CreateLoginProfile { .. }
-            | Step::CreateAccessKey { .. }
-            | Step::DescribeAccessKey { .. } => true,
-            Step::StoreSecret { .. } | Step::Verify { .. } | Step::SetCurrent { .. } => false,
-        }
-    }
+/// Where the pair is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    pub name: SecretName,
+    pub store: StoreKind,
+    pub current: bool,
 }
 
-fn policy_meaning(arn: &str) -> String {
-    if is_administrator_access(arn) {
-        "AdministratorAccess: full access to every AWS service".to_owned()
-    } else {
-        arn.to_owned()
-    }
-}
-
-fn is_administrator_access(arn: &str) -> bool {
-    arn.ends_with(":iam::aws:policy/AdministratorAccess")
-}
-
-fn kept_in(secret: &SecretName, store: StoreKind) -> String {
-    match store {
-        StoreKind::Keyring => format!("in the keyring, as CloudStudio secret `{secret}`"),
-        StoreKind::File => format!("in a private file, as CloudStudio secret `{secret}`"),
-        StoreKind::Stdout => "nowhere: it is printed to standard output".to_owned(),
+impl Goal {
+    /// Whose the pair is, or will be.
+    pub fn owner(&self) -> Identity {
+        Identity::new(&self.account_id, &self.arn)
     }
 }
 
 /// The steps, in order; empty when everything is there already.
 #[derive(Debug)]
 pub struct Plan {
+    pub goal: Goal,
     pub steps: Vec<Step>,
     pub warnings: Vec<String>,
 }
@@ -162,7 +65,14 @@ impl Plan {
 /// anything is changed.
 pub fn plan(request: &Request, facts: &Facts, run: &str, now: Timestamp) -> Result<Plan> {
     match request {
-        Request::Existing(_) => Ok(Plan {
+        Request::Existing(found) => Ok(Plan {
+            goal: goal(
+                Mode::Existing,
+                &caller(found)?,
+                found.access_key_id.clone(),
+                None,
+                Some(found),
+            ),
             steps: Vec::new(),
             warnings: Vec::new(),
         }),
@@ -171,12 +81,49 @@ pub fn plan(request: &Request, facts: &Facts, run: &str, now: Timestamp) -> Resu
     }
 }
 
+fn goal(
+    mode: Mode,
+    owner: &Identity,
+    access_key_id: Option<String>,
+    secret: Option<Kept>,
+    in_place: Option<&Found>,
+) -> Goal {
+    Goal {
+        mode,
+        account_id: owner.account_id.clone(),
+        arn: owner.arn.clone(),
+        in_place: in_place.map(|found| found.source.clone()),
+        access_key_id,
+        secret,
+    }
+}
+
+/// The wizard lets only working credentials through.
+fn caller(found: &Found) -> Result<Identity> {
+    match found.failure() {
+        Some(failure) => Err(failure),
+        None => found
+            .identity()
+            .cloned()
+            .ok_or_else(|| Error::credentials("these credentials were not checked")),
+    }
+}
+
+fn kept(keep: &Keep, store: StoreKind, facts: &Facts) -> Option<Kept> {
+    Some(Kept {
+        name: keep.secret.clone(),
+        store,
+        current: keep.make_current || facts.secret_is_current,
+    })
+}
+
 fn for_iam_user(
     request: &IamUserRequest,
     facts: &Facts,
     run: &str,
     now: Timestamp,
 ) -> Result<Plan> {
+    let caller = caller(&request.bootstrap)?;
     let mut warnings = facts.warnings.clone();
     let reuse = request.if_exists == Some(IfExists::Reuse);
     let user = match &facts.user {
@@ -216,15 +163,16 @@ fn for_iam_user(
         } else {
             steps.push(Step::CreateLoginProfile {
                 user_name: user_name(),
+                generated: matches!(request.console_password, ConsolePassword::Generate),
             });
         }
     }
-    if has_working_key(user, facts) {
-        if let Some(stored) = facts
-            .stored
-            .as_ref()
-            .filter(|s| s.store != request.keep.store)
-        {
+    let mut secret = kept(&request.keep, request.keep.store, facts);
+    let mut access_key_id = None;
+    if let Some(stored) = working_key(user, facts) {
+        access_key_id.clone_from(&stored.access_key_id);
+        secret = kept(&request.keep, stored.store, facts);
+        if stored.store != request.keep.store {
             warnings.push(format!(
                 "the secret `{}` stays where it is: {}",
                 request.keep.secret,
@@ -252,28 +200,49 @@ fn for_iam_user(
                     .iter()
                     .any(|arn| is_administrator_access(arn)),
         });
+        if request.keep.store == StoreKind::Stdout {
+            steps.push(store_secret(&request.keep));
+        }
     }
     steps.extend(set_current(&request.keep, facts));
-    Ok(Plan { steps, warnings })
+    let owner = match user {
+        Some(user) => Identity::new(&caller.account_id, &user.arn),
+        None => caller.user(&request.user_name),
+    };
+    Ok(Plan {
+        goal: goal(Mode::IamUser, &owner, access_key_id, secret, None),
+        steps,
+        warnings,
+    })
 }
 
 fn for_root(request: &RootRequest, facts: &Facts) -> Result<Plan> {
     let reuse = request.if_exists == Some(IfExists::Reuse);
     let mut steps = Vec::new();
-    let the_same = facts.stored.as_ref().is_some_and(|stored| {
+    let mut store = request.keep.store;
+    let the_same = facts.stored.as_ref().filter(|stored| {
         stored.works
             && stored.access_key_id.as_deref() == Some(&request.pair.access_key_id)
             && facts.stored_is_reusable
     });
-    if !(reuse && the_same) {
-        check_name_is_free(&request.keep, facts, reuse)?;
-        steps.push(Step::StoreSecret {
-            secret: request.keep.secret.clone(),
-            store: request.keep.store,
-        });
+    match the_same.filter(|_| reuse) {
+        Some(stored) => store = stored.store,
+        None => {
+            check_name_is_free(&request.keep, facts, reuse)?;
+            steps.push(store_secret(&request.keep));
+        }
     }
     steps.extend(set_current(&request.keep, facts));
+    let access_key_id = Some(request.pair.access_key_id.clone());
+    let secret = kept(&request.keep, store, facts);
     Ok(Plan {
+        goal: goal(
+            Mode::Root,
+            &caller(&request.checked)?,
+            access_key_id,
+            secret,
+            None,
+        ),
         steps,
         warnings: vec![
             "a root key is unrestricted; AWS advises against having one: prefer --mode iam-user"
@@ -282,38 +251,38 @@ fn for_root(request: &RootRequest, facts: &Facts) -> Result<Plan> {
     })
 }
 
+fn store_secret(keep: &Keep) -> Step {
+    Step::StoreSecret {
+        secret: keep.secret.clone(),
+        store: keep.store,
+    }
+}
+
 fn set_current(keep: &Keep, facts: &Facts) -> Option<Step> {
     (keep.make_current && !facts.secret_is_current).then(|| Step::SetCurrent {
         secret: keep.secret.clone(),
     })
 }
 
+/// The user's own, and ours: IAM holds tag keys apart regardless of case and refuses doubles.
 fn tags(request: &IamUserRequest, run: &str) -> Vec<(String, String)> {
     let ours = [CREATED_BY_TAG, (RUN_TAG, run)];
-    let mut tags: Vec<(String, String)> = request.tags.clone();
-    // IAM holds tag keys apart regardless of case and refuses doubles; the user's own win.
-    for (key, value) in ours {
-        if !tags
-            .iter()
-            .any(|(theirs, _)| theirs.eq_ignore_ascii_case(key))
-        {
-            tags.push((key.to_owned(), value.to_owned()));
-        }
-    }
-    tags
+    let theirs = request
+        .tags
+        .iter()
+        .filter(|(key, _)| !ours.iter().any(|(ours, _)| key.eq_ignore_ascii_case(ours)));
+    let ours = ours.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    theirs.cloned().chain(ours).collect()
 }
 
-/// Whether the stored pair works, as this user, with a key that the user still has.
-fn has_working_key(user: Option<&User>, facts: &Facts) -> bool {
-    let (Some(user), Some(stored)) = (user, &facts.stored) else {
-        return false;
-    };
-    stored.works
-        && facts.stored_is_reusable
-        && user
-            .access_keys
-            .iter()
-            .any(|key| key.active && Some(&key.id) == stored.access_key_id.as_ref())
+/// The stored pair, where it works as this user, with a key that the user still has.
+fn working_key<'f>(user: Option<&User>, facts: &'f Facts) -> Option<&'f Stored> {
+    let (user, stored) = (user?, facts.stored.as_ref()?);
+    let has_it = user
+        .access_keys
+        .iter()
+        .any(|key| key.active && Some(&key.id) == stored.access_key_id.as_ref());
+    (stored.works && facts.stored_is_reusable && has_it).then_some(stored)
 }
 
 fn user_exists(name: &str) -> Error {

@@ -3,9 +3,13 @@
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 
+use crate::aws::found::Source;
 use crate::output::{Page, Report};
+use crate::setup::journal::{Record, Status};
+use crate::setup::plan::Kept;
 use crate::setup::request::Mode;
-use crate::store::{SecretName, StoreKind};
+use crate::setup::step::Step;
+use crate::store::StoreKind;
 
 #[derive(Serialize)]
 pub struct SetupReport {
@@ -17,7 +21,7 @@ pub struct SetupReport {
     pub access_key_id: Option<String>,
     pub key_description: Option<String>,
     pub verified: bool,
-    pub secret: Option<SecretReport>,
+    pub secret: Option<Kept>,
     pub aws_profile: Option<String>,
     /// The profile that stays in place, in mode `existing`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -30,22 +34,104 @@ pub struct SetupReport {
     /// A generated one only: it was asked for, and this is the one time it is shown.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "exposed")]
     pub console_password: Option<SecretString>,
-    /// For people only: what is in place, and what to do next.
+    /// For people only: the command that does the same without asking.
     #[serde(skip)]
-    pub headline: String,
-}
-
-#[derive(Serialize)]
-pub struct SecretReport {
-    pub name: SecretName,
-    pub store: StoreKind,
-    pub current: bool,
+    pub again: Option<String>,
+    #[serde(skip)]
+    in_place: Option<Source>,
+    #[serde(skip)]
+    whose: String,
 }
 
 #[derive(Serialize)]
 pub struct StepReport {
     pub step: &'static str,
-    pub status: &'static str,
+    pub status: Status,
+}
+
+impl SetupReport {
+    /// Of a run that has ended, or of one that is only planned.
+    pub fn of(record: &Record, warnings: Vec<String>) -> Self {
+        let goal = &record.goal;
+        let owner = goal.owner();
+        let mut statuses = record.steps.iter().map(|record| record.status);
+        let changed = statuses.any(|status| status == Status::Done);
+        let planned = !changed && !record.steps.is_empty();
+        let key_description = record.steps.iter().find_map(|record| match &record.step {
+            Step::DescribeAccessKey { description, .. } => Some(description.clone()),
+            _ => None,
+        });
+        let sets_password = record
+            .steps
+            .iter()
+            .any(|record| matches!(record.step, Step::CreateLoginProfile { .. }));
+        SetupReport {
+            changed,
+            mode: goal.mode,
+            account_id: goal.account_id.clone(),
+            arn: goal.arn.clone(),
+            user_name: owner.user_name().map(str::to_owned),
+            access_key_id: record.access_key_id().map(str::to_owned),
+            key_description,
+            verified: !planned,
+            secret: goal.secret.clone(),
+            aws_profile: None,
+            profile: goal
+                .in_place
+                .as_ref()
+                .and_then(|source| source.profile_name().map(str::to_owned)),
+            run: changed.then(|| record.run.clone()),
+            steps: record
+                .steps
+                .iter()
+                .map(|record| StepReport {
+                    step: record.step.name(),
+                    status: record.status,
+                })
+                .collect(),
+            warnings,
+            console_url: sets_password.then(|| owner.console_url()),
+            console_password: None,
+            again: None,
+            in_place: goal.in_place.clone(),
+            whose: owner.described(),
+        }
+    }
+
+    fn planned(&self) -> bool {
+        !self.changed && !self.steps.is_empty()
+    }
+
+    fn headline(&self) -> String {
+        if self.planned() {
+            return "Nothing was changed: this was a dry run.".to_owned();
+        }
+        let whose = &self.whose;
+        if let Some(source) = &self.in_place {
+            let how = match source.profile_name() {
+                Some(name) if name != "default" => {
+                    format!("CloudStudio finds it when AWS_PROFILE={name} is set.")
+                }
+                _ => "The tools that CloudStudio runs find it by themselves.".to_owned(),
+            };
+            let stays = match source {
+                Source::Environment => "stay as they are",
+                _ => "stays as it is",
+            };
+            return format!(
+                "{} {stays}: {whose}. {how}",
+                capitalized(&source.described())
+            );
+        }
+        match &self.secret {
+            Some(kept) if kept.store == StoreKind::Stdout => {
+                format!("The key of {whose} was printed and is kept nowhere else.")
+            }
+            Some(kept) if self.changed => format!("CloudStudio secret `{}` is ready.", kept.name),
+            Some(kept) => format!("Nothing to do: CloudStudio secret `{}` works.", kept.name),
+            None => String::new(),
+        }
+    }
 }
 
 fn exposed<S: serde::Serializer>(
@@ -58,30 +144,38 @@ fn exposed<S: serde::Serializer>(
     }
 }
 
+fn capitalized(text: &str) -> String {
+    let mut characters = text.chars();
+    match characters.next() {
+        Some(first) => first.to_uppercase().chain(characters).collect(),
+        None => String::new(),
+    }
+}
+
 impl Report for SetupReport {
     fn text(&self, page: &Page) -> String {
-        let mut text = format!("\n{}\n", page.strong(&self.headline));
+        let mut text = format!("\n{}\n", page.strong(self.headline()));
+        let mut line = |what: &str, how: &str| text.push_str(&format!("  {what:<23}  {how}\n"));
+        if self.planned() {
+            return text;
+        }
         if let (Some(url), Some(user)) = (&self.console_url, &self.user_name) {
-            text.push_str(&format!("  Console   {url}  as {user}\n"));
+            line("Console", &format!("{url}, as {user}"));
         }
         if let Some(password) = &self.console_password {
-            text.push_str(&format!(
-                "  Password  {}  (shown only now)\n",
-                password.expose_secret()
-            ));
+            line("Password (shown once)", password.expose_secret());
         }
-        let planned = self.steps.iter().any(|step| step.status == "planned");
-        match &self.secret {
-            Some(secret) if !planned && secret.store != StoreKind::Stdout => {
-                text.push_str(&format!(
-                    "  To paste it into CloudStudio:  cloudcred secret show {} --reveal\n",
-                    secret.name
-                ));
-                text.push_str(
-                    "  In the app:  AWS provider → add secret → paste, apply → set current\n",
-                );
-            }
-            _ => {}
+        if let Some(kept) = &self.secret
+            && kept.store != StoreKind::Stdout
+        {
+            line(
+                "Paste it into the app",
+                &format!("cloudcred secret show {} --reveal", kept.name),
+            );
+            line("", "AWS provider → add secret → paste, apply → set current");
+        }
+        if let Some(again) = &self.again {
+            line("The same without asking", again);
         }
         text
     }

@@ -4,7 +4,7 @@
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
-use crate::aws::profiles::Found;
+use crate::aws::found::{Found, Source};
 use crate::error::{Error, Result};
 use crate::secret::KeyPair;
 use crate::store::{SecretName, StoreKind};
@@ -70,6 +70,74 @@ pub enum Request {
     Root(RootRequest),
 }
 
+impl Request {
+    /// The credentials that do the work, or that stay in place.
+    pub fn caller(&self) -> &Found {
+        match self {
+            Request::Existing(found) => found,
+            Request::IamUser(request) => &request.bootstrap,
+            Request::Root(request) => &request.checked,
+        }
+    }
+
+    /// The command that asks for the same without questions; `None` where there is nothing to do.
+    pub fn as_command(&self) -> Option<String> {
+        let mut words = vec!["cloudcred setup --yes".to_owned()];
+        let mut flag = |name: &str, value: &str| {
+            // What the rules below allow needs quotes for spaces at most.
+            let quoted =
+                match value.contains(|c: char| !c.is_ascii_alphanumeric() && !"-_.@".contains(c)) {
+                    true => format!("\"{value}\""),
+                    false => value.to_owned(),
+                };
+            words.push(format!("--{name} {quoted}"));
+        };
+        let keep = match self {
+            Request::Existing(_) => return None,
+            Request::IamUser(request) => {
+                flag("mode", "iam-user");
+                if let Some(profile) = request.bootstrap.source.profile_name() {
+                    flag("profile", profile);
+                }
+                flag("user-name", &request.user_name);
+                let password = match request.console_password {
+                    ConsolePassword::None => "none",
+                    ConsolePassword::Generate => "generate",
+                    ConsolePassword::Given(_) => "stdin",
+                };
+                flag("console-password", password);
+                flag("key-description", &request.key_description);
+                for arn in &request.policy_arns {
+                    flag("policy-arn", arn);
+                }
+                if let Some(arn) = &request.permissions_boundary {
+                    flag("permissions-boundary", arn);
+                }
+                for (key, value) in &request.tags {
+                    flag("tag", &format!("{key}={value}"));
+                }
+                &request.keep
+            }
+            Request::Root(request) => {
+                flag("mode", "root");
+                &request.keep
+            }
+        };
+        flag("secret", keep.secret.as_str());
+        flag("store", keep.store.name());
+        if !keep.make_current {
+            words.push("--no-current".to_owned());
+        }
+        if matches!(self, Request::Root(_)) {
+            words.push("--acknowledge-root-risk".to_owned());
+        }
+        if self.caller().source == Source::Given {
+            words.push("--key-stdin".to_owned());
+        }
+        Some(words.join(" "))
+    }
+}
+
 pub struct IamUserRequest {
     /// The credentials that create the user.
     pub bootstrap: Found,
@@ -97,6 +165,12 @@ pub enum ConsolePassword {
     None,
     Generate,
     Given(SecretString),
+}
+
+impl ConsolePassword {
+    pub fn is_generated(&self) -> bool {
+        matches!(self, ConsolePassword::Generate)
+    }
 }
 
 /// Where and under which name the pair is kept.
@@ -134,11 +208,32 @@ pub fn check_key_description(description: &str) -> Result<()> {
     })
 }
 
-/// Takes `KEY=VALUE` apart and checks both halves by IAM's rule.
+/// Takes `KEY=VALUE`s apart and checks them by IAM's rules: their characters, no key twice
+/// (whatever its case), and at most 50 tags a user, three of which are ours.
 ///
 /// # Errors
 /// `Usage`, with the rule.
-pub fn parse_tag(text: &str) -> Result<(String, String)> {
+pub fn parse_tags(texts: &[String]) -> Result<Vec<(String, String)>> {
+    let mut tags: Vec<(String, String)> = Vec::new();
+    for text in texts {
+        let (key, value) = parse_tag(text)?;
+        if tags
+            .iter()
+            .any(|(other, _)| other.eq_ignore_ascii_case(&key))
+        {
+            return Err(Error::usage(format!("the tag `{key}` is given twice"))
+                .hint("give each --tag once; IAM does not tell `a` from `A`"));
+        }
+        tags.push((key, value));
+    }
+    if tags.len() > 47 {
+        return Err(Error::usage(format!("{} tags are too many", tags.len()))
+            .hint("give at most 47; IAM allows 50, and cloudcred adds three"));
+    }
+    Ok(tags)
+}
+
+fn parse_tag(text: &str) -> Result<(String, String)> {
     let wrong = |why: String| {
         Error::usage(format!("`{text}` is no valid tag: {why}"))
             .hint("use --tag KEY=VALUE with letters, digits, spaces and _.:/=+-@")
@@ -227,12 +322,21 @@ mod tests {
 
     #[test]
     fn tags_are_taken_apart_at_the_first_sign() {
+        let parse =
+            |tags: &[&str]| parse_tags(&tags.iter().map(|tag| tag.to_string()).collect::<Vec<_>>());
         assert_eq!(
-            parse_tag("a=b=c").expect("valid"),
-            ("a".into(), "b=c".into())
+            parse(&["a=b=c", "d="]).expect("valid"),
+            [("a".into(), "b=c".into()), ("d".into(), String::new())]
         );
-        for wrong in ["a", "=b", "aws:x=y", "a=(b)"] {
-            assert_eq!(parse_tag(wrong).expect_err(wrong).kind, Kind::Usage);
+        for wrong in [
+            &["a"][..],
+            &["=b"],
+            &["aws:x=y"],
+            &["a=(b)"],
+            &["a=1", "A=2"],
+        ] {
+            let error = parse(wrong).expect_err(wrong[0]);
+            assert_eq!(error.kind, Kind::Usage);
         }
     }
 }

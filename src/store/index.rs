@@ -115,6 +115,14 @@ impl Index {
         }
     }
 
+    /// Notes that AWS has just accepted the pair.
+    pub fn verified(&mut self, name: &SecretName, at: Timestamp) {
+        let mut entries = self.secrets.iter_mut();
+        if let Some(entry) = entries.find(|entry| entry.name.same_place_as(name)) {
+            entry.verified_at = Some(at);
+        }
+    }
+
     /// Forgets the secret, and that it was current.
     pub fn remove(&mut self, name: &SecretName) {
         self.secrets.retain(|entry| !entry.name.same_place_as(name));

@@ -74,6 +74,16 @@ impl SecretName {
         Ok(SecretName(name.to_owned()))
     }
 
+    /// A name that no user can give, so that it meets no secret of theirs.
+    fn hidden(name: String) -> Self {
+        SecretName(format!(".{name}"))
+    }
+
+    /// Where a run keeps the pair that it replaces, until it has ended.
+    pub fn set_aside_by(run: &str) -> Self {
+        SecretName::hidden(format!("before-{run}"))
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -175,21 +185,14 @@ impl Place<'_> {
     /// # Errors
     /// When it does not, with what to do instead.
     pub fn probe(&self) -> Result<()> {
-        // Not a name that a user can give, so it meets no secret of theirs.
-        let canary = format!(".cloudcred-probe-{:08x}", rand::random::<u32>());
+        if matches!(self, Place::Stdout(_)) {
+            return Ok(());
+        }
+        let canary = SecretName::hidden(format!("probe-{:08x}", rand::random::<u32>()));
         let pair = KeyPair::new("AKIAPROBEPROBEPROBE0", "probe".into());
-        let (put, found) = match self {
-            Place::Keyring(keyring) => (keyring.put(&canary, &pair), keyring.find(&canary)),
-            Place::File(file) => (file.put(&canary, &pair), file.find(&canary)),
-            Place::Stdout(_) => return Ok(()),
-        };
-        put?;
-        let same = found?.is_some_and(|back| back.same_as(&pair));
-        match self {
-            Place::Keyring(keyring) => keyring.remove(&canary)?,
-            Place::File(file) => file.remove(&canary)?,
-            Place::Stdout(_) => true,
-        };
+        self.put(&canary, &pair)?;
+        let same = self.find(&canary)?.is_some_and(|back| back.same_as(&pair));
+        self.remove(&canary)?;
         if same {
             Ok(())
         } else {

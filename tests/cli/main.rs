@@ -6,6 +6,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod harness;
 mod layering;
 mod secret;
 mod setup;

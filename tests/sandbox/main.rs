@@ -1,118 +1,72 @@
-//! The sandbox: any cloudcred command against an IAM server of its own, in a throw-away home.
-//! Nothing real is read or changed.
+//! `cargo run --example sandbox -- setup`: the real program against an IAM server on this machine.
+//! The AWS account is made up, the home folder is thrown away, and nothing of the person's own is
+//! read or written. Its own words go to stderr, so that stdout stays the program's.
 
-// The harness is shared with the tests; neither uses all of it.
-#[allow(dead_code)]
-#[allow(clippy::disallowed_methods)] // the rule is the program's; a harness has no Env
+// The lints keep cloudcred's sources away from process state; this is a program of its own.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    reason = "a program of its own"
+)]
+
 #[path = "../support/mod.rs"]
+#[allow(
+    dead_code,
+    reason = "shared with the tests, and each of the two uses a part of it"
+)]
 mod support;
 
-use std::path::PathBuf;
-use std::process::Command;
+mod build;
+mod scene;
+mod summary;
 
-use support::home::Home;
-use support::moto::{ADMINISTRATOR_ACCESS, Moto};
+use std::process::ExitCode;
+
+use scene::Scene;
 use support::process;
 
-const ACCOUNT: &str = "111122223333";
+const USAGE: &str = "\
+Runs cloudcred in a sandbox: an AWS account that exists only on this machine, a throw-away home folder.
 
-#[allow(clippy::print_stderr, clippy::disallowed_methods)] // a program of its own
-fn main() -> std::process::ExitCode {
+  cargo run --example sandbox -- setup              the wizard
+  cargo run --example sandbox -- check              the credentials that the sandbox's home holds
+  cargo run --example sandbox -- setup --dry-run --output json
+
+Any cloudcred command goes behind the `--`. It needs Rust and Python 3.11 or later; the first start
+downloads the AWS server for tests (about 31 MB) into cargo's target folder.";
+
+fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if arguments.is_empty() {
+        eprintln!("{USAGE}");
+        return ExitCode::from(2);
+    }
+    std::panic::set_hook(Box::new(|panic| {
+        // The harness panics with what is missing and how to install it: that alone is of use here.
         eprintln!(
-            "usage: cargo run --example sandbox -- setup    (or any other cloudcred command)"
+            "sandbox: {}",
+            panic.payload_as_str().unwrap_or("failed without a message")
         );
-        return 2.into();
-    }
-    let program = build();
-    let moto = Moto::start();
-    let account = moto.account(ACCOUNT);
-    account.create_user("ana");
-    account.attach_policy("ana", ADMINISTRATOR_ACCESS);
-    let key = account.create_access_key("ana");
-    let ana = account.user("ana").expect("just created");
-    account.create_role("ci", &ana.arn, ADMINISTRATOR_ACCESS);
-    let home = Home::new(program).endpoint(&moto.url());
-    home.write(
-        ".aws/credentials",
-        &format!(
-            "[default]\naws_access_key_id = {}\naws_secret_access_key = {}\n\n\
-             [old]\naws_access_key_id = AKIAOLDOLDOLDOLDOLD0\n\
-             aws_secret_access_key = {}\n",
-            key.access_key_id,
-            key.secret_access_key,
-            "x".repeat(40)
-        ),
-    );
-    home.write(
-        ".aws/config",
-        &format!(
-            "[default]\nregion = us-east-1\n\n\
-             [profile ci]\nrole_arn = arn:aws:iam::{ACCOUNT}:role/ci\nsource_profile = default\n\n\
-             [profile client-x]\nsso_session = client\nsso_account_id = {ACCOUNT}\nsso_role_name = Admin\n\n\
-             [sso-session client]\nsso_region = us-east-1\nsso_start_url = https://example.com/start\n"
-        ),
-    );
-    eprintln!(
-        "Sandbox: an IAM server on this machine and a home folder that is thrown away.\n\
-         Nothing real is touched: no AWS account, none of your files.\n"
-    );
-    // Ctrl-C is the program's to answer; it reaches both, and only the program may end by it.
-    ctrlc::set_handler(|| {}).expect("no other handler is set");
-    let status = home
-        .command(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
-        .status();
-    let code = status.map_or(1, process::exit_code);
+    }));
+    let program = match build::cloudcred() {
+        Ok(program) => program,
+        Err(message) => {
+            eprintln!("{message}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let scene = Scene::set(program);
+    eprintln!("{}\n", scene.introduction());
 
-    eprintln!("\nWhat IAM now holds, in account {ACCOUNT}:");
-    for (name, user) in account.users() {
-        let password = if user.has_login_profile() {
-            "with"
-        } else {
-            "without"
-        };
-        eprintln!("  user {name}, {password} a console password");
-        user.attached_policies
-            .iter()
-            .for_each(|policy| eprintln!("    policy  {policy}"));
-        user.access_keys
-            .iter()
-            .for_each(|(id, status)| eprintln!("    key     {id} {status}"));
-        user.tags
-            .iter()
-            .for_each(|(key, value)| eprintln!("    tag     {key} = {value}"));
-    }
-    eprintln!("What the throw-away home held:");
-    for file in home.files() {
-        let relative = file.strip_prefix(home.path()).unwrap_or(&file);
-        eprintln!("  {}", relative.display());
-    }
-    u8::try_from(code).unwrap_or(1).into()
-}
-
-/// The real program, built beside this example. cargo is quiet where there is nothing to do.
-#[allow(clippy::disallowed_methods)] // a program of its own
-fn build() -> PathBuf {
-    let own = std::env::current_exe().expect("the path of this program is known");
-    let folder = own
-        .ancestors()
-        .nth(2)
-        .expect("an example lies two folders deep")
-        .to_owned();
-    let mut command = Command::new(env!("CARGO"));
-    command
-        .args(["build", "--quiet", "--bin", "cloudcred"])
-        .current_dir(env!("CARGO_MANIFEST_DIR"));
-    if folder.ends_with("release") {
-        command.arg("--release");
-    }
-    let status = command
+    // Ctrl-C reaches both processes. It is meant for the program, which says what it does about it;
+    // a handler, unlike an ignored signal, is not inherited by the program.
+    ctrlc::set_handler(|| {}).expect("nothing else handles Ctrl-C here");
+    let status = scene
+        .command(&arguments)
         .status()
-        .expect("cargo started this example, so it can be started");
-    assert!(
-        status.success(),
-        "cargo could not build cloudcred; its message is above"
-    );
-    folder.join(format!("cloudcred{}", std::env::consts::EXE_SUFFIX))
+        .unwrap_or_else(|error| panic!("cannot start the cloudcred that was just built: {error}"));
+
+    eprintln!("\n{}", summary::of(&scene));
+    // An exit code has eight bits everywhere that matters; what does not fit is a failure.
+    ExitCode::from(u8::try_from(process::exit_code(status)).unwrap_or(1))
 }

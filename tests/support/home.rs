@@ -93,10 +93,12 @@ impl Home {
         self.folder.path()
     }
 
+    /// Readable to its owner alone, as AWS's own tools write.
     pub fn write(&self, relative: &str, text: &str) {
         let path = self.path().join(relative);
         fs::create_dir_all(path.parent().expect("a file lies in a folder"))
             .and_then(|()| fs::write(&path, text))
+            .and_then(|()| make_private(&path))
             .unwrap_or_else(|error| panic!("cannot write {}: {error}", path.display()));
     }
 
@@ -170,4 +172,15 @@ fn collect_files(folder: &Path, files: &mut Vec<PathBuf>) {
             files.push(entry.path());
         }
     }
+}
+
+#[cfg(unix)]
+fn make_private(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600))
+}
+
+#[cfg(not(unix))]
+fn make_private(_: &Path) -> std::io::Result<()> {
+    Ok(())
 }

@@ -195,6 +195,22 @@ impl Account {
 
     /// The AWS actions asked for with keys of this account, in order, refused ones too.
     pub fn calls(&self) -> Vec<String> {
+        self.recorded()
+            .into_iter()
+            .map(|(action, _)| action)
+            .collect()
+    }
+
+    /// The parameters of each call of this action, as they were sent: `Tags.member.1.Key` and so on.
+    pub fn requests(&self, action: &str) -> Vec<BTreeMap<String, String>> {
+        let of_action = self
+            .recorded()
+            .into_iter()
+            .filter(|(asked, _)| asked == action);
+        of_action.map(|(_, parameters)| parameters).collect()
+    }
+
+    fn recorded(&self) -> Vec<(String, BTreeMap<String, String>)> {
         self.control("calls", json!({}))
     }
 

@@ -143,8 +143,9 @@ class Server:
         """Under the account that owns the key which signed the request, as moto decides it too."""
         authorization = environ.get("HTTP_AUTHORIZATION", "")
         access_key_id = authorization.partition("Credential=")[2].partition("/")[0]
-        action = parse_qs(body.decode("utf-8", "replace")).get("Action", [environ["PATH_INFO"]])[0]
-        self.recorded[get_account_id_from(access_key_id)].append(action)
+        form = {name: values[0] for name, values in parse_qs(body.decode("utf-8", "replace")).items()}
+        action = form.pop("Action", environ["PATH_INFO"])
+        self.recorded[get_account_id_from(access_key_id)].append([action, form])
 
     def calls(self, account):
         return self.recorded[account]

@@ -1,16 +1,27 @@
-"""What AWS refuses and moto 5.2 lets pass, as far as cloudcred meets it.
+"""Where moto 5.2 is milder than AWS, or answers otherwise, as far as cloudcred meets it.
 
 Each function names one difference; when moto learns it, the function goes.
 """
 
 import json
+import re
 import threading
+import unicodedata
+from xml.sax.saxutils import escape
 
+from moto.core import exceptions
 from moto.iam import access_control, models
-from moto.iam.exceptions import DeleteConflictException, IAMException
+from moto.iam.exceptions import (
+    DeleteConflictException,
+    IAMException,
+    InvalidTagCharacters,
+    TagKeyTooBig,
+    TagValueTooBig,
+    ValidationError,
+)
 
 # moto builds every policy again for each account and each of eight partitions: a tenth of a second
-# each for all 1,400 of them, none for the few that are in use here.
+# each for all 1,500 of them, none for the few that are in use here.
 POLICIES_KEPT = [
     "AdministratorAccess",
     "IAMFullAccess",
@@ -25,13 +36,32 @@ DEFAULT_MINIMUM_LENGTH = 8
 DEFAULT_KINDS = 3
 
 
-class PasswordPolicyViolation(IAMException):
-    code = "PasswordPolicyViolation"
-
-
 def keep_few_managed_policies():
     everything = json.loads(models.aws_managed_policies_data)
     models.aws_managed_policies_data = json.dumps({name: everything[name] for name in POLICIES_KEPT})
+
+
+def phrase_refusals_as_aws_does():
+    """moto wraps these three in an element of its own, in which the Rust SDK finds no error code."""
+    for error in [
+        exceptions.AccessDeniedError,
+        exceptions.InvalidClientTokenIdError,
+        exceptions.SignatureDoesNotMatchError,
+    ]:
+        error.__init__ = rephrased(error.__init__)
+
+
+def rephrased(initialize):
+    def initialize_rephrased(self, *arguments, **named):
+        initialize(self, *arguments, **named)
+        # moto puts in the request's ID.
+        self.description = (
+            '<ErrorResponse xmlns="https://iam.amazonaws.com/doc/2010-05-08/"><Error><Type>Sender</Type>'
+            f"<Code>{self.error_type}</Code><Message>{escape(self.message)}</Message></Error>"
+            "<RequestId></RequestId></ErrorResponse>"
+        )
+
+    return initialize_rephrased
 
 
 def refuse_inactive_access_keys():
@@ -45,6 +75,38 @@ def refuse_inactive_access_keys():
             raise access_control.CreateAccessKeyFailure(reason="InvalidId")
 
     access_control.IAMUserAccessKey.__init__ = find_active
+
+
+def refuse_malformed_names_and_tags():
+    """Those of users, which moto takes as they come."""
+    create, tag = models.IAMBackend.create_user, models.IAMBackend.tag_user
+
+    def create_checked(self, region_name, user_name, path="/", tags=None):
+        if not re.fullmatch(r"[A-Za-z0-9_+=,.@-]{1,64}", user_name):
+            raise ValidationError(
+                "The specified value for userName is invalid. It must contain only alphanumeric "
+                "characters and/or the following: +=,.@_-"
+            )
+        check_tags(tags or [])
+        return create(self, region_name, user_name, path, tags)
+
+    def tag_checked(self, name, tags):
+        check_tags(tags)
+        tag(self, name, tags)
+
+    models.IAMBackend.create_user, models.IAMBackend.tag_user = create_checked, tag_checked
+
+
+def check_tags(tags):
+    for tag in tags:
+        if len(tag["Key"]) > 128:
+            raise TagKeyTooBig(tag["Key"])
+        if len(tag["Value"]) > 256:
+            raise TagValueTooBig(tag["Value"])
+        for part, param in [("Key", "tags.X.member.key"), ("Value", "tags.X.member.value")]:
+            # AWS's [\p{L}\p{Z}\p{N}_.:/=+\-@]*, which Python's patterns cannot say.
+            if not all(unicodedata.category(char)[0] in "LZN" or char in "_.:/=+-@" for char in tag[part]):
+                raise InvalidTagCharacters(tag[part], param)
 
 
 def refuse_to_delete_users_in_use():
@@ -98,7 +160,10 @@ def check_password(policy, password):
             and (symbol or not policy.require_symbols)
         )
     if not conforms or len(password) > 128:
-        raise PasswordPolicyViolation("Password does not conform to the account password policy.")
+        # Not a class of its own: moto finds the service that an error belongs to by where it is defined.
+        raise IAMException(
+            "PasswordPolicyViolation", "Password does not conform to the account password policy."
+        )
 
 
 # The body of the request that this thread answers, as it was sent.
@@ -120,6 +185,8 @@ def sign_the_body_as_sent():
 def apply():
     sign_the_body_as_sent()
     keep_few_managed_policies()
+    phrase_refusals_as_aws_does()
+    refuse_malformed_names_and_tags()
     refuse_inactive_access_keys()
     refuse_to_delete_users_in_use()
     enforce_password_policy()

@@ -18,7 +18,10 @@ pub struct Environment {
 impl Environment {
     /// Its Python, as a command to which arguments are added.
     pub fn python(&self) -> Command {
-        Command::new(interpreter(&self.folder))
+        let mut command = Command::new(interpreter(&self.folder));
+        // It would put other versions of the same packages first.
+        command.env_remove("PYTHONPATH");
+        command
     }
 }
 

@@ -1,0 +1,90 @@
+//! From flags and standard input to what is wanted; inert values, nothing is looked up.
+
+use std::io::Read;
+
+use secrecy::SecretString;
+use zeroize::Zeroizing;
+
+use crate::cli::{ModeChoice, Setup};
+use crate::error::{Error, Result};
+use crate::output::Format;
+use crate::pasted;
+use crate::setup::request::{Mode, PasswordChoice, Wanted};
+use crate::store::StoreKind;
+
+/// # Errors
+/// `Usage`, for flags that exclude each other.
+pub fn check_combination(flags: &Setup, format: Format) -> Result<()> {
+    let json = format == Format::Json;
+    if flags.store == Some(StoreKind::Stdout) && json {
+        return Err(
+            Error::usage("--store stdout and --output json exclude each other")
+                .hint("standard output can carry one document only"),
+        );
+    }
+    if flags.key_stdin && flags.console_password == Some(PasswordChoice::Stdin) {
+        return Err(
+            Error::usage("--key-stdin and --console-password stdin exclude each other")
+                .hint("use --console-password generate"),
+        );
+    }
+    if flags.key_stdin && flags.mode == ModeChoice::Existing {
+        return Err(Error::usage("--key-stdin does not go with --mode existing")
+            .hint("use --mode iam-user to create a user with the given key"));
+    }
+    Ok(())
+}
+
+/// # Errors
+/// When standard input holds something else than was announced.
+pub fn wanted(flags: Setup) -> Result<Wanted> {
+    let given_pair = match flags.key_stdin {
+        true => Some(pasted::parse(&read_stdin()?)?),
+        false => None,
+    };
+    let given_password = match flags.console_password {
+        Some(PasswordChoice::Stdin) => {
+            let text = read_stdin()?;
+            let password = text.lines().next().unwrap_or_default();
+            if password.is_empty() {
+                return Err(Error::end_of_input(
+                    "the console password",
+                    "--console-password generate",
+                ));
+            }
+            Some(SecretString::from(password))
+        }
+        _ => None,
+    };
+    Ok(Wanted {
+        mode: match flags.mode {
+            ModeChoice::Auto => None,
+            ModeChoice::Existing => Some(Mode::Existing),
+            ModeChoice::IamUser => Some(Mode::IamUser),
+            ModeChoice::Root => Some(Mode::Root),
+        },
+        user_name: flags.user_name,
+        policy_arns: flags.policy_arns,
+        permissions_boundary: flags.permissions_boundary,
+        tags: flags.tags,
+        console_password: flags.console_password,
+        key_description: flags.key_description,
+        if_exists: flags.if_exists,
+        secret: flags.secret,
+        store: flags.store,
+        no_current: flags.no_current,
+        root_risk_acknowledged: flags.acknowledge_root_risk,
+        given_pair,
+        given_password,
+    })
+}
+
+fn read_stdin() -> Result<Zeroizing<String>> {
+    let mut text = Zeroizing::new(String::with_capacity(pasted::LONGEST_INPUT + 2));
+    std::io::stdin()
+        .lock()
+        .take(pasted::LONGEST_INPUT as u64 + 1)
+        .read_to_string(&mut text)
+        .map_err(|cause| Error::credentials("standard input is not text").caused_by(cause))?;
+    Ok(text)
+}

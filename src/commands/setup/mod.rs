@@ -1,0 +1,221 @@
+//! `cloudcred setup`: look, ask, plan, confirm, execute, report.
+
+mod given;
+
+use std::time::Instant;
+
+use crate::aws::found::{Found, State};
+use crate::aws::profiles::{self, Scope};
+use crate::aws::sdk::Sdk;
+use crate::cli::Setup;
+use crate::commands::Context;
+use crate::commands::secret::patience;
+use crate::error::{Error, Result};
+use crate::interrupt::Interrupt;
+use crate::output::{Format, table};
+use crate::prompt::Question;
+use crate::secret::KeyPair;
+use crate::setup::execute::{Access, InHand, execute};
+use crate::setup::facts::{Facts, gather};
+use crate::setup::journal::{Journal, Record, run_name};
+use crate::setup::password;
+use crate::setup::plan::{Plan, plan};
+use crate::setup::report::SetupReport;
+use crate::setup::request::{ConsolePassword, Mode, Request, Wanted};
+use crate::setup::wizard::{self, Scene};
+use crate::store::index::Index;
+use crate::store::keyring::Keyring;
+use crate::store::{StoreKind, Stores};
+
+pub fn run(flags: Setup, context: &Context) -> Result<()> {
+    given::check_combination(&flags, context.global.output)?;
+    let dry_run = flags.dry_run;
+    let wanted = given::wanted(flags)?;
+    let folders = context.env.folders()?;
+    let index = Index::load(&folders)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(anyhow::Error::from)?;
+    let mut prompt = context.prompt()?;
+    let mut interrupt = {
+        let _inside = runtime.enter();
+        Interrupt::listen()?
+    };
+    let stores = Stores {
+        folders: &folders,
+        patience: patience(context),
+        output: &context.output,
+    };
+
+    let region = context.global.region.as_deref();
+    let profile = context.global.profile.as_deref();
+    let sdk = runtime.block_on(Sdk::load(region, profile, context.output.clone()));
+    let found = runtime.block_on(interrupt.or_cancel(look(&wanted, &sdk, context)))?;
+    let keyring_trouble = || {
+        let trouble = Keyring::new(patience(context)).reachable().err();
+        trouble.map(|error| error.message)
+    };
+    let scene = Scene {
+        found: &found,
+        index: &index,
+        host_name: context.env.host_name.as_deref(),
+        keyring_trouble: &keyring_trouble,
+        named: context.global.profile.is_some(),
+        attended: context.attended,
+    };
+    let mut check_pair = |pair: &KeyPair| -> Result<Found> {
+        let check = async { Ok(profiles::check_given(&sdk, pair).await) };
+        runtime.block_on(interrupt.or_cancel(check))
+    };
+    let mut request = wizard::complete(wanted, &scene, &mut check_pair, prompt.as_mut())?;
+    let facts = loop {
+        let facts =
+            runtime.block_on(interrupt.or_cancel(gather(&request, &sdk, &stores, &index)))?;
+        if !wizard::settle(&mut request, &facts, &scene, prompt.as_mut())? {
+            break facts;
+        }
+    };
+    let now = context.env.now();
+    let run = run_name(now);
+    let plan = plan(&request, &facts, &run, now)?;
+    let mut record = Record::new(&run, &plan, request.caller(), now);
+    show(&plan, request.caller(), context);
+    let mut console_password = None;
+    if !dry_run && !plan.steps.is_empty() {
+        if !context.global.yes && (context.attended || plan.changes_aws()) {
+            let question = Question::required("Go ahead?", "--yes");
+            if !prompt.confirm(question)? {
+                return Err(Error::cancelled().hint("nothing was changed"));
+            }
+        }
+        // Gives the terminal back before the work begins.
+        drop(prompt);
+        let began = Instant::now();
+        let hand = in_hand(&request, &facts);
+        if matches!(&request, Request::IamUser(it) if it.console_password.is_generated()) {
+            console_password.clone_from(&hand.password);
+        }
+        let access = Access {
+            sdk: &sdk,
+            session: &request.caller().session,
+            stores: &stores,
+            folders: &folders,
+            env: &context.env,
+            output: &context.output,
+        };
+        let mut journal = Journal::begin(&folders, record)?;
+        runtime.block_on(execute(&access, hand, &mut journal, &mut interrupt))?;
+        record = journal.record;
+        let seconds = began.elapsed().as_secs_f64();
+        context.output.say(&format!("  ready in {seconds:.1} s"));
+    }
+    let mut report = SetupReport::of(&record, plan.warnings);
+    report.console_password = console_password;
+    report.again = request.as_command().filter(|_| context.attended);
+    deliver(&report, context)
+}
+
+/// Finds and shows the credentials that matter here.
+async fn look(wanted: &Wanted, sdk: &Sdk, context: &Context) -> Result<Vec<Found>> {
+    let root_without_questions = wanted.mode == Some(Mode::Root) && !context.attended;
+    if (wanted.given_pair.is_some() && wanted.mode.is_some()) || root_without_questions {
+        return Ok(Vec::new());
+    }
+    let scope = match &context.global.profile {
+        Some(profile) => Scope::Profile(profile),
+        None if context.attended => Scope::All,
+        None => Scope::DefaultChain,
+    };
+    let began = Instant::now();
+    context
+        .output
+        .working("Looking for AWS credentials on this machine …");
+    let found = profiles::find(sdk, &context.env, scope).await;
+    context.output.done();
+    let found = found?;
+    if context.attended {
+        context.output.say(&format!(
+            "Looked for AWS credentials on this machine: {} found, {:.1} s",
+            found.len(),
+            began.elapsed().as_secs_f64()
+        ));
+        if !found.is_empty() {
+            let rows: Vec<Vec<String>> = found.iter().map(row).collect();
+            let text = table(&rows, context.output.page().width);
+            context.output.say(&format!("\n{text}"));
+        }
+    }
+    Ok(found)
+}
+
+fn row(found: &Found) -> Vec<String> {
+    let name = match found.source.profile_name() {
+        Some(name) => name.to_owned(),
+        None => found.source.described(),
+    };
+    let (state, note) = match &found.state {
+        State::Works(identity) => (identity.described(), "works".to_owned()),
+        State::Fails { what, hint, .. } => (what.clone(), hint.clone()),
+    };
+    vec![name, found.kind.described(), state, note]
+}
+
+/// The plan for a person's eyes.
+fn show(plan: &Plan, caller: &Found, context: &Context) {
+    let output = &context.output;
+    for warning in &plan.warnings {
+        output.warn(warning);
+    }
+    if plan.steps.is_empty() || output.format() == Format::Json {
+        return;
+    }
+    let caller = caller.identity().map(|caller| caller.short());
+    output.say(&format!(
+        "\nPlan for account {}, as {}",
+        plan.goal.account_id,
+        caller.unwrap_or_default()
+    ));
+    let rows: Vec<Vec<String>> = (1..)
+        .zip(&plan.steps)
+        .map(|(number, step)| {
+            let (what, detail) = step.described();
+            vec![number.to_string(), what.to_owned(), detail]
+        })
+        .collect();
+    output.say(&table(&rows, output.page().width));
+}
+
+fn in_hand(request: &Request, facts: &Facts) -> InHand {
+    match request {
+        Request::Existing(_) => InHand::default(),
+        Request::Root(request) => InHand {
+            pair: Some(request.pair.clone()),
+            password: None,
+        },
+        Request::IamUser(request) => InHand {
+            pair: None,
+            password: match &request.console_password {
+                ConsolePassword::None => None,
+                ConsolePassword::Given(password) => Some(password.clone()),
+                ConsolePassword::Generate => {
+                    let policy = facts.password_policy.clone().unwrap_or_default();
+                    Some(password::generate(&policy))
+                }
+            },
+        },
+    }
+}
+
+fn deliver(report: &SetupReport, context: &Context) -> Result<()> {
+    let taken = report
+        .secret
+        .as_ref()
+        .is_some_and(|kept| kept.store == StoreKind::Stdout);
+    if taken {
+        context.output.result_beside(report);
+        return Ok(());
+    }
+    context.output.result(report)
+}

@@ -1,0 +1,184 @@
+//! The changes that exist. A closed set: one `match` each to describe, apply and undo.
+
+use serde::{Deserialize, Serialize};
+
+use crate::store::{SecretName, StoreKind};
+
+/// Marks the users that cloudcred made, among others for audits.
+pub const CREATED_BY_TAG: (&str, &str) = ("created-by", "cloudcred");
+/// Tells which run made a user, should the answer to CreateUser get lost.
+pub const RUN_TAG: &str = "cloudcred-run";
+
+/// One change. The journal holds steps as they are, so they hold no secrets.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "step", rename_all = "snake_case")]
+pub enum Step {
+    CreateUser {
+        user_name: String,
+        tags: Vec<(String, String)>,
+        permissions_boundary: Option<String>,
+    },
+    AttachPolicy {
+        user_name: String,
+        policy_arn: String,
+    },
+    /// Sets the console password.
+    CreateLoginProfile {
+        user_name: String,
+        /// Made by cloudcred and shown at the end, rather than given by the user.
+        generated: bool,
+    },
+    /// Creates a key and keeps it: one step, because in between nobody but us has the secret. With
+    /// standard output as the store, keeping is a step of its own at the end: what is printed works.
+    CreateAccessKey {
+        user_name: String,
+        secret: SecretName,
+        store: StoreKind,
+        /// The user's keys before: any other one is this step's.
+        known_key_ids: Vec<String>,
+    },
+    DescribeAccessKey {
+        user_name: String,
+        description: String,
+    },
+    /// Keeps the pair that the user brought along, or prints the new one.
+    StoreSecret {
+        secret: SecretName,
+        store: StoreKind,
+    },
+    /// Until STS and IAM accept the key wherever they are asked.
+    Verify {
+        /// Whether the policies allow reading IAM, so that IAM must answer, too.
+        reads_iam: bool,
+    },
+    SetCurrent {
+        secret: SecretName,
+    },
+}
+
+impl Step {
+    /// As the journal and `--output json` name it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Step::CreateUser { .. } => "create_user",
+            Step::AttachPolicy { .. } => "attach_policy",
+            Step::CreateLoginProfile { .. } => "create_login_profile",
+            Step::CreateAccessKey { .. } => "create_access_key",
+            Step::DescribeAccessKey { .. } => "describe_access_key",
+            Step::StoreSecret { .. } => "store_secret",
+            Step::Verify { .. } => "verify",
+            Step::SetCurrent { .. } => "set_current",
+        }
+    }
+
+    /// For people: what is done, and with what.
+    pub fn described(&self) -> (&'static str, String) {
+        match self {
+            Step::CreateUser {
+                user_name,
+                permissions_boundary,
+                ..
+            } => (
+                "create IAM user",
+                match permissions_boundary {
+                    Some(boundary) => format!("{user_name}, bounded by {boundary}"),
+                    None => user_name.clone(),
+                },
+            ),
+            Step::AttachPolicy { policy_arn, .. } => ("attach policy", policy_meaning(policy_arn)),
+            Step::CreateLoginProfile {
+                user_name,
+                generated,
+            } => (
+                "set console password",
+                match generated {
+                    true => format!("generated, for {user_name}"),
+                    false => format!("for {user_name}"),
+                },
+            ),
+            Step::CreateAccessKey {
+                user_name,
+                store: StoreKind::Stdout,
+                ..
+            } => ("create access key", format!("of {user_name}")),
+            Step::CreateAccessKey { secret, store, .. } => (
+                "create access key",
+                format!("kept {}", kept_in(secret, *store)),
+            ),
+            Step::DescribeAccessKey { description, .. } => {
+                ("describe the key", format!("\"{description}\""))
+            }
+            Step::StoreSecret {
+                store: StoreKind::Stdout,
+                ..
+            } => (
+                "print the key",
+                "to standard output, kept nowhere".to_owned(),
+            ),
+            Step::StoreSecret { secret, store } => ("store the key", kept_in(secret, *store)),
+            Step::Verify { .. } => (
+                "prove it",
+                "until STS and IAM accept the new key everywhere".to_owned(),
+            ),
+            Step::SetCurrent { secret } => (
+                "set current",
+                format!("`{secret}`, for CloudStudio's tools"),
+            ),
+        }
+    }
+
+    /// What it would leave behind, as part of a sentence.
+    pub fn remains(&self, access_key_id: Option<&str>) -> String {
+        match self {
+            Step::CreateUser { user_name, .. } => format!("the IAM user `{user_name}`"),
+            Step::AttachPolicy {
+                user_name,
+                policy_arn,
+            } => format!("the policy {policy_arn} on `{user_name}`"),
+            Step::CreateLoginProfile { user_name, .. } => {
+                format!("the console password of `{user_name}`")
+            }
+            Step::CreateAccessKey { user_name, .. } => match access_key_id {
+                Some(id) => format!("the access key {id} of `{user_name}`"),
+                None => format!("possibly an access key of `{user_name}`"),
+            },
+            Step::DescribeAccessKey { user_name, .. } => format!("the key's tag on `{user_name}`"),
+            Step::StoreSecret { secret, .. } => format!("the secret `{secret}`"),
+            Step::Verify { .. } => "nothing".to_owned(),
+            Step::SetCurrent { secret } => format!("`{secret}` as the current secret"),
+        }
+    }
+
+    /// Whether it changes something at AWS, and not just on this machine.
+    pub fn changes_aws(&self) -> bool {
+        match self {
+            Step::CreateUser { .. }
+            | Step::AttachPolicy { .. }
+            | Step::CreateLoginProfile { .. }
+            | Step::CreateAccessKey { .. }
+            | Step::DescribeAccessKey { .. } => true,
+            Step::StoreSecret { .. } | Step::Verify { .. } | Step::SetCurrent { .. } => false,
+        }
+    }
+}
+
+fn policy_meaning(arn: &str) -> String {
+    if is_administrator_access(arn) {
+        "AdministratorAccess: full access to every AWS service".to_owned()
+    } else {
+        arn.to_owned()
+    }
+}
+
+/// In every partition.
+pub fn is_administrator_access(arn: &str) -> bool {
+    arn.ends_with(":iam::aws:policy/AdministratorAccess")
+}
+
+fn kept_in(secret: &SecretName, store: StoreKind) -> String {
+    match store {
+        StoreKind::Keyring => format!("in the keyring, as CloudStudio secret `{secret}`"),
+        StoreKind::File => format!("in a private file, as CloudStudio secret `{secret}`"),
+        StoreKind::Stdout => "nowhere".to_owned(),
+    }
+}

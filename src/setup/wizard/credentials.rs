@@ -1,0 +1,136 @@
+//! Which credentials: what CloudStudio should use, and which ones may create the user.
+
+use crate::aws::found::{Found, Source};
+use crate::error::{Error, Result};
+use crate::prompt::{Choice, Prompt, Question};
+use crate::setup::wizard::{CheckPair, Scene};
+
+pub enum Outcome {
+    Existing(Found),
+    IamUser,
+    Root,
+}
+
+pub fn choose_outcome(scene: &Scene, prompt: &mut dyn Prompt) -> Result<Outcome> {
+    let question = Question::required("What should CloudStudio use?", "--mode");
+    if !scene.attended {
+        // The contract of `auto`: what works stays in place, and a user is never made unasked.
+        return match scene.found.first() {
+            Some(found) if found.identity().is_some() => Ok(Outcome::Existing(found.clone())),
+            found => {
+                let error = Error::answer_needed(question.text, question.flag);
+                Err(match found.and_then(Found::failure) {
+                    Some(failure) => {
+                        error.hint(format!("answer it with --mode; {}", failure.message))
+                    }
+                    None => error,
+                })
+            }
+        };
+    }
+    let working: Vec<&Found> = scene
+        .found
+        .iter()
+        .filter(|found| found.identity().is_some_and(|identity| !identity.is_root()))
+        .collect();
+    let mut choices: Vec<Choice> = working
+        .iter()
+        .map(|found| {
+            let default = scene
+                .found
+                .first()
+                .is_some_and(|first| first.source == found.source);
+            let note = match (&found.source, default) {
+                (Source::Profile(_), false) => "CloudStudio then needs AWS_PROFILE set",
+                _ => "the tools CloudStudio runs find it by themselves",
+            };
+            let name = match &found.source {
+                Source::Profile(name) => format!("`{name}`"),
+                other => other.described(),
+            };
+            Choice::new(format!("Keep {name} as it is"), note)
+        })
+        .collect();
+    choices.push(Choice::new(
+        "Create an IAM user",
+        "safe, recommended: its own user and key",
+    ));
+    choices.push(Choice::new(
+        "Use the root user's key",
+        "fast, risky: unrestricted, hard to contain",
+    ));
+    let chosen = prompt.select(question, &choices, 0)?;
+    Ok(match chosen.checked_sub(working.len()) {
+        None => Outcome::Existing(working[chosen].clone()),
+        Some(0) => Outcome::IamUser,
+        Some(_) => Outcome::Root,
+    })
+}
+
+/// The first of the found ones where it works, or why not.
+pub fn the_working_one<'a>(scene: &Scene<'a>) -> Result<&'a Found> {
+    let Some(found) = scene.found.first() else {
+        return Err(no_credentials());
+    };
+    match found.failure() {
+        Some(failure) => Err(failure),
+        None => Ok(found),
+    }
+}
+
+fn no_credentials() -> Error {
+    Error::credentials("no AWS credentials were found on this machine").hint(
+        "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, name a --profile, or give a key with --key-stdin",
+    )
+}
+
+pub fn choose_bootstrap(
+    scene: &Scene,
+    check_pair: CheckPair,
+    prompt: &mut dyn Prompt,
+) -> Result<Found> {
+    if !scene.attended || scene.named {
+        return the_working_one(scene).cloned();
+    }
+    let working_ones: Vec<&Found> = scene
+        .found
+        .iter()
+        .filter(|found| found.identity().is_some())
+        .collect();
+    let mut choices: Vec<Choice> = working_ones
+        .iter()
+        .filter_map(|found| {
+            let identity = found.identity()?;
+            Some(Choice::new(found.source.described(), identity.described()))
+        })
+        .collect();
+    choices.push(Choice::new(
+        "Paste an access key",
+        "of a user that may manage IAM, or of root",
+    ));
+    let chosen = if working_ones.is_empty() {
+        prompt.tell(
+            "No credentials on this machine work, so one access key is needed to begin with.",
+        )?;
+        0
+    } else {
+        prompt.select(
+            Question::required("Which credentials may create the user?", "--profile"),
+            &choices,
+            0,
+        )?
+    };
+    if let Some(found) = working_ones.get(chosen) {
+        return Ok((*found).clone());
+    }
+    let question = Question::required("Access key, both halves (not shown)", "--key-stdin");
+    let pair = prompt.key_pair(question)?;
+    working(check_pair(&pair)?)
+}
+
+pub fn working(found: Found) -> Result<Found> {
+    match found.failure() {
+        Some(failure) => Err(failure),
+        None => Ok(found),
+    }
+}

@@ -1,0 +1,247 @@
+//! Makes a Request complete: asks for what flags left open, each question once, with a default.
+//! Decides nothing about AWS and changes nothing; whom it asks may also be nobody.
+
+mod credentials;
+mod keep;
+#[cfg(test)]
+mod tests;
+
+use crate::aws::found::Found;
+use crate::aws::identity::Principal;
+use crate::error::{Error, Result};
+use crate::prompt::{Choice, Prompt, Question};
+use crate::secret::KeyPair;
+use crate::setup::request::{
+    ConsolePassword, IamUserRequest, Mode, PasswordChoice, Request, RootRequest, Wanted,
+    check_key_description, check_user_name, default_key_description, parse_tags,
+};
+use crate::setup::wizard::credentials::{
+    Outcome, choose_bootstrap, choose_outcome, the_working_one, working,
+};
+use crate::setup::wizard::keep::keep;
+use crate::store::SecretName;
+use crate::store::index::Index;
+
+pub use keep::settle;
+
+const ROOT_WARNING: &str = "\
+The root user may do everything in the account, and nothing can restrict it: whoever gets this key
+can lock you out. AWS strongly recommends not to have access keys for the root user at all.";
+const ACKNOWLEDGEMENT: &str = "use root";
+
+/// What the wizard may know while it asks.
+pub struct Scene<'a> {
+    /// Checked credentials; the first is the one that tools would use.
+    pub found: &'a [Found],
+    pub index: &'a Index,
+    pub host_name: Option<&'a str>,
+    /// Finds out why the keyring cannot be used, where it cannot; asked only where that matters,
+    /// because a locked keyring may ask its owner to unlock it.
+    pub keyring_trouble: &'a dyn Fn() -> Option<String>,
+    /// Whether a flag said which credentials to use.
+    pub named: bool,
+    /// Whether a person answers.
+    pub attended: bool,
+}
+
+/// Checks a pair at AWS while the questions go on; the wizard itself calls nothing.
+pub type CheckPair<'a> = &'a mut dyn FnMut(&KeyPair) -> Result<Found>;
+
+/// # Errors
+/// The prompt's; what is wrong with an answer; or that no credentials work where some must.
+pub fn complete(
+    wanted: Wanted,
+    scene: &Scene,
+    check_pair: CheckPair,
+    prompt: &mut dyn Prompt,
+) -> Result<Request> {
+    // What flags got wrong is told before anything is asked.
+    let tags = parse_tags(&wanted.tags)?;
+    if let Some(name) = &wanted.user_name {
+        check_user_name(name)?;
+    }
+    if let Some(description) = &wanted.key_description {
+        check_key_description(description)?;
+    }
+    if let Some(secret) = &wanted.secret {
+        SecretName::new(secret)?;
+    }
+    let outcome = match wanted.mode {
+        Some(Mode::Existing) => Outcome::Existing(the_working_one(scene)?.clone()),
+        Some(Mode::IamUser) => Outcome::IamUser,
+        Some(Mode::Root) => Outcome::Root,
+        None => choose_outcome(scene, prompt)?,
+    };
+    match outcome {
+        Outcome::Existing(found) => Ok(Request::Existing(found)),
+        Outcome::IamUser => iam_user(wanted, tags, scene, None, check_pair, prompt),
+        Outcome::Root => root(wanted, tags, scene, check_pair, prompt),
+    }
+}
+
+fn iam_user(
+    mut wanted: Wanted,
+    tags: Vec<(String, String)>,
+    scene: &Scene,
+    bootstrap: Option<Found>,
+    check_pair: CheckPair,
+    prompt: &mut dyn Prompt,
+) -> Result<Request> {
+    let bootstrap = match (bootstrap, wanted.given_pair.take()) {
+        (Some(bootstrap), _) => bootstrap,
+        (None, Some(pair)) => working(check_pair(&pair)?)?,
+        (None, None) => choose_bootstrap(scene, check_pair, prompt)?,
+    };
+    let user_name = match wanted.user_name.take() {
+        Some(name) => name,
+        None => prompt.text(
+            Question::optional("User name", "--user-name"),
+            Some("cloudstudio-admin"),
+            &check_user_name,
+        )?,
+    };
+    let console_password = console_password(&mut wanted, prompt)?;
+    let key_description = match wanted.key_description.take() {
+        Some(description) => description,
+        None => prompt.text(
+            Question::optional(
+                "Describe this key, so that you recognise it in AWS",
+                "--key-description",
+            ),
+            Some(&default_key_description(scene.host_name)),
+            &check_key_description,
+        )?,
+    };
+    let policy_arns = if wanted.policy_arns.is_empty() {
+        let identity = bootstrap.identity();
+        identity
+            .map(|identity| identity.managed_policy_arn("AdministratorAccess"))
+            .into_iter()
+            .collect()
+    } else {
+        std::mem::take(&mut wanted.policy_arns)
+    };
+    let keep = keep(&mut wanted, scene, &user_name, prompt)?;
+    Ok(Request::IamUser(Box::new(IamUserRequest {
+        bootstrap,
+        user_name,
+        policy_arns,
+        permissions_boundary: wanted.permissions_boundary.take(),
+        tags,
+        console_password,
+        key_description,
+        if_exists: wanted.if_exists,
+        keep,
+    })))
+}
+
+fn console_password(wanted: &mut Wanted, prompt: &mut dyn Prompt) -> Result<ConsolePassword> {
+    const FLAG: &str = "--console-password";
+    let choice = match wanted.console_password {
+        Some(choice) => choice,
+        None => {
+            let choices = [
+                Choice::new("None", "the user cannot sign in to the AWS console"),
+                Choice::new(
+                    "Generate one",
+                    "fits the account's policy; shown once at the end",
+                ),
+                Choice::new("Type one", "twice, not shown"),
+            ];
+            match prompt.select(Question::optional("Console password", FLAG), &choices, 0)? {
+                0 => PasswordChoice::None,
+                1 => PasswordChoice::Generate,
+                _ => PasswordChoice::Prompt,
+            }
+        }
+    };
+    Ok(match choice {
+        PasswordChoice::None => ConsolePassword::None,
+        PasswordChoice::Generate => ConsolePassword::Generate,
+        PasswordChoice::Prompt => {
+            let question = Question::required("Console password (not shown)", FLAG);
+            let check = |password: &str| match password.chars().count() {
+                1..=128 => Ok(()),
+                _ => Err(Error::usage("a console password has 1 to 128 characters")),
+            };
+            ConsolePassword::Given(prompt.new_password(question, &check)?)
+        }
+        PasswordChoice::Stdin => match wanted.given_password.take() {
+            Some(password) => ConsolePassword::Given(password),
+            None => {
+                return Err(Error::end_of_input(
+                    "the console password",
+                    "standard input",
+                ));
+            }
+        },
+    })
+}
+
+fn root(
+    mut wanted: Wanted,
+    tags: Vec<(String, String)>,
+    scene: &Scene,
+    check_pair: CheckPair,
+    prompt: &mut dyn Prompt,
+) -> Result<Request> {
+    let root_found = scene
+        .found
+        .iter()
+        .find(|found| found.identity().is_some_and(|identity| identity.is_root()));
+    if let (true, Some(found), None) = (scene.attended, root_found, &wanted.given_pair) {
+        let question = format!("{} is a root key and works", found.source.described());
+        let choices = [
+            Choice::new(
+                "Create an IAM user with it",
+                "safe, recommended: its own user and key",
+            ),
+            Choice::new("Use a root key all the same", "fast, risky"),
+        ];
+        if prompt.select(Question::required(&question, "--mode"), &choices, 0)? == 0 {
+            return iam_user(wanted, tags, scene, Some(found.clone()), check_pair, prompt);
+        }
+    }
+    if !wanted.root_risk_acknowledged {
+        prompt.tell(ROOT_WARNING)?;
+        let text = format!("Type `{ACKNOWLEDGEMENT}` to go on all the same");
+        let question = Question::required(&text, "--acknowledge-root-risk");
+        prompt.text(question, None, &|typed| {
+            if typed.eq_ignore_ascii_case(ACKNOWLEDGEMENT) {
+                Ok(())
+            } else {
+                Err(Error::usage(
+                    "that is something else; Ctrl-C ends without a change",
+                ))
+            }
+        })?;
+    }
+    let pair = match wanted.given_pair.take() {
+        Some(pair) => pair,
+        None => prompt.key_pair(Question::required(
+            "The root user's access key, both halves (not shown)",
+            "--key-stdin",
+        ))?,
+    };
+    let checked = working(check_pair(&pair)?)?;
+    if let Some(identity) = checked.identity()
+        && !identity.is_root()
+    {
+        let who = match identity.principal {
+            Principal::User(_) => "an IAM user's",
+            _ => "somebody else's",
+        };
+        return Err(Error::credentials(format!(
+            "this is {who} key, not the root user's: {}",
+            identity.described()
+        ))
+        .hint("to create an IAM user with it, use --mode iam-user --key-stdin"));
+    }
+    let keep = keep(&mut wanted, scene, "root", prompt)?;
+    Ok(Request::Root(RootRequest {
+        pair,
+        checked,
+        if_exists: wanted.if_exists,
+        keep,
+    }))
+}
