@@ -15,11 +15,13 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_http_client::tls;
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::context::{
-    BeforeTransmitInterceptorContextRef, FinalizerInterceptorContextRef,
+    BeforeTransmitInterceptorContextMut, BeforeTransmitInterceptorContextRef,
+    FinalizerInterceptorContextRef,
 };
 use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint};
 use aws_smithy_runtime_api::client::orchestrator::Metadata;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::config_bag::{ConfigBag, Storable, StoreReplace};
 use secrecy::ExposeSecret;
 
@@ -116,6 +118,7 @@ impl Sdk {
 
     pub fn iam(&self, session: &Session) -> aws_sdk_iam::Client {
         let config = aws_sdk_iam::config::Builder::from(&self.config(session))
+            .interceptor(FormSpaces)
             .interceptor(self.observer.clone())
             .build();
         aws_sdk_iam::Client::from_conf(config)
@@ -148,6 +151,37 @@ fn http_client() -> aws_smithy_runtime_api::client::http::SharedHttpClient {
             tls::rustls_provider::CryptoMode::AwsLc,
         ))
         .build_https()
+}
+
+/// Sends spaces in form bodies as `+`, as browsers and AWS's other SDKs do, instead of `%20`. AWS
+/// takes both; servers that stand in for it (moto 5.2) check the signature over the former only.
+#[derive(Debug)]
+struct FormSpaces;
+
+#[dyn_dispatch_hint]
+impl Intercept for FormSpaces {
+    fn name(&self) -> &'static str {
+        "FormSpaces"
+    }
+
+    fn modify_before_retry_loop(
+        &self,
+        context: &mut BeforeTransmitInterceptorContextMut<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let request = context.request_mut();
+        let body = request.body().bytes().map(std::str::from_utf8);
+        let Some(Ok(body)) = body.filter(|body| body.is_ok_and(|body| body.contains("%20"))) else {
+            return Ok(());
+        };
+        let body = body.replace("%20", "+");
+        request
+            .headers_mut()
+            .insert("content-length", body.len().to_string());
+        *request.body_mut() = SdkBody::from(body);
+        Ok(())
+    }
 }
 
 /// Tells `-v` about each call and `-vv` about each attempt. Never looks into bodies or headers.

@@ -126,7 +126,6 @@ class Server:
         _, first, *rest = environ["PATH_INFO"].split("/")
         if first == "control":
             return self.control(*rest, body, start_response)
-        moto_strictness.received.body = body
         self.record(environ, body)
         return self.moto(environ, start_response)
 

@@ -1,15 +1,12 @@
-"""Where moto 5.2 is milder than AWS, or answers otherwise, as far as cloudcred meets it.
+"""What AWS refuses and moto 5.2 lets pass, as far as cloudcred meets it.
 
 Each function names one difference; when moto learns it, the function goes.
 """
 
 import json
 import re
-import threading
 import unicodedata
-from xml.sax.saxutils import escape
 
-from moto.core import exceptions
 from moto.iam import access_control, models
 from moto.iam.exceptions import (
     DeleteConflictException,
@@ -39,29 +36,6 @@ DEFAULT_KINDS = 3
 def keep_few_managed_policies():
     everything = json.loads(models.aws_managed_policies_data)
     models.aws_managed_policies_data = json.dumps({name: everything[name] for name in POLICIES_KEPT})
-
-
-def phrase_refusals_as_aws_does():
-    """moto wraps these three in an element of its own, in which the Rust SDK finds no error code."""
-    for error in [
-        exceptions.AccessDeniedError,
-        exceptions.InvalidClientTokenIdError,
-        exceptions.SignatureDoesNotMatchError,
-    ]:
-        error.__init__ = rephrased(error.__init__)
-
-
-def rephrased(initialize):
-    def initialize_rephrased(self, *arguments, **named):
-        initialize(self, *arguments, **named)
-        # moto puts in the request's ID.
-        self.description = (
-            '<ErrorResponse xmlns="https://iam.amazonaws.com/doc/2010-05-08/"><Error><Type>Sender</Type>'
-            f"<Code>{self.error_type}</Code><Message>{escape(self.message)}</Message></Error>"
-            "<RequestId></RequestId></ErrorResponse>"
-        )
-
-    return initialize_rephrased
 
 
 def refuse_inactive_access_keys():
@@ -166,26 +140,8 @@ def check_password(policy, password):
         )
 
 
-# The body of the request that this thread answers, as it was sent.
-received = threading.local()
-
-
-def sign_the_body_as_sent():
-    """AWS hashes the bytes of the body; moto encodes its own again, with `+` for a space, not `%20`."""
-    create = access_control.IAMRequestBase._create_aws_request
-
-    def create_with_body(self):
-        request = create(self)
-        request.data = received.body
-        return request
-
-    access_control.IAMRequestBase._create_aws_request = create_with_body
-
-
 def apply():
-    sign_the_body_as_sent()
     keep_few_managed_policies()
-    phrase_refusals_as_aws_does()
     refuse_malformed_names_and_tags()
     refuse_inactive_access_keys()
     refuse_to_delete_users_in_use()
