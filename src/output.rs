@@ -7,7 +7,7 @@ use std::io::{IsTerminal, Write};
 use std::sync::Mutex;
 use std::time::Duration;
 
-use console::{Style, Term};
+use console::{Style, Term, measure_text_width};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
@@ -183,7 +183,8 @@ impl Output {
 
     /// A step of a plan that is done.
     pub fn step_done(&self, what: &str, detail: &str) {
-        self.say(&format!("  done  {what:<21} {detail}"));
+        let row = vec![format!("done  {what:<20}"), detail.to_owned()];
+        self.say(table(&[row], self.page().width).trim_end());
     }
 
     /// A line that only `-v` (level 1) or `-vv` (level 2) shows.
@@ -245,41 +246,45 @@ pub fn plain(text: &str, unicode: bool) -> String {
     }
 }
 
-/// Left-aligned columns with two spaces between them. The last column is not padded; where a row
-/// is wider than the page, its last column moves to a line of its own.
+/// Left-aligned columns with two spaces between them; the last one is not padded. A cell that does
+/// not fit on the page moves down, under the cell before it where there is room.
 pub fn table(rows: &[Vec<String>], width: usize) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let widths: Vec<usize> = (0..columns)
         .map(|column| {
-            rows.iter()
-                .filter_map(|row| row.get(column))
-                .map(|cell| console::measure_text_width(cell))
+            let cells = rows.iter().filter_map(|row| row.get(column));
+            cells
+                .map(|cell| measure_text_width(cell))
                 .max()
                 .unwrap_or(0)
         })
         .collect();
     let mut text = String::new();
     for row in rows {
-        let mut line = String::from(" ");
-        for (column, cell) in row.iter().enumerate() {
-            let last = column + 1 == row.len();
-            if last
-                && column > 0
-                && console::measure_text_width(&line) + 1 + console::measure_text_width(cell)
-                    > width
-            {
-                text.push_str(line.trim_end());
-                text.push('\n');
-                line = " ".repeat(3);
+        let mut used = 0;
+        let mut start = 2;
+        let mut before = 4;
+        for (cell, padded) in row.iter().zip(&widths) {
+            if cell.is_empty() {
+                start += padded + 2;
+                continue;
             }
-            line.push(' ');
-            line.push_str(cell);
-            if !last {
-                let missing = widths[column] - console::measure_text_width(cell);
-                line.push_str(&" ".repeat(missing + 1));
+            let needed = measure_text_width(cell);
+            if start + needed > width && start > 4 {
+                if used > 0 {
+                    text.truncate(text.trim_end_matches(' ').len());
+                    text.push('\n');
+                    used = 0;
+                }
+                start = if before + needed <= width { before } else { 4 };
             }
+            text.push_str(&" ".repeat(start - used));
+            text.push_str(cell);
+            used = start + needed;
+            // Never in the first column, where names stand.
+            before = start.max(4);
+            start = used.max(start + padded) + 2;
         }
-        text.push_str(line.trim_end());
         text.push('\n');
     }
     text
@@ -297,12 +302,21 @@ mod tests {
     fn a_table_is_aligned() {
         let rows = [row(&["a", "long cell", "x"]), row(&["bcd", "e", ""])];
         assert_eq!(table(&rows, 80), "  a    long cell  x\n  bcd  e\n");
+        let gap = [row(&["a", "", "x"]), row(&["b", "cell", "y"])];
+        assert_eq!(table(&gap, 80), "  a        x\n  b  cell  y\n");
     }
 
     #[test]
-    fn a_narrow_page_moves_the_last_column_down() {
-        let rows = [row(&["name", "a rather long state"])];
-        assert_eq!(table(&rows, 20), "  name\n    a rather long state\n");
+    fn what_does_not_fit_moves_down() {
+        let rows = [row(&["name", "a rather long state", "a note"])];
+        assert_eq!(
+            table(&rows, 30),
+            "  name  a rather long state\n        a note\n"
+        );
+        assert_eq!(
+            table(&rows, 24),
+            "  name\n    a rather long state\n    a note\n"
+        );
     }
 
     #[test]

@@ -161,12 +161,22 @@ impl Terminal {
         let one_line = choices
             .iter()
             .all(|c| 4 + label_width + measure_text_width(&c.note) <= width);
-        let mut lines = vec![self.head(question, None)];
-        let free = width.saturating_sub(measure_text_width(&lines[0]));
-        if free > question.flag.len() {
-            let gap = " ".repeat(free - question.flag.len());
-            let flag = self.term.style().dim().apply_to(question.flag);
-            lines[0].push_str(&format!("{gap}{flag}"));
+        let mark = self.term.style().cyan().bold().apply_to("?");
+        let strong = self.term.style().bold();
+        let mut lines: Vec<String> = textwrap::wrap(question.text, width - 2)
+            .into_iter()
+            .map(|line| format!("  {}", strong.apply_to(line)))
+            .collect();
+        if let Some(first) = lines.first_mut() {
+            *first = format!("{mark} {}", first.trim_start());
+        }
+        if let Some(last) = lines.last_mut() {
+            let free = width.saturating_sub(measure_text_width(last));
+            if free > question.flag.len() {
+                let gap = " ".repeat(free - question.flag.len());
+                let flag = self.term.style().dim().apply_to(question.flag);
+                last.push_str(&format!("{gap}{flag}"));
+            }
         }
         for (index, choice) in choices.iter().enumerate() {
             let (mark, style) = if index == at {
@@ -174,16 +184,20 @@ impl Terminal {
             } else {
                 (" ", self.term.style())
             };
-            let note = self.term.style().dim().apply_to(&choice.note);
+            let dim = self.term.style().dim();
             let label = style.apply_to(format!("{mark} {}", choice.label));
             if one_line {
                 let gap = " ".repeat(label_width - measure_text_width(&choice.label));
-                lines.push(format!("{label}{gap}  {note}"));
-            } else {
-                lines.push(label.to_string());
-                if !choice.note.is_empty() {
-                    lines.push(format!("    {note}"));
-                }
+                lines.push(format!("{label}{gap}  {}", dim.apply_to(&choice.note)));
+                continue;
+            }
+            lines.push(label.to_string());
+            if !choice.note.is_empty() {
+                let note = textwrap::wrap(&choice.note, width - 4);
+                lines.extend(
+                    note.into_iter()
+                        .map(|line| format!("    {}", dim.apply_to(line))),
+                );
             }
         }
         for line in &lines {
@@ -202,8 +216,8 @@ impl Drop for Terminal {
 impl Prompt for Terminal {
     fn tell(&mut self, text: &str) -> Result<()> {
         self.line("")?;
-        for line in text.lines() {
-            self.line(line)?;
+        for line in textwrap::wrap(text, self.width()) {
+            self.line(&line)?;
         }
         Ok(())
     }

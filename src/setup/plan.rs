@@ -10,8 +10,9 @@ use crate::error::{Error, Result};
 use crate::setup::facts::{Facts, Stored, UserFact};
 use crate::setup::request::{
     ConsolePassword, IamUserRequest, IfExists, Keep, Mode, Request, RootRequest,
+    is_administrator_access,
 };
-use crate::setup::step::{CREATED_BY_TAG, RUN_TAG, Step, is_administrator_access};
+use crate::setup::step::{CREATED_BY_TAG, RUN_TAG, Step};
 use crate::store::{SecretName, StoreKind};
 
 /// What the steps lead to: whose pair ends up where. Known before anything is done.
@@ -329,6 +330,8 @@ fn check_name_is_free(keep: &Keep, facts: &Facts, reuse: bool) -> Result<()> {
         ))
     } else if facts.stored_is_reusable {
         error.hint("replace it with --if-exists reuse --yes, or choose another name with --secret")
+    } else if stored.identity.is_none() {
+        error.hint("choose another name with --secret")
     } else {
         error.hint(format!(
             "choose another name with --secret, or remove it first: cloudcred secret remove {}",

@@ -4,7 +4,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 
 use crate::aws::found::Source;
-use crate::output::{Page, Report};
+use crate::output::{Page, Report, table};
 use crate::setup::journal::{Record, Status};
 use crate::setup::plan::Kept;
 use crate::setup::request::Mode;
@@ -155,7 +155,8 @@ fn capitalized(text: &str) -> String {
 impl Report for SetupReport {
     fn text(&self, page: &Page) -> String {
         let mut text = format!("\n{}\n", page.strong(self.headline()));
-        let mut line = |what: &str, how: &str| text.push_str(&format!("  {what:<23}  {how}\n"));
+        let mut rows = Vec::new();
+        let mut line = |what: &str, how: &str| rows.push(vec![what.to_owned(), how.to_owned()]);
         if self.planned() {
             return text;
         }
@@ -177,6 +178,7 @@ impl Report for SetupReport {
         if let Some(again) = &self.again {
             line("The same without asking", again);
         }
+        text.push_str(&table(&rows, page.width));
         text
     }
 }

@@ -100,14 +100,17 @@ impl Request {
                     flag("profile", profile);
                 }
                 flag("user-name", &request.user_name);
-                let password = match request.console_password {
-                    ConsolePassword::None => "none",
-                    ConsolePassword::Generate => "generate",
-                    ConsolePassword::Given(_) => "stdin",
-                };
-                flag("console-password", password);
+                match request.console_password {
+                    ConsolePassword::None => {}
+                    ConsolePassword::Generate => flag("console-password", "generate"),
+                    ConsolePassword::Given(_) => flag("console-password", "stdin"),
+                }
                 flag("key-description", &request.key_description);
-                for arn in &request.policy_arns {
+                for arn in request
+                    .policy_arns
+                    .iter()
+                    .filter(|_| !request.default_policy())
+                {
                     flag("policy-arn", arn);
                 }
                 if let Some(arn) = &request.permissions_boundary {
@@ -123,7 +126,13 @@ impl Request {
                 &request.keep
             }
         };
-        flag("secret", keep.secret.as_str());
+        let default_name = match self {
+            Request::IamUser(request) => &request.user_name,
+            _ => "root",
+        };
+        if keep.secret.as_str() != default_name {
+            flag("secret", keep.secret.as_str());
+        }
         flag("store", keep.store.name());
         if !keep.make_current {
             words.push("--no-current".to_owned());
@@ -151,6 +160,17 @@ pub struct IamUserRequest {
     /// `None` where the question was left open and nobody could be asked.
     pub if_exists: Option<IfExists>,
     pub keep: Keep,
+}
+
+impl IamUserRequest {
+    fn default_policy(&self) -> bool {
+        matches!(&self.policy_arns[..], [arn] if is_administrator_access(arn))
+    }
+}
+
+/// AWS's own policy of that name, in every partition.
+pub fn is_administrator_access(policy_arn: &str) -> bool {
+    policy_arn.ends_with(":iam::aws:policy/AdministratorAccess")
 }
 
 pub struct RootRequest {

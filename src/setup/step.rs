@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::setup::request::is_administrator_access;
 use crate::store::{SecretName, StoreKind};
 
 /// Marks the users that cloudcred made, among others for audits.
@@ -170,15 +171,10 @@ fn policy_meaning(arn: &str) -> String {
     }
 }
 
-/// In every partition.
-pub fn is_administrator_access(arn: &str) -> bool {
-    arn.ends_with(":iam::aws:policy/AdministratorAccess")
-}
-
 fn kept_in(secret: &SecretName, store: StoreKind) -> String {
     match store {
-        StoreKind::Keyring => format!("in the keyring, as CloudStudio secret `{secret}`"),
-        StoreKind::File => format!("in a private file, as CloudStudio secret `{secret}`"),
+        StoreKind::Keyring => format!("in the keyring, as secret `{secret}`"),
+        StoreKind::File => format!("in a private file, as secret `{secret}`"),
         StoreKind::Stdout => "nowhere".to_owned(),
     }
 }

@@ -7,6 +7,8 @@
 mod support;
 
 mod harness;
+#[cfg(target_os = "linux")]
+mod keyring;
 mod layering;
 mod secret;
 mod setup;
@@ -14,7 +16,7 @@ mod setup;
 mod wizard;
 
 use support::home::Home;
-use support::moto::{Moto, shared};
+use support::moto::{KeyPair, Moto, shared};
 
 /// A home whose program talks to the shared server.
 fn home() -> Home {
@@ -27,4 +29,19 @@ fn home_at(url: &str) -> Home {
 
 fn moto() -> &'static Moto {
     shared()
+}
+
+/// Reads a CloudStudio document.
+#[track_caller]
+fn stored_pair(document: &str) -> KeyPair {
+    #[derive(serde::Deserialize)]
+    struct Document {
+        access_key: String,
+        secret_key: String,
+    }
+    let document: Document = serde_json::from_str(document).expect("the CloudStudio JSON");
+    KeyPair {
+        access_key_id: document.access_key,
+        secret_access_key: document.secret_key,
+    }
 }

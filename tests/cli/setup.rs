@@ -1,9 +1,9 @@
 //! `setup` with flags, as a CI job runs it.
 
 use crate::support::aws_cli;
-use crate::support::moto::{ADMINISTRATOR_ACCESS, KeyPair};
+use crate::support::moto::ADMINISTRATOR_ACCESS;
 use crate::support::proxy::{Effect, Proxy, aws_error};
-use crate::{home, home_at, moto};
+use crate::{home, home_at, moto, stored_pair};
 
 const SETUP: &[&str] = &[
     "setup",
@@ -22,20 +22,6 @@ const STORED: &str = ".local/share/cloudcred/secrets/aws/ci-admin.json";
 
 fn with(more: &[&'static str]) -> Vec<&'static str> {
     [SETUP, more].concat()
-}
-
-fn stored_pair(document: &str) -> KeyPair {
-    let document: serde_json::Value = serde_json::from_str(document).expect("the CloudStudio JSON");
-    KeyPair {
-        access_key_id: document["access_key"]
-            .as_str()
-            .expect("a string")
-            .to_owned(),
-        secret_access_key: document["secret_key"]
-            .as_str()
-            .expect("a string")
-            .to_owned(),
-    }
 }
 
 #[test]

@@ -1,44 +1,333 @@
 //! The wizard as a person meets it, in a real pseudo-terminal.
 
+use std::thread;
+
+use crate::support::aws_cli;
+use crate::support::home::Home;
+use crate::support::moto::{ADMINISTRATOR_ACCESS, KeyPair, SeededAccount};
+use crate::support::proxy::Proxy;
 use crate::support::terminal::{Key, Terminal};
-use crate::{home, moto};
+use crate::{home, home_at, moto, stored_pair};
+
+const STORED: &str = ".local/share/cloudcred/secrets/aws/cloudstudio-admin.json";
+const ROOT_STORED: &str = ".local/share/cloudcred/secrets/aws/root.json";
+const SETUP: &[&str] = &["setup", "--store", "file"];
+
+/// With the account's administrator as the default profile.
+fn with_profile(home: Home, pair: &KeyPair) -> Home {
+    let text = format!(
+        "[default]\naws_access_key_id = {}\naws_secret_access_key = {}\n",
+        pair.access_key_id, pair.secret_access_key
+    );
+    home.write(".aws/credentials", &text);
+    home
+}
+
+fn scene() -> (SeededAccount, Home) {
+    let account = moto().seeded_account();
+    let home = with_profile(home(), &account.bootstrap);
+    (account, home)
+}
+
+/// Answers everything up to the console password as a newcomer would.
+fn up_to_the_password(terminal: &mut Terminal) {
+    terminal
+        .wait_for("What should CloudStudio use?")
+        .wait_for("Use the root user's key")
+        .press(Key::Down)
+        .press(Key::Enter)
+        .wait_for("Paste an access key")
+        .press(Key::Enter)
+        .wait_for("? User name")
+        .press(Key::Enter)
+        .wait_for("Type one");
+}
+
+fn from_the_description_on(terminal: &mut Terminal) {
+    terminal.wait_for("? Describe this key").press(Key::Enter);
+    terminal.wait_for("? Name of the").press(Key::Enter);
+    terminal.wait_for("Go ahead?").type_text("y");
+}
 
 #[test]
-fn ctrl_c_ends_with_130_and_ctrl_d_with_3() {
-    for (key, code) in [(Key::CtrlC, 130), (Key::CtrlD, 3)] {
-        let account = moto().seeded_account();
-        let home = home().credentials(&account.bootstrap);
-        let mut terminal = Terminal::start(&home.command(&["setup", "--store", "file"]), 80);
-        terminal.wait_for("What should CloudStudio use?");
-        terminal.press(key);
-        assert_eq!(terminal.exit().0, code);
-        assert_eq!(account.changing_calls(), [""; 0]);
+fn a_newcomer_gets_a_user_whose_stored_pair_works() {
+    let (account, home) = scene();
+    let mut terminal = Terminal::start(&home.command(SETUP), 80);
+    up_to_the_password(&mut terminal);
+    terminal.press(Key::Enter);
+    from_the_description_on(&mut terminal);
+    terminal.wait_for("CloudStudio secret `cloudstudio-admin` is ready.");
+    let (code, printed) = terminal.exit();
+    assert_eq!(code, 0, "{printed}");
+    assert!(printed.contains("full access to every AWS service"));
+
+    let pair = stored_pair(&home.read(STORED));
+    let user = account.user("cloudstudio-admin").expect("it was created");
+    assert_eq!(user.attached_policies, [ADMINISTRATOR_ACCESS]);
+    assert!(user.tags[&pair.access_key_id].starts_with("CloudStudio on "));
+    assert!(!user.has_login_profile());
+    let listed = aws_cli::run(
+        &crate::home().credentials(&pair),
+        &["iam", "list-users", "--output", "json"],
+    );
+    listed.expect(0);
+    assert!(!printed.contains(&pair.secret_access_key));
+
+    // What it prints as "the same without asking" is a command that asks nothing.
+    let again = printed
+        .lines()
+        .find_map(|line| line.split_once("cloudcred setup --yes"))
+        .expect("the command is shown")
+        .1;
+    assert!(again.contains("--user-name cloudstudio-admin"), "{again}");
+}
+
+#[test]
+fn a_password_is_typed_twice_and_never_shown_on_a_narrow_terminal() {
+    let (account, home) = scene();
+    let mut terminal = Terminal::start(&home.command(SETUP), 40);
+    up_to_the_password(&mut terminal);
+    terminal
+        .press(Key::Up)
+        .press(Key::Enter)
+        .wait_for("? Console password (not shown)")
+        .type_text("Correct-Horse-7!\n")
+        .wait_for("? The same again")
+        .type_text("Correct-Horse-8!\n")
+        .wait_for("the two are not the same")
+        .type_text("Correct-Horse-7!\n");
+    // The second of two questions with the same words: wait for what it is drawn with.
+    terminal.type_text("Correct-Horse-7!\n");
+    from_the_description_on(&mut terminal);
+    terminal.wait_for("is ready.");
+    let (code, printed) = terminal.exit();
+    assert_eq!(code, 0, "{printed}");
+    assert!(!printed.contains("Correct-Horse"), "{printed}");
+    let user = account.user("cloudstudio-admin").expect("it was created");
+    assert_eq!(user.console_password.as_deref(), Some("Correct-Horse-7!"));
+}
+
+#[test]
+fn what_works_can_stay_in_place() {
+    let (account, home) = scene();
+    let mut terminal = Terminal::start(&home.command(&["setup"]), 80);
+    terminal
+        .wait_for("Keep `default` as it is")
+        .wait_for("Use the root")
+        .press(Key::Enter)
+        .wait_for("stays as it is");
+    assert_eq!(terminal.exit().0, 0);
+    assert_eq!(account.changing_calls(), [""; 0]);
+    assert_eq!(home.files(), [home.path().join(".aws/credentials")]);
+}
+
+/// Plays the wizard up to its `question`-th question; false when there are not that many.
+fn play_to(terminal: &mut Terminal, question: usize) -> bool {
+    type Answer = fn(&mut Terminal);
+    let enter: Answer = |terminal| {
+        terminal.press(Key::Enter);
+    };
+    let script: &[(&str, Answer)] = &[
+        ("Use the root user's key", |terminal| {
+            terminal.press(Key::Down).press(Key::Enter);
+        }),
+        ("Paste an access key", |terminal| {
+            terminal.press(Key::Down).press(Key::Enter);
+        }),
+        ("both halves (not shown)", |_| ()),
+        ("? User name", enter),
+        ("Type one", |terminal| {
+            terminal.press(Key::Up).press(Key::Enter);
+        }),
+        ("? Console password (not shown)", |terminal| {
+            terminal.type_text("Correct-Horse-7!\n");
+        }),
+        ("? The same again", |terminal| {
+            terminal.type_text("Correct-Horse-7!\n");
+        }),
+        ("? Describe this key", enter),
+        ("? Name of the", enter),
+        ("? Keep the secret in", |terminal| {
+            terminal.wait_for("stop here").press(Key::Enter);
+        }),
+        ("? Go ahead?", |_| ()),
+    ];
+    for (index, (shown, answer)) in script.iter().enumerate() {
+        if index == question {
+            terminal.wait_for(shown);
+            return true;
+        }
+        // The paste is skipped where a later question is the one: the profile creates the user.
+        let skipped = index == 2;
+        if skipped {
+            continue;
+        }
+        terminal.wait_for(shown);
+        if index == 1 && question != 2 {
+            terminal.press(Key::Enter);
+        } else {
+            answer(terminal);
+        }
+    }
+    false
+}
+
+#[test]
+fn ctrl_c_ends_every_question_with_130_and_the_end_of_input_with_3() {
+    let (account, home) = scene();
+    let home = &home;
+    thread::scope(|scope| {
+        for (key, code) in [(Key::CtrlC, 130), (Key::CtrlD, 3)] {
+            scope.spawn(move || {
+                let mut question = 0;
+                loop {
+                    let mut terminal = Terminal::start(&home.command(&["setup"]), 80);
+                    if !play_to(&mut terminal, question) {
+                        break;
+                    }
+                    terminal.press(key);
+                    let (ended, printed) = terminal.exit();
+                    assert_eq!(ended, code, "question {question}: {printed}");
+                    assert!(!printed.contains("stack backtrace"), "{printed}");
+                    question += 1;
+                }
+                assert_eq!(question, 11, "every question was met");
+            });
+        }
+    });
+    assert_eq!(account.changing_calls(), [""; 0]);
+}
+
+#[test]
+fn a_closed_window_changes_nothing() {
+    let (account, home) = scene();
+    let mut terminal = Terminal::start(&home.command(SETUP), 80);
+    terminal.wait_for("What should CloudStudio use?").close();
+    assert_ne!(terminal.exit().0, 0);
+    assert_eq!(account.changing_calls(), [""; 0]);
+}
+
+#[test]
+fn a_root_key_is_pasted_hidden_after_the_risk_was_acknowledged() {
+    let account = moto().seeded_account();
+    let proxy = Proxy::as_root(moto().address(), &account.id);
+    let home = home_at(&proxy.url());
+    let mut terminal = Terminal::start(&home.command(&["setup", "--store", "file"]), 80);
+    terminal
+        .wait_for("Use the root user's key")
+        .press(Key::Down)
+        .press(Key::Enter)
+        .wait_for("can lock you out")
+        .type_text("yes\n")
+        .wait_for("that is something else")
+        .type_text("use root\n")
+        .wait_for("both halves (not shown)");
+    let KeyPair {
+        access_key_id,
+        secret_access_key,
+    } = &account.bootstrap;
+    terminal.type_text(&format!(
+        "  {{\n \"access_key\": \"{access_key_id}\",\n \"secret_key\": \"{secret_access_key}\"\n}}\n"
+    ));
+    terminal.wait_for("? Name of the").press(Key::Enter);
+    terminal.wait_for("Go ahead?").type_text("y");
+    terminal.wait_for("`root` is ready");
+    let (code, printed) = terminal.exit();
+    assert_eq!(code, 0, "{printed}");
+    assert!(!printed.contains(secret_access_key.as_str()), "{printed}");
+    let stored = stored_pair(&home.read(ROOT_STORED));
+    assert_eq!(&stored.secret_access_key, secret_access_key);
+}
+
+#[test]
+fn a_working_root_key_is_used_to_create_the_user_instead() {
+    let account = moto().seeded_account();
+    let proxy = Proxy::as_root(moto().address(), &account.id);
+    let home = with_profile(home_at(&proxy.url()), &account.bootstrap);
+    let mut terminal = Terminal::start(&home.command(SETUP), 80);
+    // A root key is never offered to stay in place.
+    terminal.wait_for("Use the root user's key");
+    assert!(!terminal.screen().contains("Keep `default`"));
+    terminal
+        .press(Key::Down)
+        .press(Key::Enter)
+        .wait_for("profile `default` is a root key and works")
+        .wait_for("all the same")
+        .press(Key::Enter);
+    terminal.wait_for("? User name").press(Key::CtrlC);
+    assert_eq!(terminal.exit().0, 130);
+}
+
+#[test]
+fn a_pair_is_typed_half_by_half_or_pasted_in_other_forms() {
+    let account = moto().seeded_account();
+    let KeyPair {
+        access_key_id: id,
+        secret_access_key: secret,
+    } = &account.bootstrap;
+    let forms = [
+        format!("{secret}\n{id}\n"),
+        format!("Access key ID,Secret access key\r\n{id},{secret}\r\n"),
+        format!("{id}\n{secret}\n"),
+    ];
+    let home = home();
+    for form in forms {
+        let mut terminal = Terminal::start(&home.command(SETUP), 80);
+        terminal
+            .wait_for("Create an IAM user")
+            .wait_for("Use the root")
+            .press(Key::Enter)
+            .wait_for("both halves (not shown)")
+            .type_text(&form);
+        if form.starts_with(secret.as_str()) {
+            terminal.wait_for("swapped").press(Key::CtrlC);
+        } else {
+            terminal.wait_for("? User name").press(Key::CtrlC);
+        }
+        let (code, printed) = terminal.exit();
+        assert_eq!(code, 130, "{printed}");
+        assert!(!printed.contains(secret.as_str()), "{printed}");
     }
 }
 
-#[cfg(target_os = "linux")]
 #[test]
-fn the_keyring_holds_the_cloudstudio_document() {
-    let service = crate::support::secret_service::SecretService::start();
-    let account = moto().seeded_account();
-    let home = home()
-        .credentials(&account.bootstrap)
-        .variables(service.environment());
-    let setup = [
-        "setup",
-        "--yes",
-        "--mode",
-        "iam-user",
-        "--user-name",
-        "ana",
-        "--store",
-        "keyring",
-    ];
-    home.run(&setup).expect(0);
-    let document = service
-        .lookup("CloudStudio", "aws/ana")
-        .expect("it is in the keyring");
-    let document: serde_json::Value =
-        serde_json::from_str(&document).expect("the CloudStudio JSON");
-    assert!(document["secret_key"].is_string());
+fn an_existing_user_and_a_taken_name_are_asked_about() {
+    let (account, home) = scene();
+    account.create_user("cloudstudio-admin");
+    let old = r#"{"access_key":"AKIAIOSFODNN7EXAMPLE","secret_key":"old"}"#;
+    home.write(STORED, old);
+    let run = |finish: &dyn Fn(&mut Terminal)| {
+        let mut terminal = Terminal::start(&home.command(SETUP), 80);
+        up_to_the_password(&mut terminal);
+        terminal.press(Key::Enter);
+        terminal.wait_for("? Describe this key").press(Key::Enter);
+        terminal.wait_for("? Name of the").press(Key::Enter);
+        terminal
+            .wait_for("The IAM user `cloudstudio-admin` exists already")
+            .wait_for("Use this user")
+            .press(Key::Down)
+            .press(Key::Enter)
+            .wait_for("There is a secret `cloudstudio-admin` already")
+            .wait_for("Replace it")
+            .press(Key::Down)
+            .press(Key::Enter)
+            .wait_for("Go ahead?");
+        finish(&mut terminal);
+        terminal.exit()
+    };
+    let (code, _) = run(&|terminal| {
+        terminal.press(Key::Enter);
+    });
+    assert_eq!(code, 130, "no is the default");
+    assert_eq!(home.read(STORED), old);
+    assert_eq!(account.changing_calls(), [""; 0]);
+
+    let (code, printed) = run(&|terminal| {
+        terminal.type_text("y").wait_for("is ready");
+    });
+    assert_eq!(code, 0, "{printed}");
+    let user = account.user("cloudstudio-admin").expect("it was there");
+    let pair = stored_pair(&home.read(STORED));
+    assert_eq!(user.access_keys[0].0, pair.access_key_id);
+    assert!(home.files_holding("AKIAIOSFODNN7EXAMPLE").is_empty());
 }

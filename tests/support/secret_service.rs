@@ -107,6 +107,24 @@ impl SecretService {
         service
     }
 
+    /// As a screen saver does it: from now on the owner would have to be asked for the password.
+    pub fn lock(&self) {
+        let mut command = Command::new("dbus-send");
+        command
+            .args([
+                "--session",
+                "--print-reply",
+                "--dest=org.freedesktop.secrets",
+            ])
+            .args([
+                "/org/freedesktop/secrets",
+                "org.freedesktop.Secret.Service.Lock",
+            ])
+            .arg("array:objpath:/org/freedesktop/secrets/collection/login")
+            .envs(self.environment());
+        process::run(command, None, ANSWER_LIMIT).expect(0);
+    }
+
     /// By these variables a program finds it.
     pub fn environment(&self) -> Vec<(String, String)> {
         vec![(

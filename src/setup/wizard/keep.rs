@@ -4,7 +4,7 @@
 use crate::error::{Error, Result};
 use crate::prompt::{Choice, Prompt, Question};
 use crate::setup::facts::{Facts, Stored, UserFact};
-use crate::setup::request::{IfExists, Keep, Request, Wanted, check_user_name};
+use crate::setup::request::{IamUserRequest, IfExists, Keep, Request, Wanted, check_user_name};
 use crate::setup::wizard::Scene;
 use crate::store::{SecretName, StoreKind};
 
@@ -101,32 +101,15 @@ pub fn settle(
     if !scene.attended {
         return Ok(false);
     }
+    if let (Request::IamUser(request), UserFact::Present(_)) = (&mut *request, &facts.user)
+        && request.if_exists.is_none()
+        && ask_for_another_user(request, prompt)?
+    {
+        return Ok(true);
+    }
     let (keep, if_exists) = match request {
         Request::Existing(_) => return Ok(false),
-        Request::IamUser(request) => {
-            if let (UserFact::Present(_), None) = (&facts.user, request.if_exists) {
-                let question = format!("The IAM user `{}` exists already", request.user_name);
-                let choices = [
-                    Choice::new(
-                        "Choose another name",
-                        "nothing is changed on the existing user",
-                    ),
-                    Choice::new("Use this user", "it gets what it lacks, and a new key"),
-                ];
-                if prompt.select(Question::required(&question, "--if-exists"), &choices, 0)? == 1 {
-                    request.if_exists = Some(IfExists::Reuse);
-                    return Ok(false);
-                }
-                let question = Question::required("User name", "--user-name");
-                let old = std::mem::take(&mut request.user_name);
-                request.user_name = prompt.text(question, None, &check_user_name)?;
-                if request.keep.secret.as_str() == old {
-                    request.keep.secret = SecretName::new(&request.user_name)?;
-                }
-                return Ok(true);
-            }
-            (&mut request.keep, request.if_exists)
-        }
+        Request::IamUser(request) => (&mut request.keep, request.if_exists),
         Request::Root(request) => (&mut request.keep, request.if_exists),
     };
     let Some(stored) = &facts.stored else {
@@ -136,6 +119,29 @@ pub fn settle(
         return Ok(false);
     }
     ask_about_taken_name(keep, stored, prompt).map(|()| true)
+}
+
+/// Whether another name was chosen; else the existing user is to be used.
+fn ask_for_another_user(request: &mut IamUserRequest, prompt: &mut dyn Prompt) -> Result<bool> {
+    let question = format!("The IAM user `{}` exists already", request.user_name);
+    let choices = [
+        Choice::new(
+            "Choose another name",
+            "nothing is changed on the existing user",
+        ),
+        Choice::new("Use this user", "it gets what it lacks, and a new key"),
+    ];
+    if prompt.select(Question::required(&question, "--if-exists"), &choices, 0)? == 1 {
+        request.if_exists = Some(IfExists::Reuse);
+        return Ok(false);
+    }
+    let question = Question::required("User name", "--user-name");
+    let old = std::mem::take(&mut request.user_name);
+    request.user_name = prompt.text(question, None, &check_user_name)?;
+    if request.keep.secret.as_str() == old {
+        request.keep.secret = SecretName::new(&request.user_name)?;
+    }
+    Ok(true)
 }
 
 fn ask_about_taken_name(keep: &mut Keep, stored: &Stored, prompt: &mut dyn Prompt) -> Result<()> {

@@ -24,9 +24,9 @@ use crate::store::index::Index;
 
 pub use keep::settle;
 
-const ROOT_WARNING: &str = "\
-The root user may do everything in the account, and nothing can restrict it: whoever gets this key
-can lock you out. AWS strongly recommends not to have access keys for the root user at all.";
+const ROOT_WARNING: &str = "The root user may do everything in the account, and nothing can \
+restrict it: whoever gets this key can lock you out. AWS strongly recommends not to have access \
+keys for the root user at all.";
 const ACKNOWLEDGEMENT: &str = "use root";
 
 /// What the wizard may know while it asks.

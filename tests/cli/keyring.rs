@@ -1,0 +1,69 @@
+//! The keyring store, against a real Secret Service.
+
+use crate::support::secret_service::SecretService;
+use crate::{home, moto, stored_pair};
+
+const SETUP: &[&str] = &[
+    "setup",
+    "--yes",
+    "--mode",
+    "iam-user",
+    "--user-name",
+    "ana",
+    "-vv",
+];
+
+#[test]
+fn it_holds_the_cloudstudio_document_and_nothing_else_does() {
+    let service = SecretService::start();
+    let account = moto().seeded_account();
+    let home = home()
+        .credentials(&account.bootstrap)
+        .variables(service.environment());
+    let ran = home.run(SETUP).expect(0);
+    let document = service
+        .lookup("CloudStudio", "aws/ana")
+        .expect("it is in the keyring");
+    let pair = stored_pair(&document);
+    let user = account.user("ana").expect("created");
+    assert_eq!(user.access_keys[0].0, pair.access_key_id);
+
+    let secret = &pair.secret_access_key;
+    assert!(
+        !ran.stdout.contains(secret) && !ran.stderr.contains(secret),
+        "{ran}"
+    );
+    assert!(home.files_holding(secret).is_empty());
+
+    let shown = home.run(&["secret", "show", "ana", "--reveal"]).expect(0);
+    assert_eq!(stored_pair(&shown.stdout).secret_access_key, *secret);
+    home.run(&["secret", "remove", "ana", "--yes"]).expect(0);
+    assert_eq!(service.lookup("CloudStudio", "aws/ana"), None);
+}
+
+#[test]
+fn a_locked_keyring_is_told_before_anything_is_made() {
+    let service = SecretService::start();
+    service.lock();
+    let account = moto().seeded_account();
+    let home = home()
+        .credentials(&account.bootstrap)
+        .variables(service.environment());
+    let ran = home.run(SETUP).expect(1);
+    assert!(ran.stderr.contains("unlock"), "{ran}");
+    assert!(ran.stderr.contains("--store file"), "{ran}");
+    assert_eq!(account.changing_calls(), [""; 0]);
+}
+
+#[test]
+fn without_a_keyring_the_file_store_is_named_and_not_taken_silently() {
+    let account = moto().seeded_account();
+    let home = home().credentials(&account.bootstrap);
+    for arguments in [SETUP, &[SETUP, &["--store", "keyring"]].concat()] {
+        let ran = home.run(arguments).expect(1);
+        assert!(ran.stderr.contains("no keyring"), "{ran}");
+        assert!(ran.stderr.contains("--store file"), "{ran}");
+    }
+    assert_eq!(account.changing_calls(), [""; 0]);
+    assert!(home.files().is_empty(), "nothing was written");
+}
