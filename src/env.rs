@@ -19,6 +19,14 @@ pub struct Folders {
     pub state: PathBuf,
 }
 
+impl Folders {
+    /// The error for a file of ours that cannot be read or written.
+    pub fn unusable(cause: anyhow::Error) -> Error {
+        Error::from(cause)
+            .hint("make it yours to read and write, or set CLOUDCRED_HOME to a folder that is")
+    }
+}
+
 /// The process's surroundings at start.
 #[derive(Clone, Debug)]
 pub struct Env {

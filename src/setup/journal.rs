@@ -173,8 +173,7 @@ impl Journal {
 
     fn write(&self) -> Result<()> {
         let text = serde_json::to_vec_pretty(&self.record).map_err(anyhow::Error::from)?;
-        private_file::write(&self.path, &text)?;
-        Ok(())
+        private_file::write(&self.path, &text).map_err(Folders::unusable)
     }
 }
 

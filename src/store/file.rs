@@ -30,17 +30,19 @@ impl FileStore {
         let document = pair.to_document();
         // Both levels, so that nobody even lists the names.
         if let Some(secrets) = self.folder.parent() {
-            private_file::create_folder(secrets).map_err(unwritable)?;
+            private_file::create_folder(secrets).map_err(Folders::unusable)?;
         }
         private_file::write(&self.path(name), document.expose_secret().as_bytes())
-            .map_err(unwritable)
+            .map_err(Folders::unusable)
     }
 
     /// # Errors
     /// When the file cannot be read, or is no CloudStudio document.
     pub fn find(&self, name: &str) -> Result<Option<KeyPair>> {
         let path = self.path(name);
-        let Some(content) = private_file::read(&path, LONGEST_DOCUMENT)? else {
+        let Some(content) =
+            private_file::read(&path, LONGEST_DOCUMENT).map_err(Folders::unusable)?
+        else {
             return Ok(None);
         };
         let content = Zeroizing::new(content);
@@ -57,16 +59,10 @@ impl FileStore {
     /// # Errors
     /// With the path and the system's reason.
     pub fn remove(&self, name: &str) -> Result<bool> {
-        private_file::remove(&self.path(name)).map_err(unwritable)
+        private_file::remove(&self.path(name)).map_err(Folders::unusable)
     }
 
     fn path(&self, name: &str) -> PathBuf {
         self.folder.join(format!("{name}.json"))
     }
-}
-
-fn unwritable(cause: anyhow::Error) -> Error {
-    Error::from(cause).hint(
-        "make the folder writable, or set CLOUDCRED_HOME to one that is; --store names other places",
-    )
 }

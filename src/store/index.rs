@@ -57,7 +57,8 @@ impl Index {
     /// When the file cannot be read or is damaged: it is named, and left as it is.
     pub fn load(folders: &Folders) -> Result<Self> {
         let path = path(folders);
-        let Some(content) = private_file::read(&path, LONGEST_INDEX)? else {
+        let Some(content) = private_file::read(&path, LONGEST_INDEX).map_err(Folders::unusable)?
+        else {
             return Ok(Index::default());
         };
         let damaged = |why: String| {
@@ -78,13 +79,13 @@ impl Index {
     /// # Errors
     /// When it cannot be locked, read or written, or `change` refuses; it is then unchanged.
     pub fn update<T>(folders: &Folders, change: impl FnOnce(&mut Index) -> Result<T>) -> Result<T> {
-        private_file::create_folder(&folders.data)?;
+        private_file::create_folder(&folders.data).map_err(Folders::unusable)?;
         let mut lock = fd_lock::RwLock::new(open_lock(&folders.data.join("secrets.lock"))?);
         let _held = lock.write().context("cannot lock the secret index")?;
         let mut index = Index::load(folders)?;
         let result = change(&mut index)?;
         let text = toml::to_string(&index).context("cannot write the secret index")?;
-        private_file::write(&path(folders), text.as_bytes())?;
+        private_file::write(&path(folders), text.as_bytes()).map_err(Folders::unusable)?;
         Ok(result)
     }
 

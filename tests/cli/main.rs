@@ -6,6 +6,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod faults;
 mod harness;
 #[cfg(target_os = "linux")]
 mod keyring;
