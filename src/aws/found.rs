@@ -152,3 +152,23 @@ impl Found {
         })
     }
 }
+
+#[cfg(test)]
+impl Found {
+    /// Working credentials of whoever the ARN names.
+    pub fn for_tests(source: Source, arn: &str) -> Self {
+        use aws_credential_types::Credentials;
+        use aws_credential_types::provider::SharedCredentialsProvider;
+        let credentials = Credentials::new("AKIAIOSFODNN7EXAMPLE", "secret", None, None, "test");
+        Found {
+            source,
+            kind: Kind::Static,
+            access_key_id: Some("AKIAIOSFODNN7EXAMPLE".to_owned()),
+            session: Session {
+                provider: SharedCredentialsProvider::new(credentials),
+                region: aws_config::Region::from_static("us-east-1"),
+            },
+            state: State::Works(Identity::new("111122223333", arn)),
+        }
+    }
+}

@@ -1,1 +1,220 @@
+//! Who asks what: each test is a strict script, in which an unexpected question fails.
 
+use super::*;
+use crate::aws::found::Source;
+use crate::error::Kind;
+use crate::prompt::Unattended;
+use crate::prompt::script::Answer::{Default as Enter, Paste, Pick, Type};
+use crate::prompt::script::Script;
+use crate::setup::request::IfExists;
+use crate::store::StoreKind;
+
+const ANA: &str = "arn:aws:iam::111122223333:user/ana";
+const ROOT: &str = "arn:aws:iam::111122223333:root";
+
+fn profile(name: &str, arn: &str) -> Found {
+    Found::for_tests(Source::Profile(name.into()), arn)
+}
+
+fn pair() -> KeyPair {
+    KeyPair::new("AKIAIOSFODNN7EXAMPLE", "secret".into())
+}
+
+struct Machine {
+    found: Vec<Found>,
+    attended: bool,
+    keyring: bool,
+    /// Whose a given pair turns out to be.
+    given: &'static str,
+}
+
+impl Machine {
+    fn with(found: Vec<Found>) -> Self {
+        Machine {
+            found,
+            attended: true,
+            keyring: true,
+            given: ROOT,
+        }
+    }
+
+    fn complete(&self, wanted: Wanted, prompt: &mut dyn Prompt) -> Result<Request> {
+        let keyring_trouble = || (!self.keyring).then(|| "no keyring answers".to_owned());
+        let index = Index::default();
+        let scene = Scene {
+            found: &self.found,
+            index: &index,
+            host_name: Some("laptop"),
+            keyring_trouble: &keyring_trouble,
+            named: false,
+            attended: self.attended,
+        };
+        let mut check = |_: &KeyPair| Ok(Found::for_tests(Source::Given, self.given));
+        complete(wanted, &scene, &mut check, prompt)
+    }
+}
+
+fn iam_user(request: Result<Request>) -> Box<IamUserRequest> {
+    match request {
+        Ok(Request::IamUser(request)) => request,
+        Ok(_) => panic!("another mode"),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+#[test]
+fn every_open_question_is_asked_once_with_a_default() {
+    let machine = Machine::with(vec![profile("default", ANA)]);
+    let mut script = Script::new([
+        ("--mode", Pick("Create an IAM user")),
+        ("--profile", Enter),
+        ("--user-name", Enter),
+        ("--console-password", Enter),
+        ("--key-description", Enter),
+        ("--secret", Enter),
+        ("--store", Enter),
+    ]);
+    let request = iam_user(machine.complete(Wanted::default(), &mut script));
+    script.finish();
+    assert_eq!(request.user_name, "cloudstudio-admin");
+    assert_eq!(request.key_description, "CloudStudio on laptop");
+    assert_eq!(
+        request.policy_arns,
+        ["arn:aws:iam::aws:policy/AdministratorAccess"]
+    );
+    assert_eq!(request.keep.secret.as_str(), "cloudstudio-admin");
+    assert_eq!(request.keep.store, StoreKind::Keyring);
+    assert!(request.keep.make_current);
+}
+
+#[test]
+fn what_flags_answer_is_not_asked() {
+    let machine = Machine::with(vec![profile("default", ANA)]);
+    let wanted = Wanted {
+        mode: Some(Mode::IamUser),
+        user_name: Some("ci".into()),
+        console_password: Some(PasswordChoice::Generate),
+        key_description: Some("mine".into()),
+        if_exists: Some(IfExists::Reuse),
+        secret: Some("prod".into()),
+        store: Some(StoreKind::File),
+        given_pair: Some(pair()),
+        ..Wanted::default()
+    };
+    let mut script = Script::new([]);
+    let request = iam_user(machine.complete(wanted, &mut script));
+    assert!(request.console_password.is_generated());
+    assert_eq!(request.bootstrap.source, Source::Given);
+    assert_eq!(request.keep.secret.as_str(), "prod");
+}
+
+#[test]
+fn without_a_keyring_a_file_is_a_choice_and_never_a_fallback() {
+    let wanted = || Wanted {
+        mode: Some(Mode::IamUser),
+        user_name: Some("ci".into()),
+        console_password: Some(PasswordChoice::None),
+        key_description: Some("mine".into()),
+        secret: Some("prod".into()),
+        ..Wanted::default()
+    };
+    let mut machine = Machine::with(vec![profile("default", ANA)]);
+    machine.keyring = false;
+    let mut script = Script::new([("--profile", Enter), ("--store", Pick("A private file"))]);
+    let request = iam_user(machine.complete(wanted(), &mut script));
+    assert_eq!(request.keep.store, StoreKind::File);
+    assert!(script.told[0].contains("no keyring answers"));
+
+    machine.attended = false;
+    let error = machine
+        .complete(wanted(), &mut Unattended)
+        .err()
+        .expect("no store");
+    assert!(error.hint.is_some_and(|hint| hint.contains("--store file")));
+}
+
+#[test]
+fn a_root_key_is_never_offered_to_stay_and_leads_to_a_user() {
+    let machine = Machine::with(vec![profile("default", ROOT)]);
+    let mut script = Script::new([
+        ("--mode", Pick("Use the root user's key")),
+        ("--mode", Pick("Create an IAM user with it")),
+        ("--user-name", Enter),
+        ("--console-password", Enter),
+        ("--key-description", Enter),
+        ("--secret", Enter),
+        ("--store", Enter),
+    ]);
+    let request = iam_user(machine.complete(Wanted::default(), &mut script));
+    script.finish();
+    assert_eq!(request.bootstrap.source, Source::Profile("default".into()));
+}
+
+#[test]
+fn root_mode_acknowledges_then_pastes_and_takes_only_root() {
+    let wanted = || Wanted {
+        mode: Some(Mode::Root),
+        store: Some(StoreKind::File),
+        ..Wanted::default()
+    };
+    let mut machine = Machine::with(Vec::new());
+    let mut script = Script::new([
+        ("--acknowledge-root-risk", Type("use root")),
+        ("--key-stdin", Paste(pair())),
+        ("--secret", Enter),
+    ]);
+    let request = machine
+        .complete(wanted(), &mut script)
+        .expect("it is root's");
+    script.finish();
+    assert!(matches!(request, Request::Root(request) if request.keep.secret.as_str() == "root"));
+
+    machine.given = ANA;
+    let mut script = Script::new([
+        ("--acknowledge-root-risk", Type("use root")),
+        ("--key-stdin", Paste(pair())),
+    ]);
+    let error = machine
+        .complete(wanted(), &mut script)
+        .err()
+        .expect("not root");
+    assert!(
+        error.message.contains("user/ana in 111122223333"),
+        "{error}"
+    );
+}
+
+#[test]
+fn nobody_is_asked_for_what_has_no_default() {
+    let mut machine = Machine::with(vec![profile("default", ANA)]);
+    machine.attended = false;
+    let request = machine.complete(Wanted::default(), &mut Unattended);
+    assert!(
+        matches!(request, Ok(Request::Existing(_))),
+        "what works stays"
+    );
+
+    let nothing = Machine {
+        attended: false,
+        ..Machine::with(Vec::new())
+    };
+    let error = nothing.complete(Wanted::default(), &mut Unattended).err();
+    let error = error.expect("an answer is needed");
+    assert_eq!(error.kind, Kind::AnswerNeeded);
+    assert!(error.hint.is_some_and(|hint| hint.contains("--mode")));
+
+    let wanted = Wanted {
+        mode: Some(Mode::Root),
+        store: Some(StoreKind::File),
+        ..Wanted::default()
+    };
+    let error = nothing
+        .complete(wanted, &mut Unattended)
+        .err()
+        .expect("unanswered");
+    assert!(
+        error
+            .hint
+            .is_some_and(|hint| hint.contains("--acknowledge-root-risk"))
+    );
+}
