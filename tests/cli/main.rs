@@ -7,6 +7,7 @@
 mod support;
 
 mod faults;
+#[allow(clippy::disallowed_methods)] // as above
 mod harness;
 #[cfg(target_os = "linux")]
 mod keyring;

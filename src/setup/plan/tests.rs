@@ -1,0 +1,212 @@
+//! What is planned for which request and facts.
+
+use super::*;
+use crate::error::Kind;
+use crate::secret::KeyPair;
+
+const CALLER: &str = "arn:aws-cn:iam::111122223333:user/boss";
+const ADMINISTRATOR_ACCESS: &str = "arn:aws-cn:iam::aws:policy/AdministratorAccess";
+
+fn request() -> IamUserRequest {
+    IamUserRequest {
+        bootstrap: Found::for_tests(Source::Environment, CALLER),
+        user_name: "ana".into(),
+        policy_arns: vec![ADMINISTRATOR_ACCESS.into()],
+        permissions_boundary: None,
+        tags: vec![("team".into(), "data".into())],
+        console_password: ConsolePassword::None,
+        key_description: "test".into(),
+        if_exists: None,
+        keep: keep(),
+    }
+}
+
+fn keep() -> Keep {
+    Keep {
+        secret: SecretName::new("ana").expect("valid"),
+        store: StoreKind::File,
+        make_current: true,
+        replace: false,
+    }
+}
+
+fn facts() -> Facts {
+    Facts {
+        user: UserFact::Absent,
+        password_policy: None,
+        stored: None,
+        stored_is_reusable: false,
+        secret_is_current: false,
+        warnings: Vec::new(),
+    }
+}
+
+fn user(keys: &[&str]) -> User {
+    User {
+        arn: "arn:aws-cn:iam::111122223333:user/team/ana".into(),
+        access_keys: keys
+            .iter()
+            .map(|id| AccessKey {
+                id: id.to_string(),
+                active: true,
+                created_at: Some("2026-10-01T00:00:00Z".parse().expect("a time")),
+            })
+            .collect(),
+        policy_arns: vec![ADMINISTRATOR_ACCESS.into()],
+        has_login_profile: false,
+    }
+}
+
+fn stored(id: &str, works: bool) -> Stored {
+    Stored {
+        store: StoreKind::File,
+        access_key_id: Some(id.into()),
+        identity: Some(Identity::new(
+            "111122223333",
+            "arn:aws-cn:iam::111122223333:user/ana",
+        )),
+        works,
+    }
+}
+
+fn planned(request: IamUserRequest, facts: &Facts) -> Result<Plan> {
+    let now = "2026-11-24T15:42:00Z".parse().expect("a time");
+    plan(&Request::IamUser(Box::new(request)), facts, "run-1", now)
+}
+
+fn names(plan: &Plan) -> Vec<&'static str> {
+    plan.steps.iter().map(Step::name).collect()
+}
+
+#[test]
+fn a_new_user_is_planned_in_the_callers_partition_with_our_tags() {
+    let plan = planned(request(), &facts()).expect("nothing is in the way");
+    assert_eq!(
+        names(&plan),
+        [
+            "create_user",
+            "attach_policy",
+            "create_access_key",
+            "describe_access_key",
+            "verify",
+            "set_current"
+        ]
+    );
+    assert_eq!(plan.goal.arn, "arn:aws-cn:iam::111122223333:user/ana");
+    let Step::CreateUser { tags, .. } = &plan.steps[0] else {
+        panic!("{:?}", plan.steps[0]);
+    };
+    let keys: Vec<&str> = tags.iter().map(|(key, _)| key.as_str()).collect();
+    assert_eq!(keys, ["team", "created-by", RUN_TAG]);
+    assert_eq!(tags[2].1, "run-1");
+}
+
+#[test]
+fn what_is_there_and_works_needs_no_step() {
+    let mut request = request();
+    request.if_exists = Some(IfExists::Reuse);
+    let facts = Facts {
+        user: UserFact::Present(user(&["AKIA1"])),
+        stored: Some(stored("AKIA1", true)),
+        stored_is_reusable: true,
+        secret_is_current: true,
+        ..facts()
+    };
+    let plan = planned(request, &facts).expect("reuse");
+    assert!(plan.steps.is_empty(), "{:?}", plan.steps);
+    assert_eq!(plan.goal.access_key_id.as_deref(), Some("AKIA1"));
+    assert_eq!(plan.goal.arn, "arn:aws-cn:iam::111122223333:user/team/ana");
+}
+
+#[test]
+fn a_stored_key_that_the_user_no_longer_has_is_replaced() {
+    let mut request = request();
+    request.if_exists = Some(IfExists::Reuse);
+    let facts = Facts {
+        user: UserFact::Present(user(&["AKIA2"])),
+        stored: Some(stored("AKIA1", false)),
+        stored_is_reusable: true,
+        ..facts()
+    };
+    let plan = planned(request, &facts).expect("reuse");
+    let Step::CreateAccessKey { known_key_ids, .. } = &plan.steps[0] else {
+        panic!("{:?}", plan.steps);
+    };
+    assert_eq!(known_key_ids, &["AKIA2"]);
+}
+
+#[test]
+fn two_keys_are_named_with_their_age() {
+    let mut request = request();
+    request.if_exists = Some(IfExists::Reuse);
+    let facts = Facts {
+        user: UserFact::Present(user(&["AKIA1", "AKIA2"])),
+        ..facts()
+    };
+    let error = planned(request, &facts).expect_err("no room");
+    assert_eq!(error.kind, Kind::Failed);
+    assert!(error.message.contains("AKIA2 (54 days old)"), "{error}");
+}
+
+#[test]
+fn a_taken_name_is_left_alone_unless_its_owner_is_the_same() {
+    let taken = Facts {
+        stored: Some(stored("AKIA1", true)),
+        ..facts()
+    };
+    planned(request(), &taken).expect_err("somebody's");
+    let mut agreed = request();
+    agreed.keep.replace = true;
+    planned(agreed, &taken).expect("the user said so");
+    let mut elsewhere = request();
+    elsewhere.keep.replace = true;
+    elsewhere.keep.store = StoreKind::Keyring;
+    let error = planned(elsewhere, &taken).expect_err("two of one name");
+    assert!(error.hint.is_some_and(|hint| hint.contains("--store file")));
+}
+
+#[test]
+fn a_printed_key_is_proven_before_it_is_printed() {
+    let mut request = request();
+    request.keep.store = StoreKind::Stdout;
+    request.keep.make_current = false;
+    let plan = planned(request, &facts()).expect("nothing is in the way");
+    assert_eq!(names(&plan)[4..], ["verify", "store_secret"]);
+}
+
+#[test]
+fn a_password_is_checked_before_the_user_is_made() {
+    let mut request = request();
+    request.console_password = ConsolePassword::Given("short".into());
+    let facts = Facts {
+        password_policy: Some(Default::default()),
+        ..facts()
+    };
+    let error = planned(request, &facts).expect_err("too short");
+    assert!(error.message.contains("at least 8 characters"), "{error}");
+}
+
+#[test]
+fn the_root_users_key_is_stored_once() {
+    let root = "arn:aws:iam::111122223333:root";
+    let request = |if_exists| {
+        Request::Root(RootRequest {
+            pair: KeyPair::new("AKIA1", "secret".into()),
+            checked: Found::for_tests(Source::Given, root),
+            if_exists,
+            keep: keep(),
+        })
+    };
+    let now = Timestamp::UNIX_EPOCH;
+    let plan_of = |request: &Request, facts: &Facts| plan(request, facts, "run-1", now);
+    let first = plan_of(&request(None), &facts()).expect("free");
+    assert_eq!(names(&first), ["store_secret", "set_current"]);
+    let again = Facts {
+        stored: Some(stored("AKIA1", true)),
+        stored_is_reusable: true,
+        secret_is_current: true,
+        ..facts()
+    };
+    let again = plan_of(&request(Some(IfExists::Reuse)), &again).expect("the same");
+    assert!(again.steps.is_empty());
+}
