@@ -24,7 +24,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// The exit code of the contract in `docs/`: 1, 2, 3, 4, 5 or 130.
+    /// The exit code, as the README lists them: 1, 2, 3, 4, 5 or 130.
     pub fn exit_code(self) -> u8 {
         match self {
             Kind::Failed => 1,
@@ -132,9 +132,39 @@ fn one_line(text: &str) -> String {
         .join(" ")
 }
 
+/// The names most like `wanted`, best first, at most three: for "did you mean".
+pub fn near_names<'n>(wanted: &str, names: impl Iterator<Item = &'n str>) -> Vec<&'n str> {
+    let mut near: Vec<(f64, &str)> = names
+        .map(|name| {
+            let likeness = strsim::jaro_winkler(&wanted.to_lowercase(), &name.to_lowercase());
+            (likeness, name)
+        })
+        .filter(|(likeness, _)| *likeness > 0.75)
+        .collect();
+    near.sort_by(|a, b| b.0.total_cmp(&a.0));
+    near.into_iter().take(3).map(|(_, name)| name).collect()
+}
+
+/// "did you mean `a` or `b`?", or the alternative where nothing is near.
+pub fn did_you_mean(near: &[&str], otherwise: &str) -> String {
+    if near.is_empty() {
+        return otherwise.to_owned();
+    }
+    let names: Vec<String> = near.iter().map(|name| format!("`{name}`")).collect();
+    format!("did you mean {}?", names.join(" or "))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn near_names_come_best_first() {
+        let names = ["production", "prod", "staging"];
+        assert_eq!(near_names("prd", names.into_iter()), ["prod", "production"]);
+        assert!(near_names("zzz", names.into_iter()).is_empty());
+        assert_eq!(did_you_mean(&["a", "b"], ""), "did you mean `a` or `b`?");
+    }
 
     #[test]
     fn a_message_is_one_line_without_control_characters() {

@@ -1,4 +1,4 @@
-//! Ctrl-C (and SIGTERM, SIGHUP) as a value to wait for or to look at between two steps.
+//! Ctrl-C (and SIGTERM, SIGHUP; on Windows Ctrl-Break and the closed window) as a value to wait for or to look at between two steps.
 //!
 //! Nothing is cleaned up in here: whoever is interrupted ends its own work in its own time.
 
@@ -12,6 +12,10 @@ pub struct Interrupt {
     signals: [tokio::signal::unix::Signal; 3],
     #[cfg(windows)]
     ctrl_c: tokio::signal::windows::CtrlC,
+    #[cfg(windows)]
+    ctrl_break: tokio::signal::windows::CtrlBreak,
+    #[cfg(windows)]
+    close: tokio::signal::windows::CtrlClose,
 }
 
 impl Interrupt {
@@ -34,9 +38,13 @@ impl Interrupt {
     /// When the system refuses a console handler.
     #[cfg(windows)]
     pub fn listen() -> Result<Self> {
-        let ctrl_c = tokio::signal::windows::ctrl_c()
-            .map_err(|cause| Error::from(anyhow::Error::from(cause)))?;
-        Ok(Interrupt { ctrl_c })
+        use tokio::signal::windows::{ctrl_break, ctrl_c, ctrl_close};
+        let refused = |cause| Error::from(anyhow::Error::from(cause));
+        Ok(Interrupt {
+            ctrl_c: ctrl_c().map_err(refused)?,
+            ctrl_break: ctrl_break().map_err(refused)?,
+            close: ctrl_close().map_err(refused)?,
+        })
     }
 
     /// Waits for an interruption.
@@ -51,7 +59,11 @@ impl Interrupt {
             }
         }
         #[cfg(windows)]
-        self.ctrl_c.recv().await;
+        tokio::select! {
+            _ = self.ctrl_c.recv() => {}
+            _ = self.ctrl_break.recv() => {}
+            _ = self.close.recv() => {}
+        }
     }
 
     /// Whether an interruption arrived that nobody has waited for.

@@ -40,9 +40,7 @@ pub fn recognise(text: &str) -> Result<Pasted> {
         return Ok(Pasted::Incomplete);
     }
     if text.len() > LONGEST_INPUT {
-        return Err(Error::credentials(
-            "this is far too long for an access key pair",
-        ));
+        return Err(too_long());
     }
     let halves = if text.starts_with('{') {
         from_json(text)?
@@ -55,6 +53,11 @@ pub fn recognise(text: &str) -> Result<Pasted> {
         (Some(id), Some(secret)) => checked(id, secret).map(Pasted::Pair),
         _ => Ok(Pasted::Incomplete),
     }
+}
+
+pub fn too_long() -> Error {
+    Error::credentials("this is far too long for an access key pair")
+        .hint("give the access key ID and the secret access key alone")
 }
 
 #[derive(Default)]
@@ -160,6 +163,7 @@ fn from_lines(text: &str) -> Halves {
         .filter(|line| !line.is_empty() && !line.starts_with(['[', '#']));
     for line in lines {
         match assignment(line) {
+            Some((Name::Other, _)) => {}
             Some((Name::AccessKeyId, value)) => halves.access_key_id = Some(clean(value)),
             Some((Name::SecretAccessKey, value)) => halves.secret_access_key = Some(clean(value)),
             None => {
@@ -182,10 +186,12 @@ fn from_lines(text: &str) -> Halves {
 enum Name {
     AccessKeyId,
     SecretAccessKey,
+    /// Some other setting, such as a region.
+    Other,
 }
 
 /// Splits `export AWS_ACCESS_KEY_ID="…"`, `aws_access_key_id = …`, `$Env:AWS_… = …` and
-/// `Access key ID: …`. Only known names count: a secret access key may itself contain `=`.
+/// `Access key ID: …`. Other settings have names of letters and `_`, followed by `=`.
 fn assignment(line: &str) -> Option<(Name, &str)> {
     let (name, value) = line.split_once(['=', ':']).and_then(|(name, value)| {
         // PowerShell's `$Env:NAME = value` has both signs.
@@ -206,6 +212,11 @@ fn assignment(line: &str) -> Option<(Name, &str)> {
         "aws_access_key_id" | "access_key_id" | "access_key" => Some((Name::AccessKeyId, value)),
         "aws_secret_access_key" | "secret_access_key" | "secret_key" => {
             Some((Name::SecretAccessKey, value))
+        }
+        other
+            if line.contains('=') && other.chars().all(|c| c.is_ascii_alphabetic() || c == '_') =>
+        {
+            Some((Name::Other, value))
         }
         _ => None,
     }
@@ -304,6 +315,9 @@ mod tests {
             ),
             format!("[default]\naws_access_key_id = {ID}\naws_secret_access_key = {SECRET}\n"),
             format!("aws_secret_access_key={SECRET}\naws_access_key_id={ID}\n"),
+            format!(
+                "[x]\nregion = eu-west-1\naws_access_key_id={ID}\naws_secret_access_key={SECRET}"
+            ),
             format!("export AWS_ACCESS_KEY_ID=\"{ID}\"\nexport AWS_SECRET_ACCESS_KEY='{SECRET}'"),
             format!("$Env:AWS_ACCESS_KEY_ID=\"{ID}\"\n$Env:AWS_SECRET_ACCESS_KEY=\"{SECRET}\""),
             format!("SET AWS_ACCESS_KEY_ID={ID}\r\nSET AWS_SECRET_ACCESS_KEY={SECRET}\r\n"),

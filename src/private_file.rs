@@ -44,7 +44,9 @@ pub fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error).context(format!("cannot read {}", path.display())),
     };
-    let mut content = Vec::new();
+    // Of the right size at once: growing would leave copies of a secret behind.
+    let expected = file.metadata().map_or(0, |metadata| metadata.len());
+    let mut content = Vec::with_capacity(usize::try_from(expected.min(limit) + 1).unwrap_or(0));
     file.take(limit + 1)
         .read_to_end(&mut content)
         .with_context(|| format!("cannot read {}", path.display()))?;
@@ -71,7 +73,23 @@ pub fn remove(path: &Path) -> Result<bool> {
     }
 }
 
-/// Makes the folder and what lies above it, 0700; tightens the folder itself if it is looser.
+/// Opens a file that exists to be locked, creating it if need be. The file that it guards is
+/// replaced at each write, so it cannot be locked itself.
+///
+/// # Errors
+/// With the path and the system's reason.
+pub fn open_lock(path: &Path) -> Result<File> {
+    let mut options = File::options();
+    options.create(true).truncate(false).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+        .open(path)
+        .with_context(|| format!("cannot open {}", path.display()))
+}
+
+/// Makes the folder and what lies above it, 0700. One that is there stays as it is: it may be
+/// somebody else's, where `CLOUDCRED_HOME` names it.
 ///
 /// # Errors
 /// With the path and the system's reason.
@@ -81,12 +99,20 @@ pub fn create_folder(folder: &Path) -> Result<()> {
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder).with_context(failed)?;
+    builder.create(folder).with_context(failed)
+}
+
+/// Makes a folder of our own, and tightens it to 0700 if it is looser.
+///
+/// # Errors
+/// With the path and the system's reason.
+pub fn create_private_folder(folder: &Path) -> Result<()> {
+    create_folder(folder)?;
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
         let mode = fs::metadata(folder)
-            .with_context(failed)?
+            .with_context(|| format!("cannot look at {}", folder.display()))?
             .permissions()
             .mode();
         if mode & 0o077 != 0 {
@@ -149,6 +175,9 @@ mod tests {
         fs::write(&path, "old").expect("an old file");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).expect("chmod");
         write(&path, b"new").expect("replaced");
+        let mode_of = |path: &Path| fs::metadata(path).expect("there").permissions().mode() & 0o777;
+        assert_eq!(mode_of(&folder), 0o755, "it may be somebody else's");
+        create_private_folder(&folder).expect("ours");
         let mode = |path: &Path| fs::metadata(path).expect("there").permissions().mode() & 0o777;
         assert_eq!(mode(&path), 0o600);
         assert_eq!(mode(&folder), 0o700);

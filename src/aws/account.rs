@@ -22,8 +22,10 @@ pub struct User {
     pub access_keys: Vec<AccessKey>,
     /// Of attached managed policies.
     pub policy_arns: Vec<String>,
-    /// Whether it has a console password.
-    pub has_login_profile: bool,
+    /// Whether it has a console password; `None` where nobody wants to know.
+    pub has_login_profile: Option<bool>,
+    /// The ARN of the policy that bounds its permissions.
+    pub permissions_boundary: Option<String>,
 }
 
 /// What the account demands of console passwords.
@@ -87,25 +89,39 @@ impl PasswordPolicy {
     }
 }
 
-/// The user of that name, or `None`.
+/// The user of that name, or `None`; `with_login_profile` also looks for a console password.
 ///
 /// # Errors
 /// AWS's refusal of any of the calls: `iam:GetUser`, `iam:ListAccessKeys`,
 /// `iam:ListAttachedUserPolicies`, `iam:GetLoginProfile`.
-pub async fn user(iam: &Client, name: &str) -> Result<Option<User>, Failure> {
+pub async fn user(
+    iam: &Client,
+    name: &str,
+    with_login_profile: bool,
+) -> Result<Option<User>, Failure> {
     let found = iam.get_user().user_name(name).send().await;
-    let arn = match found.map_err(|error| Failure::of("iam:GetUser", error)) {
-        Ok(answer) => answer.user.map(|user| user.arn).unwrap_or_default(),
+    let user = match found.map_err(|error| Failure::of("iam:GetUser", error)) {
+        Ok(answer) => answer.user,
         Err(failure) if failure.reason == Reason::Missing => return Ok(None),
         Err(failure) => return Err(failure),
     };
     let (access_keys, policy_arns, has_login_profile) = tokio::try_join!(
         access_keys(iam, Some(name)),
         policy_arns(iam, name),
-        has_login_profile(iam, name)
+        async {
+            match with_login_profile {
+                true => has_login_profile(iam, name).await.map(Some),
+                false => Ok(None),
+            }
+        }
     )?;
+    let boundary = user
+        .as_ref()
+        .and_then(|user| user.permissions_boundary.as_ref());
     Ok(Some(User {
-        arn,
+        permissions_boundary: boundary
+            .and_then(|boundary| boundary.permissions_boundary_arn.clone()),
+        arn: user.map(|user| user.arn).unwrap_or_default(),
         access_keys,
         policy_arns,
         has_login_profile,
@@ -162,6 +178,94 @@ async fn has_login_profile(iam: &Client, user: &str) -> Result<bool, Failure> {
             failure => Err(failure),
         },
     }
+}
+
+/// Something that a user holds, and that keeps IAM from deleting the user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Held {
+    AccessKey(String),
+    /// A managed policy, by its ARN.
+    Policy(String),
+    LoginProfile,
+    /// In words.
+    Other(String),
+}
+
+impl Held {
+    pub fn described(&self) -> String {
+        match self {
+            Held::AccessKey(id) => format!("the access key {id}"),
+            Held::Policy(arn) => format!("the policy {arn}"),
+            Held::LoginProfile => "a console password".to_owned(),
+            Held::Other(what) => what.clone(),
+        }
+    }
+}
+
+/// What the user holds, as far as the caller may see it: where a list is refused, IAM itself still
+/// refuses to delete a user that holds something (API reference, DeleteUser).
+pub async fn held_by(iam: &Client, user: &str) -> Vec<Held> {
+    let (keys, policies, login_profile, inline, groups, devices, ssh_keys, certificates, services) = tokio::join!(
+        access_keys(iam, Some(user)),
+        policy_arns(iam, user),
+        has_login_profile(iam, user),
+        iam.list_user_policies().user_name(user).send(),
+        iam.list_groups_for_user().user_name(user).send(),
+        iam.list_mfa_devices().user_name(user).send(),
+        iam.list_ssh_public_keys().user_name(user).send(),
+        iam.list_signing_certificates().user_name(user).send(),
+        iam.list_service_specific_credentials()
+            .user_name(user)
+            .send(),
+    );
+    let mut held = Vec::new();
+    held.extend(
+        keys.into_iter()
+            .flatten()
+            .map(|key| Held::AccessKey(key.id)),
+    );
+    held.extend(policies.into_iter().flatten().map(Held::Policy));
+    held.extend(
+        login_profile
+            .ok()
+            .filter(|has| *has)
+            .map(|_| Held::LoginProfile),
+    );
+    let mut other = |kind: &str, name: &str| held.push(Held::Other(format!("the {kind} {name}")));
+    if let Ok(answer) = inline {
+        let names = answer.policy_names();
+        names.iter().for_each(|name| other("inline policy", name));
+    }
+    if let Ok(answer) = groups {
+        let groups = answer.groups();
+        groups
+            .iter()
+            .for_each(|it| other("membership in the group", it.group_name()));
+    }
+    if let Ok(answer) = devices {
+        let devices = answer.mfa_devices();
+        devices
+            .iter()
+            .for_each(|it| other("MFA device", it.serial_number()));
+    }
+    if let Ok(answer) = ssh_keys {
+        let keys = answer.ssh_public_keys();
+        keys.iter()
+            .for_each(|it| other("SSH key", it.ssh_public_key_id()));
+    }
+    if let Ok(answer) = certificates {
+        let certificates = answer.certificates();
+        certificates
+            .iter()
+            .for_each(|it| other("signing certificate", it.certificate_id()));
+    }
+    if let Ok(answer) = services {
+        let credentials = answer.service_specific_credentials();
+        credentials
+            .iter()
+            .for_each(|it| other("service credential", it.service_specific_credential_id()));
+    }
+    held
 }
 
 /// The value of one of the user's tags.

@@ -85,7 +85,7 @@ impl Failure {
     }
 
     /// Code and message as AWS gave them.
-    fn quoted(&self) -> String {
+    pub fn quoted(&self) -> String {
         match (&self.code, self.message.is_empty()) {
             (Some(code), false) => format!("{code}: {}", self.message),
             (Some(code), true) => code.clone(),
@@ -182,6 +182,11 @@ impl From<Failure> for Error {
             .hint(format!(
                 "ask an administrator of the account for the permission {operation}, or use other credentials with --profile"
             )),
+            // STS may accept what IAM refuses: GetSessionToken without MFA (API reference, STS).
+            Reason::UnknownKey if operation.starts_with("iam:") => Error::credentials(format!(
+                "{operation} does not accept these credentials ({quoted})"
+            ))
+            .hint("temporary credentials need MFA for IAM: use other ones with --profile; a key may also have been deleted meanwhile"),
             Reason::UnknownKey => {
                 Error::credentials(format!("AWS does not know this access key ({quoted})"))
                     .hint("it was deleted, deactivated or mistyped: use other credentials with --profile")

@@ -1,9 +1,10 @@
 //! Every call that changes something at AWS. Only the executor may import this file.
 //!
-//! Calls that may be repeated safely are, when AWS says that its refusal will pass; those that
-//! may not are sent once, and again only after a refusal that is sure.
+//! Calls that may be repeated safely are, when AWS's refusal will pass or its answer was lost; those
+//! that may not are sent once, and again only after a refusal that is sure.
 
 use std::future::Future;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use aws_sdk_iam::Client;
@@ -49,10 +50,10 @@ pub async fn create_user(
 }
 
 /// # Errors
-/// AWS's refusal, after waiting out a passing one.
+/// AWS's refusal, after waiting out a passing one and trying again after a lost answer.
 pub async fn delete_user(iam: &Client, name: &str) -> Result<(), Failure> {
     tolerating_absence(
-        patiently(|| async {
+        until_gone(|| async {
             let call = iam.delete_user().user_name(name).send().await;
             call.map_err(|error| Failure::of("iam:DeleteUser", error))
         })
@@ -61,9 +62,9 @@ pub async fn delete_user(iam: &Client, name: &str) -> Result<(), Failure> {
 }
 
 /// # Errors
-/// AWS's refusal, after waiting out a passing one.
+/// AWS's refusal, after waiting out a passing one and trying again after a lost answer.
 pub async fn attach_user_policy(iam: &Client, user: &str, policy_arn: &str) -> Result<(), Failure> {
-    patiently(|| async {
+    idempotently(|| async {
         let call = iam
             .attach_user_policy()
             .user_name(user)
@@ -77,10 +78,10 @@ pub async fn attach_user_policy(iam: &Client, user: &str, policy_arn: &str) -> R
 }
 
 /// # Errors
-/// AWS's refusal, after waiting out a passing one.
+/// AWS's refusal, after waiting out a passing one and trying again after a lost answer.
 pub async fn detach_user_policy(iam: &Client, user: &str, policy_arn: &str) -> Result<(), Failure> {
     tolerating_absence(
-        patiently(|| async {
+        idempotently(|| async {
             let call = iam
                 .detach_user_policy()
                 .user_name(user)
@@ -121,10 +122,10 @@ pub async fn create_login_profile(
 }
 
 /// # Errors
-/// AWS's refusal, after waiting out a passing one.
+/// AWS's refusal, after waiting out a passing one and trying again after a lost answer.
 pub async fn delete_login_profile(iam: &Client, user: &str) -> Result<(), Failure> {
     tolerating_absence(
-        patiently(|| async {
+        idempotently(|| async {
             let call = iam.delete_login_profile().user_name(user).send().await;
             call.map_err(|error| Failure::of("iam:DeleteLoginProfile", error))
         })
@@ -166,10 +167,10 @@ pub async fn create_access_key(iam: &Client, user: &str) -> Result<KeyPair, Fail
 }
 
 /// # Errors
-/// AWS's refusal, after waiting out a passing one.
+/// AWS's refusal, after waiting out a passing one and trying again after a lost answer.
 pub async fn delete_access_key(iam: &Client, user: &str, id: &str) -> Result<(), Failure> {
     tolerating_absence(
-        patiently(|| async {
+        until_gone(|| async {
             let call = iam
                 .delete_access_key()
                 .user_name(user)
@@ -185,7 +186,7 @@ pub async fn delete_access_key(iam: &Client, user: &str, id: &str) -> Result<(),
 /// Describes a key as the console does: a tag on the user, with the key's ID as the tag's key.
 ///
 /// # Errors
-/// AWS's refusal, after waiting out a passing one.
+/// AWS's refusal, after waiting out a passing one and trying again after a lost answer.
 pub async fn describe_access_key(
     iam: &Client,
     user: &str,
@@ -194,7 +195,7 @@ pub async fn describe_access_key(
 ) -> Result<(), Failure> {
     const OPERATION: &str = "iam:TagUser";
     let tag = tag(OPERATION, id, description)?;
-    patiently(|| async {
+    idempotently(|| async {
         let call = iam
             .tag_user()
             .user_name(user)
@@ -208,10 +209,10 @@ pub async fn describe_access_key(
 }
 
 /// # Errors
-/// AWS's refusal, after waiting out a passing one.
+/// AWS's refusal, after waiting out a passing one and trying again after a lost answer.
 pub async fn remove_key_description(iam: &Client, user: &str, id: &str) -> Result<(), Failure> {
     tolerating_absence(
-        patiently(|| async {
+        idempotently(|| async {
             let call = iam.untag_user().user_name(user).tag_keys(id).send().await;
             call.map_err(|error| Failure::of("iam:UntagUser", error))
         })
@@ -243,11 +244,52 @@ where
     Call: Fn() -> Answer,
     Answer: Future<Output = Result<T, Failure>>,
 {
+    repeated(call, passes).await
+}
+
+/// Repeats a call that does no harm when it is done twice, also after a lost answer.
+async fn idempotently<T, Call, Answer>(call: Call) -> Result<T, Failure>
+where
+    Call: Fn() -> Answer,
+    Answer: Future<Output = Result<T, Failure>>,
+{
+    let lost = AtomicU32::new(0);
+    repeated(call, |failure| {
+        passes(failure)
+            || failure.reason == Reason::Unclear && lost.fetch_add(1, Ordering::Relaxed) < 3
+    })
+    .await
+}
+
+/// Repeats a deletion, also when AWS says that there is no such thing: the server asked may not
+/// know it yet. Whoever deletes something knows that it was made.
+async fn until_gone<T, Call, Answer>(call: Call) -> Result<T, Failure>
+where
+    Call: Fn() -> Answer,
+    Answer: Future<Output = Result<T, Failure>>,
+{
+    const DOUBT: Duration = Duration::from_secs(2);
+    let start = Instant::now();
+    repeated(
+        || idempotently(&call),
+        |failure| failure.reason == Reason::Missing && start.elapsed() < DOUBT,
+    )
+    .await
+}
+
+async fn repeated<T, Call, Answer>(
+    call: Call,
+    again: impl Fn(&Failure) -> bool,
+) -> Result<T, Failure>
+where
+    Call: Fn() -> Answer,
+    Answer: Future<Output = Result<T, Failure>>,
+{
     let start = Instant::now();
     let mut pause = Duration::from_millis(300);
     loop {
         match call().await {
-            Err(failure) if passes(&failure) && start.elapsed() + pause < PATIENCE => {
+            Err(failure) if again(&failure) && start.elapsed() + pause < PATIENCE => {
                 sleep(pause.mul_f64(0.75 + 0.5 * rand::random::<f64>())).await;
                 pause = (pause * 2).min(Duration::from_secs(5));
             }

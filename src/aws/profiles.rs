@@ -1,6 +1,7 @@
 //! Finds the credentials on this machine (variables, both `~/.aws` files, container and instance
 //! metadata) and asks STS about all of them at once. Reads only.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use aws_config::environment::EnvironmentVariableCredentialsProvider;
 use aws_config::imds::credentials::ImdsCredentialsProvider;
 use aws_config::profile::{Profile, ProfileFileCredentialsProvider, ProfileSet};
 use aws_config::web_identity_token::WebIdentityTokenCredentialsProvider;
-use aws_config::{Region, ecs, imds};
+use aws_config::{ecs, imds};
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_runtime::env_config::file::EnvConfigFiles;
@@ -21,8 +22,7 @@ use crate::aws::found::{Found, Kind, Source, State, Status};
 use crate::aws::identity::caller_identity;
 use crate::aws::sdk::{Sdk, Session};
 use crate::env::Env;
-use crate::error::{Error, Result};
-use crate::store::{did_you_mean, near_names};
+use crate::error::{Error, Result, did_you_mean, near_names};
 
 /// How long one credential may take to resolve and answer.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -77,7 +77,7 @@ pub async fn find(sdk: &Sdk, env: &Env, scope: Scope<'_>) -> Result<Vec<Found>> 
 
 /// Checks a pair that the user gave.
 pub async fn check_given(sdk: &Sdk, pair: &crate::secret::KeyPair) -> Found {
-    let session = sdk.session(pair);
+    let session = sdk.session(pair, sdk.region());
     let mut found = Found {
         source: Source::Given,
         kind: Kind::Static,
@@ -147,6 +147,11 @@ fn candidates(sdk: &Sdk, env: &Env, profiles: &ProfileSet) -> Vec<Found> {
         ));
     }
     let selected = selected_profile(env);
+    if selected != "default" && profiles.get_profile(selected).is_none() {
+        // Tools that follow AWS_PROFILE fail then, so it must not be passed over.
+        let missing = Profile::new(selected.to_owned(), HashMap::new());
+        all.push(of_profile(sdk, &missing));
+    }
     let mut names: Vec<&str> = profiles.profiles().collect();
     names.sort_by_key(|name| (*name != selected, *name != "default", *name));
     all.extend(
@@ -206,10 +211,7 @@ fn candidates(sdk: &Sdk, env: &Env, profiles: &ProfileSet) -> Vec<Found> {
 }
 
 fn of_profile(sdk: &Sdk, profile: &Profile) -> Found {
-    let region = match profile.get("region") {
-        Some(region) => Region::new(region.to_owned()),
-        None => sdk.region(),
-    };
+    let region = sdk.region_of(profile.get("region"));
     let provider = ProfileFileCredentialsProvider::builder()
         .configure(&sdk.provider_config(region.clone()))
         .profile_name(profile.name())
@@ -327,7 +329,10 @@ fn unresolvable(found: &Found, error: &CredentialsError) -> State {
     State::Fails {
         status: Status::Unresolvable,
         what: cause,
-        hint: "mend the profile in ~/.aws, or choose another one".to_owned(),
+        hint: match found.source {
+            Source::Profile(_) => "mend the profile in ~/.aws, or choose another one".to_owned(),
+            _ => "mend these settings, or name other credentials with --profile".to_owned(),
+        },
     }
 }
 

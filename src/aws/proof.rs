@@ -4,12 +4,11 @@
 use std::time::Duration;
 
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep_until};
 
 use crate::aws::failure::{Failure, Reason};
 use crate::aws::identity::{Identity, caller_identity};
-use crate::aws::sdk::Sdk;
-use crate::secret::KeyPair;
+use crate::aws::sdk::{Sdk, Session};
 
 /// AWS promises no number for its propagation; 3 to 15 s have been seen.
 pub const LIMIT: Duration = Duration::from_secs(120);
@@ -18,37 +17,43 @@ const PROBE_LIMIT: Duration = Duration::from_secs(10);
 
 /// Repeats rounds of probes until one round succeeds as a whole. A round asks STS three times and,
 /// with `reads_iam_as` (the user's name), IAM twice, all at once over connections of their own:
-/// they reach different servers. `waiting` is told the time that is left before each pause.
+/// they reach different servers. `waiting` is told the time that is left, each second.
 ///
 /// # Errors
 /// A refusal that waiting cannot mend, or the last one when [`LIMIT`] is over.
 pub async fn prove(
     sdk: &Sdk,
-    pair: &KeyPair,
+    session: &Session,
     reads_iam_as: Option<&str>,
     waiting: impl Fn(Duration),
 ) -> Result<Identity, Failure> {
     let start = Instant::now();
     let mut pause = Duration::from_millis(500);
     loop {
-        match round(sdk, pair, reads_iam_as).await {
+        match round(sdk, session, reads_iam_as).await {
             Ok(identity) => return Ok(identity),
             Err(failure) => {
                 let left = LIMIT.saturating_sub(start.elapsed());
                 if !may_pass(&failure) || left < pause {
                     return Err(failure);
                 }
-                waiting(left);
-                sleep(pause.mul_f64(0.75 + 0.5 * rand::random::<f64>())).await;
+                let until = Instant::now() + pause.mul_f64(0.75 + 0.5 * rand::random::<f64>());
+                while Instant::now() < until {
+                    waiting(LIMIT.saturating_sub(start.elapsed()));
+                    sleep_until(until.min(Instant::now() + Duration::from_secs(1))).await;
+                }
                 pause = (pause * 2).min(Duration::from_secs(5));
             }
         }
     }
 }
 
-async fn round(sdk: &Sdk, pair: &KeyPair, reads_iam_as: Option<&str>) -> Result<Identity, Failure> {
+async fn round(
+    sdk: &Sdk,
+    session: &Session,
+    reads_iam_as: Option<&str>,
+) -> Result<Identity, Failure> {
     let sdk = sdk.with_fresh_connections();
-    let session = sdk.session(pair);
     let mut identities = JoinSet::new();
     for _ in 0..3 {
         let (sdk, session) = (sdk.clone(), session.clone());
@@ -56,7 +61,7 @@ async fn round(sdk: &Sdk, pair: &KeyPair, reads_iam_as: Option<&str>) -> Result<
     }
     let mut reads = JoinSet::new();
     for user in std::iter::repeat_n(reads_iam_as, 2).flatten() {
-        let read = sdk.iam(&session).get_user().user_name(user).send();
+        let read = sdk.iam(session).get_user().user_name(user).send();
         reads.spawn(async move {
             read.await
                 .map_err(|error| Failure::of("iam:GetUser", error))
@@ -75,7 +80,7 @@ async fn round(sdk: &Sdk, pair: &KeyPair, reads_iam_as: Option<&str>) -> Result<
 
 /// What a fresh key, user or policy looks like to a server that does not know it yet, and what a
 /// network does now and then. A wrong secret or clock stays wrong.
-fn may_pass(failure: &Failure) -> bool {
+pub fn may_pass(failure: &Failure) -> bool {
     !matches!(
         failure.reason,
         Reason::WrongSecret | Reason::Clock | Reason::Expired

@@ -40,6 +40,8 @@ pub struct Session {
 #[derive(Clone)]
 pub struct Sdk {
     base: SdkConfig,
+    /// Whether a flag named the region.
+    region_is_given: bool,
     observer: Observer,
 }
 
@@ -53,6 +55,7 @@ impl Sdk {
             of_profile = of_profile.profile_name(profile);
             loader = loader.profile_name(profile);
         }
+        let region_is_given = region.is_some();
         let region =
             RegionProviderChain::first_try(region.map(|region| Region::new(region.to_owned())))
                 .or_else(EnvironmentVariableRegionProvider::new())
@@ -73,6 +76,7 @@ impl Sdk {
             .await;
         Sdk {
             base,
+            region_is_given,
             observer: Observer { output },
         }
     }
@@ -81,6 +85,7 @@ impl Sdk {
     pub fn with_fresh_connections(&self) -> Self {
         Sdk {
             base: self.base.to_builder().http_client(http_client()).build(),
+            region_is_given: self.region_is_given,
             observer: self.observer.clone(),
         }
     }
@@ -92,8 +97,16 @@ impl Sdk {
             .unwrap_or(Region::from_static("us-east-1"))
     }
 
-    /// A session with this pair in the default region.
-    pub fn session(&self, pair: &KeyPair) -> Session {
+    /// The region for a profile: its own, unless a flag names one.
+    pub fn region_of(&self, profile: Option<&str>) -> Region {
+        match profile {
+            Some(region) if !self.region_is_given => Region::new(region.to_owned()),
+            _ => self.region(),
+        }
+    }
+
+    /// A session with this pair.
+    pub fn session(&self, pair: &KeyPair, region: Region) -> Session {
         let credentials = Credentials::new(
             &pair.access_key_id,
             pair.secret_access_key.expose_secret(),
@@ -103,7 +116,7 @@ impl Sdk {
         );
         Session {
             provider: SharedCredentialsProvider::new(credentials),
-            region: self.region(),
+            region,
         }
     }
 

@@ -1,18 +1,22 @@
 //! One file per command: gather, decide, act, report.
 
+mod aws;
+mod finish;
 mod secret;
 mod setup;
 
 use std::ffi::OsString;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Parser;
 
 use crate::cli::{Cli, Command, Global};
-use crate::env::Env;
+use crate::env::{Env, Folders};
 use crate::error::{Error, Result};
 use crate::output::{Color, Format, Output};
 use crate::prompt::{Prompt, Terminal, Unattended};
+use crate::store::Stores;
 
 /// What every command gets.
 struct Context {
@@ -30,6 +34,20 @@ impl Context {
         } else {
             Ok(Box::new(Unattended))
         }
+    }
+
+    fn stores(&self, folders: &Folders) -> Stores {
+        Stores {
+            folders: folders.clone(),
+            patience: self.patience(),
+            output: Arc::clone(&self.output),
+        }
+    }
+
+    /// How long a keyring may take: a person may have to unlock it first; a script should soon be
+    /// told.
+    fn patience(&self) -> Duration {
+        Duration::from_secs(if self.attended { 60 } else { 5 })
     }
 }
 

@@ -1,7 +1,5 @@
 //! `cloudcred secret …`: the secrets on this machine. No network, no async runtime.
 
-use std::time::Duration;
-
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Serialize, Serializer};
 
@@ -11,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::output::{Format, Page, Report, table};
 use crate::prompt::Question;
 use crate::store::index::{Entry, Index};
-use crate::store::{SecretName, StoreKind, Stores};
+use crate::store::{SecretName, StoreKind};
 
 pub fn run(command: Secret, context: &Context) -> Result<()> {
     match command {
@@ -102,24 +100,12 @@ impl Report for Shown {
     }
 }
 
-fn stores<'a>(context: &'a Context, folders: &'a crate::env::Folders) -> Stores<'a> {
-    Stores {
-        folders,
-        patience: patience(context),
-        output: &context.output,
-    }
-}
-
-/// A person may have to unlock the keyring first; a script should soon be told.
-pub fn patience(context: &Context) -> Duration {
-    Duration::from_secs(if context.attended { 60 } else { 5 })
-}
-
 fn show(name: &SecretName, reveal: bool, context: &Context) -> Result<()> {
     let folders = context.env.folders()?;
     let index = Index::load(&folders)?;
     let entry = index.require(name)?;
-    let pair = stores(context, &folders)
+    let pair = context
+        .stores(&folders)
         .place(entry.store)
         .find(&entry.name)?
         .ok_or_else(|| {
@@ -177,7 +163,8 @@ fn remove(name: &SecretName, context: &Context) -> Result<()> {
             return Err(Error::cancelled());
         }
     }
-    stores(context, &folders)
+    context
+        .stores(&folders)
         .place(entry.store)
         .remove(&entry.name)?;
     Index::update(&folders, |index| {

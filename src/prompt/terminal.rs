@@ -9,6 +9,7 @@
 //! lines it flushes the terminal, which loses the rest of a pasted JSON document.
 
 use std::io::{self, BufRead};
+use std::ops::Range;
 
 use console::{Key, Term, measure_text_width, truncate_str};
 use secrecy::{ExposeSecret, SecretString};
@@ -90,8 +91,8 @@ impl Terminal {
     fn key(&mut self, question: Question) -> Result<Key> {
         let term = self.term.clone();
         match self.read(question, move || term.read_key())? {
-            // Ctrl-D and, for Windows, Ctrl-Z; in raw mode they are characters like any other.
-            Key::Char('\u{4}' | '\u{1a}') => {
+            // Ctrl-D and, on Windows, Ctrl-Z; in raw mode they are characters like any other.
+            Key::Char(key) if key == '\u{4}' || (cfg!(windows) && key == '\u{1a}') => {
                 self.mode.restore();
                 drop(self.term.show_cursor());
                 self.line("")?;
@@ -101,12 +102,11 @@ impl Terminal {
         }
     }
 
+    /// The caller hides the input before, and shows it again once nothing hidden is awaited.
     fn hidden(&mut self, question: Question) -> Result<SecretString> {
         self.ask(question, None)?;
-        self.mode.hide_input();
         let term = self.term.clone();
         let line = self.read(question, move || read_hidden_line(&term))?;
-        self.mode.restore();
         self.line("")?;
         Ok(SecretString::from(line.trim_end_matches(['\r', '\n'])))
     }
@@ -150,6 +150,20 @@ impl Terminal {
         self.line(&format!("  {}{}", error.message, hint.unwrap_or_default()))
     }
 
+    /// Which choices fit on the screen, around the one the cursor is at.
+    fn window(&self, choices: &[Choice], at: usize, one_line: bool, above: usize) -> Range<usize> {
+        let width = self.width();
+        let tallest = choices
+            .iter()
+            .map(|choice| 1 + textwrap::wrap(&choice.note, width - 4).len())
+            .max()
+            .unwrap_or(1);
+        let rows = usize::from(self.term.size().0).saturating_sub(above + 1);
+        let room = (rows / if one_line { 1 } else { tallest }).clamp(1, choices.len());
+        let start = at.saturating_sub(room / 2).min(choices.len() - room);
+        start..start + room
+    }
+
     /// Prints a selection; returns how many lines it took.
     fn draw(&self, question: Question, choices: &[Choice], at: usize) -> Result<usize> {
         let width = self.width();
@@ -178,7 +192,13 @@ impl Terminal {
                 last.push_str(&format!("{gap}{flag}"));
             }
         }
-        for (index, choice) in choices.iter().enumerate() {
+        let shown = self.window(choices, at, one_line, lines.len());
+        for (index, choice) in choices
+            .iter()
+            .enumerate()
+            .skip(shown.start)
+            .take(shown.len())
+        {
             let (mark, style) = if index == at {
                 (">", self.term.style().cyan().bold())
             } else {
@@ -269,6 +289,8 @@ impl Prompt for Terminal {
             text: "The same again",
             ..question
         };
+        // Before the question is drawn: whoever types it in has no reason to wait.
+        self.mode.hide_input();
         loop {
             let first = self.hidden(question)?;
             if let Err(error) = check(first.expose_secret()) {
@@ -277,6 +299,7 @@ impl Prompt for Terminal {
             }
             let second = self.hidden(again)?;
             if first.expose_secret() == second.expose_secret() {
+                self.mode.restore();
                 return Ok(first);
             }
             self.refuse(&Error::failed("the two are not the same"))?;
@@ -284,21 +307,21 @@ impl Prompt for Terminal {
     }
 
     fn key_pair(&mut self, question: Question) -> Result<KeyPair> {
+        // Input stays hidden until the last line: what is pasted arrives faster than we read.
+        self.mode.hide_input();
         loop {
             self.ask(question, None)?;
-            // Input stays hidden until the last line: what is pasted arrives faster than we read.
-            self.mode.hide_input();
             let mut text = Zeroizing::new(String::with_capacity(pasted::LONGEST_INPUT));
             let pair = loop {
                 let term = self.term.clone();
                 let line = self.read(question, move || read_hidden_line(&term))?;
                 if line.len() + text.len() >= pasted::LONGEST_INPUT {
-                    break pasted::recognise(&" ".repeat(pasted::LONGEST_INPUT + 1)).map(|_| None);
+                    break Err(pasted::too_long());
                 }
                 text.push_str(&line);
                 text.push('\n');
                 match pasted::recognise(&text) {
-                    Ok(Pasted::Pair(pair)) => break Ok(Some(pair)),
+                    Ok(Pasted::Pair(pair)) => break Ok(pair),
                     Ok(Pasted::Incomplete)
                         if !text.trim().is_empty() && text.lines().count() == 1 =>
                     {
@@ -316,14 +339,15 @@ impl Prompt for Terminal {
                     Err(error) => break Err(error),
                 }
             };
-            self.mode.restore();
+            // The rest of a paste belongs to no other question, and on no screen.
+            self.mode.discard_paste();
             self.line("")?;
             match pair {
-                Ok(Some(pair)) => {
+                Ok(pair) => {
+                    self.mode.restore();
                     self.line(&format!("  read the key {}", pair.access_key_id))?;
                     return Ok(pair);
                 }
-                Ok(None) => {}
                 Err(error) => self.refuse(&error)?,
             }
         }
@@ -335,6 +359,8 @@ impl Prompt for Terminal {
             ..question
         };
         self.mode.take_keys();
+        // What was typed before the question was seen does not answer it.
+        self.mode.discard_typed();
         self.ask(with_keys, None)?;
         loop {
             let answer = match self.key(question)? {
@@ -401,6 +427,29 @@ impl TerminalMode {
         self.set(|_| {});
     }
 
+    fn discard_typed(&self) {
+        // A terminal that is gone has nothing to throw away.
+        let input = rustix::termios::QueueSelector::IFlush;
+        rustix::termios::tcflush(io::stdin(), input).unwrap_or_default();
+    }
+
+    /// Throws away what still arrives, until nothing has for a moment.
+    fn discard_paste(&self) {
+        use rustix::event::{PollFd, PollFlags, Timespec, poll};
+        let quiet = Timespec {
+            tv_sec: 0,
+            tv_nsec: 50_000_000,
+        };
+        loop {
+            let stdin = io::stdin();
+            let mut input = [PollFd::new(&stdin, PollFlags::IN)];
+            match poll(&mut input, Some(&quiet)) {
+                Ok(1) if !input[0].revents().contains(PollFlags::HUP) => self.discard_typed(),
+                _ => return,
+            }
+        }
+    }
+
     /// `Now` rather than `Flush`: typed-ahead and pasted input must not be thrown away. A terminal
     /// that is gone cannot be set; nothing else depends on it then.
     fn set(&self, change: impl FnOnce(&mut rustix::termios::Termios)) {
@@ -423,6 +472,10 @@ impl TerminalMode {
     fn hide_input(&self) {}
 
     fn restore(&self) {}
+
+    fn discard_typed(&self) {}
+
+    fn discard_paste(&self) {}
 }
 
 fn shown(result: io::Result<()>) -> Result<()> {

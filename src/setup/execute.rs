@@ -1,6 +1,8 @@
 //! Executes the steps of a run one by one, journalled before and after each; what a failed run made
 //! is taken back at once. Asks nothing and decides nothing.
 
+mod obstacles;
+mod resume;
 mod undo;
 
 use std::time::Duration;
@@ -12,29 +14,35 @@ use crate::aws::iam;
 use crate::aws::proof;
 use crate::aws::sdk::{Sdk, Session};
 use crate::env::{Env, Folders};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::interrupt::Interrupt;
 use crate::output::Output;
 use crate::secret::KeyPair;
-use crate::setup::journal::{Journal, Status};
+use crate::setup::journal::{Journal, Record, Status};
 use crate::setup::step::Step;
 use crate::store::index::{Entry, Index};
 use crate::store::{SecretName, StoreKind, Stores};
+
+pub use obstacles::obstacles;
+pub use resume::prepare;
+pub use undo::undo_run;
 
 /// What is needed to change something and to take it back: credentials that may change the
 /// account, and this machine's stores.
 pub struct Access<'a> {
     pub sdk: &'a Sdk,
-    pub session: &'a Session,
-    pub stores: &'a Stores<'a>,
+    /// `None` where nothing at AWS is concerned.
+    pub session: Option<&'a Session>,
+    pub stores: &'a Stores,
     pub folders: &'a Folders,
     pub env: &'a Env,
     pub output: &'a Output,
 }
 
 impl Access<'_> {
-    fn iam(&self) -> aws_sdk_iam::Client {
-        self.sdk.iam(self.session)
+    fn iam(&self) -> Result<aws_sdk_iam::Client> {
+        let session = self.session.ok_or_else(|| missing("credentials"))?;
+        Ok(self.sdk.iam(session))
     }
 }
 
@@ -47,9 +55,11 @@ pub struct InHand {
     pub pair: Option<KeyPair>,
 }
 
+/// Applies the steps that are not done yet.
+///
 /// # Errors
 /// The failing step's, after everything was taken back; `PartlyApplied` where that was impossible,
-/// naming what is left.
+/// or where the key is kept but not proven yet: then the run stays open.
 pub async fn execute(
     access: &Access<'_>,
     mut hand: InHand,
@@ -61,6 +71,9 @@ pub async fn execute(
         if result.is_err() {
             break;
         }
+        if journal.record.steps[index].status == Status::Done {
+            continue;
+        }
         result = step(access, &mut hand, journal, index, interrupt).await;
         access.output.done();
         if result.is_ok() {
@@ -68,37 +81,59 @@ pub async fn execute(
             access.output.step_done(what, &detail);
         }
     }
-    let result = match result {
-        Ok(()) => discard_what_was_set_aside(access, journal),
+    match result {
+        Ok(()) => {
+            discard_what_was_set_aside(access, journal);
+            finish(access, journal);
+            Ok(())
+        }
+        Err(error) if error.kind == Kind::PartlyApplied => Err(error),
         Err(error) => Err(undo::take_back(access, journal, error).await),
-    };
-    // What came of the run must be told even where the journal cannot be written.
+    }
+}
+
+/// What came of the run must be told even where the journal cannot be written.
+fn finish(access: &Access<'_>, journal: &mut Journal) {
     if let Err(broken) = journal.finish(access.env.now()) {
         let warning = format!("the journal cannot be written: {broken}");
         access.output.warn(&warning);
     }
-    result
 }
 
 /// The store proves that it works before anything is made that could not be kept.
 fn probe(access: &Access<'_>, journal: &Journal) -> Result<()> {
     match journal.record.place() {
-        Some((_, store)) => access.stores.place(store).probe(),
-        None => Ok(()),
+        Some((_, StoreKind::Stdout)) | None => Ok(()),
+        Some((_, store)) => {
+            access.stores.place(store).probe()?;
+            Index::update(access.folders, |_| Ok(()))
+        }
     }
 }
 
 /// Why a step stopped.
 struct Stop {
     error: Error,
-    /// AWS refused, so that nothing came of the step.
-    refused: bool,
+    came_of_it: CameOfIt,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum CameOfIt {
+    /// AWS refused.
+    Nothing,
+    /// AWS's answer was lost.
+    Unknown,
+    /// AWS did it, or it is not about AWS.
+    Something,
 }
 
 impl From<Failure> for Stop {
     fn from(failure: Failure) -> Self {
         Stop {
-            refused: failure.reason != Reason::Unclear,
+            came_of_it: match failure.reason {
+                Reason::Unclear => CameOfIt::Unknown,
+                _ => CameOfIt::Nothing,
+            },
             error: failure.into(),
         }
     }
@@ -108,10 +143,13 @@ impl From<Error> for Stop {
     fn from(error: Error) -> Self {
         Stop {
             error,
-            refused: false,
+            came_of_it: CameOfIt::Something,
         }
     }
 }
+
+/// How often a step is tried whose answer gets lost.
+const ATTEMPTS: usize = 3;
 
 async fn step(
     access: &Access<'_>,
@@ -120,20 +158,36 @@ async fn step(
     index: usize,
     interrupt: &mut Interrupt,
 ) -> Result<()> {
-    if interrupt.arrived().await {
-        return Err(Error::cancelled());
-    }
     let step = journal.record.steps[index].step.clone();
     let (what, detail) = step.described();
     access.output.working(&format!("{what}  {detail}"));
-    journal.set(index, Status::Begun)?;
-    match apply(access, hand, journal, index, &step, interrupt).await {
-        Ok(()) => journal.set(index, Status::Done),
-        Err(Stop { error, refused }) => {
-            if refused {
+    let mut attempt = 1;
+    loop {
+        if interrupt.arrived().await {
+            return Err(Error::cancelled());
+        }
+        journal.set(index, Status::Begun)?;
+        let stop = match apply(access, hand, journal, index, &step, interrupt).await {
+            Ok(()) => return journal.set(index, Status::Done),
+            Err(stop) => stop,
+        };
+        match stop.came_of_it {
+            CameOfIt::Nothing => {
                 journal.set(index, Status::Refused)?;
+                return Err(stop.error);
             }
-            Err(error)
+            CameOfIt::Unknown if attempt < ATTEMPTS => {
+                attempt += 1;
+                let lost = format!("{what}: the answer was lost; looking what came of it");
+                access.output.detail(1, &lost);
+                match resume::settle(access, hand, journal, index).await {
+                    Ok(true) => return journal.set(index, Status::Done),
+                    Ok(false) => {}
+                    // The first error says more than that nothing could be found out.
+                    Err(_) => return Err(stop.error),
+                }
+            }
+            CameOfIt::Unknown | CameOfIt::Something => return Err(stop.error),
         }
     }
 }
@@ -146,20 +200,29 @@ async fn apply(
     step: &Step,
     interrupt: &mut Interrupt,
 ) -> Result<(), Stop> {
-    let iam = access.iam();
     match step {
         Step::CreateUser {
             user_name,
             tags,
             permissions_boundary,
         } => {
+            let iam = access.iam()?;
             let boundary = permissions_boundary.as_deref();
             match iam::create_user(&iam, user_name, tags, boundary).await {
                 Ok(()) => Ok(()),
+                // Ours after all, where an earlier attempt's answer was lost.
+                Err(failure)
+                    if failure.reason == Reason::Exists
+                        && undo::whose(&iam, user_name, &journal.record.run)
+                            .await
+                            .is_ok_and(|whose| whose == undo::Whose::Ours) =>
+                {
+                    Ok(())
+                }
                 Err(failure) if failure.reason == Reason::Exists => Err(Stop {
                     error: Error::failed(format!("the IAM user `{user_name}` exists already"))
                         .hint("use it with --if-exists reuse, or choose another --user-name"),
-                    refused: true,
+                    came_of_it: CameOfIt::Nothing,
                 }),
                 Err(failure) => Err(failure.into()),
             }
@@ -167,22 +230,36 @@ async fn apply(
         Step::AttachPolicy {
             user_name,
             policy_arn,
-        } => Ok(iam::attach_user_policy(&iam, user_name, policy_arn).await?),
+        } => Ok(iam::attach_user_policy(&access.iam()?, user_name, policy_arn).await?),
         Step::CreateLoginProfile { user_name, .. } => {
             let password = hand.password.as_ref().ok_or_else(|| missing("password"))?;
-            Ok(iam::create_login_profile(&iam, user_name, password).await?)
+            Ok(iam::create_login_profile(&access.iam()?, user_name, password).await?)
         }
         Step::CreateAccessKey {
             user_name,
             secret,
             store,
+            replaces,
             ..
         } => {
+            let iam = access.iam()?;
+            if !journal.record.creates_user() {
+                // Minutes may have passed since the plan was made.
+                resume::note_known_keys(&iam, journal, index, user_name).await?;
+            }
             let pair = iam::create_access_key(&iam, user_name).await?;
             let id = pair.access_key_id.clone();
             journal.made(index, |made| made.access_key_id = Some(id))?;
             if *store != StoreKind::Stdout {
-                keep(access, journal, index, secret, *store, &pair)?;
+                keep(
+                    access,
+                    journal,
+                    index,
+                    secret,
+                    *store,
+                    replaces.as_deref(),
+                    &pair,
+                )?;
             }
             hand.pair = Some(pair);
             Ok(())
@@ -193,26 +270,40 @@ async fn apply(
         } => {
             let id = journal.record.access_key_id();
             let id = id.ok_or_else(|| missing("access key"))?;
-            Ok(iam::describe_access_key(&iam, user_name, id, description).await?)
+            Ok(iam::describe_access_key(&access.iam()?, user_name, id, description).await?)
         }
         Step::Verify { reads_iam } => {
             let pair = hand.pair.as_ref().ok_or_else(|| missing("access key"))?;
             verify(access, journal, pair, *reads_iam, interrupt).await
         }
-        Step::StoreSecret { secret, store } => {
+        Step::StoreSecret {
+            secret,
+            store,
+            replaces,
+        } => {
             let pair = hand.pair.as_ref().ok_or_else(|| missing("access key"))?;
             if *store == StoreKind::Stdout {
                 return Ok(access.stores.place(*store).put(secret, pair)?);
             }
             let id = pair.access_key_id.clone();
             journal.made(index, |made| made.access_key_id = Some(id))?;
-            keep(access, journal, index, secret, *store, pair)?;
+            keep(
+                access,
+                journal,
+                index,
+                secret,
+                *store,
+                replaces.as_deref(),
+                pair,
+            )?;
             // STS was asked about a given pair before anything was planned.
             Ok(verified_now(access, secret)?)
         }
         Step::SetCurrent { secret } => {
             let previous = Index::load(access.folders)?.current;
-            journal.made(index, |made| made.previous_current = previous)?;
+            if previous.as_ref() != Some(secret) {
+                journal.made(index, |made| made.previous_current = previous)?;
+            }
             Ok(Index::update(access.folders, |index| {
                 index.current = Some(secret.clone());
                 Ok(())
@@ -241,11 +332,20 @@ async fn verify(
             left.as_secs()
         ));
     };
-    let proof = async {
-        let proof = proof::prove(access.sdk, pair, reads_iam_as, waiting).await;
-        proof.map_err(Error::from)
+    let region = match access.session {
+        Some(session) => session.region.clone(),
+        None => access.sdk.region(),
     };
-    let proven = interrupt.or_cancel(proof).await?;
+    let session = access.sdk.session(pair, region);
+    let proof = async { Ok(proof::prove(access.sdk, &session, reads_iam_as, waiting).await) };
+    let proven = match interrupt.or_cancel(proof).await? {
+        Ok(identity) => identity,
+        Err(failure) if proof::may_pass(&failure) && is_kept(&journal.record) => {
+            return Err(Stop::from(unproven(&journal.record, &failure)));
+        }
+        // Waiting would not mend it, or the key would be lost when this process ends.
+        Err(failure) => return Err(Stop::from(Error::from(failure))),
+    };
     if proven.account_id != owner.account_id {
         return Err(Stop::from(Error::failed(format!(
             "the new key belongs to {}, not to {}",
@@ -259,50 +359,92 @@ async fn verify(
     }
 }
 
-/// Puts the pair into its place, then into the index. What was there before is set aside first, in
-/// the same store: undo can then bring it back, in another process, too.
+fn is_kept(record: &Record) -> bool {
+    record
+        .place()
+        .is_some_and(|(_, store)| store != StoreKind::Stdout)
+}
+
+fn unproven(record: &Record, failure: &Failure) -> Error {
+    let id = record.access_key_id().unwrap_or_default();
+    let run = &record.run;
+    Error::new(
+        Kind::PartlyApplied,
+        format!(
+            "the key {id} is stored, but after {} s AWS does not accept it everywhere yet ({})",
+            proof::LIMIT.as_secs(),
+            failure.quoted()
+        ),
+    )
+    .hint(format!(
+        "wait for it with `cloudcred resume {run}`, or take all of it back with `cloudcred undo {run}`"
+    ))
+}
+
+/// Puts the pair into its place and into the index, while no other cloudcred may change either.
+/// What was there before is set aside first, in the same store: undo can then bring it back, in
+/// another process, too.
+///
+/// # Errors
+/// The store's; or that the name holds something else than what was to be replaced.
 fn keep(
     access: &Access<'_>,
     journal: &mut Journal,
-    index: usize,
+    step: usize,
     secret: &SecretName,
     store: StoreKind,
+    replaces: Option<&str>,
     pair: &KeyPair,
 ) -> Result<()> {
     let place = access.stores.place(store);
-    if let Some(old) = place.find(secret)?
-        && !old.same_as(pair)
-    {
-        place.put(&SecretName::set_aside_by(&journal.record.run), &old)?;
-    }
-    if let Some(entry) = Index::load(access.folders)?.find(secret)
-        && entry.access_key_id != pair.access_key_id
-    {
-        journal.made(index, |made| made.replaced = Some(entry.clone()))?;
-    }
-    place.put(secret, pair)?;
     let owner = journal.record.goal.owner();
-    let entry = Entry {
-        name: secret.clone(),
-        store,
-        access_key_id: pair.access_key_id.clone(),
-        account_id: owner.account_id,
-        arn: owner.arn,
-        created_at: access.env.now(),
-        verified_at: None,
-    };
     Index::update(access.folders, |index| {
-        index.put(entry);
+        let old = place.find(secret)?;
+        let old = old.filter(|old| old.access_key_id != pair.access_key_id);
+        if let Some(old) = &old {
+            if replaces != Some(&old.access_key_id) {
+                return Err(Error::failed(format!(
+                    "the secret `{secret}` was changed by somebody else meanwhile"
+                ))
+                .hint("run the command again; it plans with what is there now"));
+            }
+            journal.made(step, |made| made.set_aside = true)?;
+            place.put(&SecretName::set_aside_by(&journal.record.run), old)?;
+        }
+        if let Some(entry) = index.find(secret)
+            && entry.access_key_id != pair.access_key_id
+        {
+            journal.made(step, |made| made.replaced = Some(entry.clone()))?;
+        }
+        place.put(secret, pair)?;
+        index.put(Entry {
+            name: secret.clone(),
+            store,
+            access_key_id: pair.access_key_id.clone(),
+            account_id: owner.account_id,
+            arn: owner.arn,
+            created_at: access.env.now(),
+            verified_at: None,
+        });
         Ok(())
     })
 }
 
-fn discard_what_was_set_aside(access: &Access<'_>, journal: &Journal) -> Result<()> {
-    if let Some((_, store)) = journal.record.place() {
-        let aside = SecretName::set_aside_by(&journal.record.run);
-        access.stores.place(store).remove(&aside)?;
+/// The run has succeeded: nobody needs the replaced pair any more.
+fn discard_what_was_set_aside(access: &Access<'_>, journal: &Journal) {
+    let record = &journal.record;
+    let Some((_, store)) = record
+        .place()
+        .filter(|_| record.steps.iter().any(|it| it.made.set_aside))
+    else {
+        return;
+    };
+    let aside = SecretName::set_aside_by(&record.run);
+    if let Err(error) = access.stores.place(store).remove(&aside) {
+        access.output.warn(&format!(
+            "the secret that was replaced is still there, under the name `{aside}`: {error}"
+        ));
     }
-    Ok(())
 }
 
 fn verified_now(access: &Access<'_>, secret: &SecretName) -> Result<()> {

@@ -1,13 +1,15 @@
 //! What must be known before deciding: the user, the password policy, the secret of that name.
-//! Reads AWS and the stores, all at once; changes and decides nothing.
+//! Reads AWS and the stores; changes and decides nothing.
 
 use std::time::Duration;
+
+use aws_config::Region;
 
 use crate::aws::account::{self, PasswordPolicy, User};
 use crate::aws::failure::{Failure, Reason};
 use crate::aws::identity::{Identity, caller_identity};
 use crate::aws::sdk::Sdk;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::secret::KeyPair;
 use crate::setup::request::{ConsolePassword, IamUserRequest, Keep, Request, RootRequest};
 use crate::store::index::Index;
@@ -28,6 +30,14 @@ pub struct Facts {
     /// Whether the wanted name is the current secret's.
     pub secret_is_current: bool,
     pub warnings: Vec<String>,
+}
+
+impl Facts {
+    /// Whether `--if-exists reuse` may replace the stored secret: it is its own user's, and AWS
+    /// rejects it.
+    pub fn stored_may_be_replaced(&self) -> bool {
+        self.stored_is_reusable && self.stored.as_ref().is_some_and(|stored| !stored.works)
+    }
 }
 
 /// The IAM user of the wanted name.
@@ -65,12 +75,7 @@ impl Stored {
 /// # Errors
 /// When a read fails that the decision rests on; what the caller may not read is a fact, not an
 /// error.
-pub async fn gather(
-    request: &Request,
-    sdk: &Sdk,
-    stores: &Stores<'_>,
-    index: &Index,
-) -> Result<Facts> {
+pub async fn gather(request: &Request, sdk: &Sdk, stores: &Stores, index: &Index) -> Result<Facts> {
     match request {
         Request::Existing(_) => Ok(Facts {
             user: UserFact::Absent,
@@ -88,11 +93,12 @@ pub async fn gather(
 async fn of_iam_user(
     request: &IamUserRequest,
     sdk: &Sdk,
-    stores: &Stores<'_>,
+    stores: &Stores,
     index: &Index,
 ) -> Result<Facts> {
     let iam = sdk.iam(&request.bootstrap.session);
-    let found = find_pair(&request.keep, stores, index)?;
+    let found = find_pair(&request.keep, stores, index).await?;
+    let region = &request.bootstrap.session.region;
     let wants_password = !matches!(request.console_password, ConsolePassword::None);
     let password_policy = async {
         if wants_password {
@@ -102,10 +108,11 @@ async fn of_iam_user(
         }
     };
     let (user, password_policy, stored) = tokio::join!(
-        account::user(&iam, &request.user_name),
+        account::user(&iam, &request.user_name, wants_password),
         password_policy,
-        known(found, &request.keep, sdk, index),
+        known(found, &request.keep, sdk, region, index),
     );
+    let stored = stored?;
     let mut warnings = Vec::new();
     let user = match user {
         Ok(Some(user)) => UserFact::Present(user),
@@ -158,15 +165,22 @@ async fn of_iam_user(
 async fn of_root(
     request: &RootRequest,
     sdk: &Sdk,
-    stores: &Stores<'_>,
+    stores: &Stores,
     index: &Index,
 ) -> Result<Facts> {
-    let found = find_pair(&request.keep, stores, index)?;
+    let found = find_pair(&request.keep, stores, index).await?;
     let same_pair = found.as_ref().is_some_and(|(_, pair)| {
         pair.as_ref()
             .is_some_and(|pair| pair.same_as(&request.pair))
     });
-    let stored = known(found, &request.keep, sdk, index).await;
+    let stored = known(
+        found,
+        &request.keep,
+        sdk,
+        &request.checked.session.region,
+        index,
+    )
+    .await?;
     let owner = stored.as_ref().and_then(|stored| stored.identity.as_ref());
     let stored_is_reusable = same_pair || (owner.is_some() && owner == request.checked.identity());
     Ok(Facts {
@@ -180,44 +194,66 @@ async fn of_root(
 }
 
 /// The pair of the wanted name, from where the index says it is, else from the wanted store.
-fn find_pair(
+async fn find_pair(
     keep: &Keep,
     stores: &Stores,
     index: &Index,
 ) -> Result<Option<(StoreKind, Option<KeyPair>)>> {
-    // Also finds out that the wanted store does not answer, before anything is planned.
-    let wanted = stores.place(keep.store).find(&keep.secret)?;
-    if keep.store == StoreKind::Stdout {
-        return Ok(None);
-    }
-    match index.find(&keep.secret) {
-        Some(entry) if entry.store != keep.store => {
-            let pair = stores.place(entry.store).find(&entry.name)?;
-            Ok(Some((entry.store, pair)))
+    let (secret, wanted, stores) = (keep.secret.clone(), keep.store, stores.clone());
+    let entry = index.find(&secret).cloned();
+    // A keyring may take its time: its owner has to unlock it.
+    let looking = tokio::task::spawn_blocking(move || {
+        // Also finds out that the wanted store does not answer, before anything is planned.
+        let pair = stores.place(wanted).find(&secret)?;
+        match entry {
+            _ if wanted == StoreKind::Stdout => Ok(None),
+            Some(entry) if entry.store != wanted => {
+                let pair = stores.place(entry.store).find(&entry.name)?;
+                Ok(Some((entry.store, pair)))
+            }
+            Some(_) => Ok(Some((wanted, pair))),
+            None => Ok(pair.map(|pair| (wanted, Some(pair)))),
         }
-        Some(_) => Ok(Some((keep.store, wanted))),
-        None => Ok(wanted.map(|pair| (keep.store, Some(pair)))),
-    }
+    });
+    looking
+        .await
+        .map_err(|broken| Error::from(anyhow::Error::from(broken)))?
 }
 
+/// # Errors
+/// When STS neither accepts nor rejects the pair: what may well work must not be replaced.
 async fn known(
     found: Option<(StoreKind, Option<KeyPair>)>,
     keep: &Keep,
     sdk: &Sdk,
+    region: &Region,
     index: &Index,
-) -> Option<Stored> {
-    let (store, pair) = found?;
+) -> Result<Option<Stored>> {
+    let Some((store, pair)) = found else {
+        return Ok(None);
+    };
     let by_sts = match &pair {
-        Some(pair) => caller_identity(sdk, &sdk.session(pair), LIMIT).await.ok(),
+        Some(pair) => {
+            let session = sdk.session(pair, region.clone());
+            match caller_identity(sdk, &session, LIMIT).await {
+                Ok(identity) => Some(identity),
+                Err(failure)
+                    if matches!(failure.reason, Reason::UnknownKey | Reason::WrongSecret) =>
+                {
+                    None
+                }
+                Err(failure) => return Err(failure.into()),
+            }
+        }
         None => None,
     };
     let by_index = index
         .find(&keep.secret)
         .map(|entry| Identity::new(&entry.account_id, &entry.arn));
-    Some(Stored {
+    Ok(Some(Stored {
         store,
         access_key_id: pair.map(|pair| pair.access_key_id),
         works: by_sts.is_some(),
         identity: by_sts.or(by_index),
-    })
+    }))
 }

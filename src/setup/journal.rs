@@ -3,6 +3,8 @@
 //! Written whole and fsynced before and after every step, so that a crash at any point leaves a
 //! record of what may exist.
 
+use std::fs::{File, TryLockError};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -10,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::aws::found::Found;
 use crate::env::Folders;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::private_file;
 use crate::setup::plan::{Goal, Plan};
 use crate::setup::step::Step;
@@ -48,8 +50,10 @@ impl Status {
 pub struct Made {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub access_key_id: Option<String>,
-    /// What the index said of the secret that was replaced; the pair itself is set aside in the
-    /// store until the run has ended.
+    /// Whether a pair that had the secret's name is set aside in the store until the run has ended.
+    #[serde(default)]
+    pub set_aside: bool,
+    /// What the index said of the secret that was replaced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaced: Option<Entry>,
     /// The secret that was current before.
@@ -104,6 +108,17 @@ impl Record {
         }
     }
 
+    /// Whether something is still to be finished or taken back.
+    pub fn is_open(&self) -> bool {
+        self.finished_at.is_none()
+    }
+
+    /// Whether the run makes the user, or finds it.
+    pub fn creates_user(&self) -> bool {
+        let mut steps = self.steps.iter();
+        steps.any(|record| matches!(record.step, Step::CreateUser { .. }))
+    }
+
     /// The key that the run has created or keeps, once it is known.
     pub fn access_key_id(&self) -> Option<&str> {
         let made = self
@@ -116,9 +131,8 @@ impl Record {
     /// Where the run puts its pair, if it does.
     pub fn place(&self) -> Option<(&SecretName, StoreKind)> {
         self.steps.iter().find_map(|record| match &record.step {
-            Step::CreateAccessKey { secret, store, .. } | Step::StoreSecret { secret, store } => {
-                Some((secret, *store))
-            }
+            Step::CreateAccessKey { secret, store, .. }
+            | Step::StoreSecret { secret, store, .. } => Some((secret, *store)),
             _ => None,
         })
     }
@@ -127,6 +141,9 @@ impl Record {
 pub struct Journal {
     path: PathBuf,
     pub record: Record,
+    /// Held as long as somebody works on the run; the system lets go of it when the process ends,
+    /// in whatever way.
+    lock: Option<File>,
 }
 
 impl Journal {
@@ -135,13 +152,30 @@ impl Journal {
     /// # Errors
     /// With the path, when it cannot be written: then nothing may be done either.
     pub fn begin(folders: &Folders, record: Record) -> Result<Self> {
-        let path = folders
-            .state
-            .join("runs")
-            .join(format!("{}.json", record.run));
-        let journal = Journal { path, record };
+        private_file::create_private_folder(&runs_folder(folders)).map_err(Folders::unusable)?;
+        let lock = lock(folders, &record.run)?;
+        let journal = Journal {
+            path: path(folders, &record.run),
+            record,
+            lock: Some(lock),
+        };
         journal.write()?;
         Ok(journal)
+    }
+
+    /// Takes up a run that another process has left.
+    ///
+    /// # Errors
+    /// When it is being worked on, or its journal cannot be read or is damaged.
+    pub fn reopen(folders: &Folders, run: &str) -> Result<Self> {
+        let lock = lock(folders, run)?;
+        // Read under the lock: whoever held it may just have finished.
+        let path = path(folders, run);
+        Ok(Journal {
+            record: read(&path)?,
+            path,
+            lock: Some(lock),
+        })
     }
 
     pub fn path(&self) -> &Path {
@@ -151,8 +185,13 @@ impl Journal {
     /// # Errors
     /// As [`Journal::begin`].
     pub fn set(&mut self, step: usize, status: Status) -> Result<()> {
-        self.record.steps[step].status = status;
-        self.write()
+        let before = std::mem::replace(&mut self.record.steps[step].status, status);
+        self.write().inspect_err(|_| {
+            // What could not be announced is not begun.
+            if status == Status::Begun {
+                self.record.steps[step].status = before;
+            }
+        })
     }
 
     /// Records what the step has made so far.
@@ -164,17 +203,122 @@ impl Journal {
         self.write()
     }
 
+    /// Replaces a step by what is now known of it.
+    ///
+    /// # Errors
+    /// As [`Journal::begin`].
+    pub fn revise(&mut self, step: usize, change: impl FnOnce(&mut StepRecord)) -> Result<()> {
+        change(&mut self.record.steps[step]);
+        self.write()
+    }
+
+    /// Notes that nothing is left to be finished or taken back.
+    ///
     /// # Errors
     /// As [`Journal::begin`].
     pub fn finish(&mut self, at: Timestamp) -> Result<()> {
         self.record.finished_at = Some(at);
-        self.write()
+        self.write()?;
+        if let Some(lock) = self.lock.take() {
+            // The file means nothing without its lock; one that stays does no harm.
+            drop(lock);
+            drop(private_file::remove(&self.path.with_extension("lock")));
+        }
+        Ok(())
     }
 
     fn write(&self) -> Result<()> {
         let text = serde_json::to_vec_pretty(&self.record).map_err(anyhow::Error::from)?;
         private_file::write(&self.path, &text).map_err(Folders::unusable)
     }
+}
+
+/// A record has a few kilobytes; a larger file is something else.
+const LONGEST_RECORD: u64 = 1024 * 1024;
+
+fn runs_folder(folders: &Folders) -> PathBuf {
+    folders.state.join("runs")
+}
+
+fn path(folders: &Folders, run: &str) -> PathBuf {
+    runs_folder(folders).join(format!("{run}.json"))
+}
+
+fn read(path: &Path) -> Result<Record> {
+    let content = private_file::read(path, LONGEST_RECORD).map_err(Folders::unusable)?;
+    let record: Result<Record, _> = serde_json::from_slice(&content.unwrap_or_default());
+    match record {
+        Ok(record) if record.version == 1 => Ok(record),
+        Ok(record) => Err(damaged(
+            path,
+            &format!("its version is {}, not 1", record.version),
+        )),
+        Err(error) => Err(damaged(path, &error.to_string())),
+    }
+}
+
+fn damaged(path: &Path, why: &str) -> Error {
+    Error::failed(format!("the journal {} is damaged: {why}", path.display()))
+        .hint("it says what its run made; mend it, or look at the IAM console and move it away")
+}
+
+/// # Errors
+/// When another process works on the run.
+fn lock(folders: &Folders, run: &str) -> Result<File> {
+    let path = runs_folder(folders).join(format!("{run}.lock"));
+    let file = private_file::open_lock(&path).map_err(Folders::unusable)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            Err(Error::failed(format!("the run {run} is still going on"))
+                .hint("wait until it has ended, or end it with Ctrl-C, then try again"))
+        }
+        Err(TryLockError::Error(cause)) => Err(Folders::unusable(
+            anyhow::Error::from(cause).context(format!("cannot lock {}", path.display())),
+        )),
+    }
+}
+
+/// All runs whose journal is on this machine, oldest first; and what is wrong with the others.
+///
+/// # Errors
+/// When their folder cannot be read.
+pub fn runs(folders: &Folders) -> Result<(Vec<Record>, Vec<Error>)> {
+    let folder = runs_folder(folders);
+    let entries = match std::fs::read_dir(&folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Ok((Vec::new(), Vec::new()));
+        }
+        Err(error) => {
+            return Err(Folders::unusable(
+                anyhow::Error::from(error).context(format!("cannot read {}", folder.display())),
+            ));
+        }
+    };
+    let mut paths: Vec<PathBuf> = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "json")
+        })
+        .collect();
+    // Their names begin with their time.
+    paths.sort();
+    let (mut records, mut broken) = (Vec::new(), Vec::new());
+    for path in paths {
+        match read(&path) {
+            Ok(record) => records.push(record),
+            Err(error) => broken.push(error),
+        }
+    }
+    Ok((records, broken))
+}
+
+/// Whether some process works on the run at this moment.
+pub fn is_going_on(folders: &Folders, run: &str) -> bool {
+    let known = path(folders, run).with_extension("lock").exists();
+    known && lock(folders, run).is_err()
 }
 
 /// The name of a run: when it began, and four digits to tell two of the same second apart.

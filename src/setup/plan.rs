@@ -59,8 +59,10 @@ pub struct Plan {
 }
 
 impl Plan {
-    pub fn changes_aws(&self) -> bool {
-        self.steps.iter().any(Step::changes_aws)
+    /// Whether it needs somebody's yes: it changes the account, or gives up a stored secret.
+    pub fn needs_consent(&self) -> bool {
+        let mut steps = self.steps.iter();
+        steps.any(|step| step.changes_aws() || step.replaces().is_some())
     }
 }
 
@@ -137,6 +139,15 @@ fn for_iam_user(
         UserFact::Unreadable(failure) if reuse => return Err(failure.clone().into()),
         UserFact::Unreadable(_) => None,
     };
+    if let Some(user) = user {
+        check_boundary(request, user)?;
+        if !request.tags.is_empty() {
+            warnings.push(format!(
+                "`{}` exists already: its tags stay as they are",
+                request.user_name
+            ));
+        }
+    }
     let user_name = || request.user_name.clone();
     let mut steps = Vec::new();
     if user.is_none() {
@@ -159,7 +170,7 @@ fn for_iam_user(
     );
     if !matches!(request.console_password, ConsolePassword::None) {
         check_password(request, facts)?;
-        if user.is_some_and(|user| user.has_login_profile) {
+        if user.is_some_and(|user| user.has_login_profile == Some(true)) {
             warnings.push(format!(
                 "`{}` has a console password already: it stays as it is",
                 request.user_name
@@ -192,6 +203,7 @@ fn for_iam_user(
             secret: request.keep.secret.clone(),
             store: request.keep.store,
             known_key_ids: keys.iter().map(|key| key.id.clone()).collect(),
+            replaces: replaces(facts),
         });
         steps.push(Step::DescribeAccessKey {
             user_name: user_name(),
@@ -199,13 +211,14 @@ fn for_iam_user(
         });
         steps.push(Step::Verify {
             reads_iam: request.permissions_boundary.is_none()
+                && user.is_none_or(|user| user.permissions_boundary.is_none())
                 && request
                     .policy_arns
                     .iter()
                     .any(|arn| is_administrator_access(arn)),
         });
         if request.keep.store == StoreKind::Stdout {
-            steps.push(store_secret(&request.keep));
+            steps.push(store_secret(&request.keep, facts));
         }
     }
     steps.extend(set_current(&request.keep, facts));
@@ -229,11 +242,11 @@ fn for_root(request: &RootRequest, facts: &Facts) -> Result<Plan> {
             && stored.access_key_id.as_deref() == Some(&request.pair.access_key_id)
             && facts.stored_is_reusable
     });
-    match the_same.filter(|_| reuse) {
+    match the_same.filter(|_| reuse || request.keep.replace) {
         Some(stored) => store = stored.store,
         None => {
             check_name_is_free(&request.keep, facts, reuse)?;
-            steps.push(store_secret(&request.keep));
+            steps.push(store_secret(&request.keep, facts));
         }
     }
     steps.extend(set_current(&request.keep, facts));
@@ -255,11 +268,17 @@ fn for_root(request: &RootRequest, facts: &Facts) -> Result<Plan> {
     })
 }
 
-fn store_secret(keep: &Keep) -> Step {
+fn store_secret(keep: &Keep, facts: &Facts) -> Step {
     Step::StoreSecret {
         secret: keep.secret.clone(),
         store: keep.store,
+        replaces: replaces(facts),
     }
+}
+
+/// What stands under the wanted name; whether it may be replaced was checked.
+fn replaces(facts: &Facts) -> Option<String> {
+    facts.stored.as_ref()?.access_key_id.clone()
 }
 
 fn set_current(keep: &Keep, facts: &Facts) -> Option<Step> {
@@ -295,6 +314,21 @@ fn user_exists(name: &str) -> Error {
     )
 }
 
+/// A boundary that is asked for must be there before a policy is attached.
+fn check_boundary(request: &IamUserRequest, user: &User) -> Result<()> {
+    let Some(wanted) = &request.permissions_boundary else {
+        return Ok(());
+    };
+    if user.permissions_boundary.as_ref() == Some(wanted) {
+        return Ok(());
+    }
+    let name = &request.user_name;
+    Err(Error::failed(format!("`{name}` exists already, without the permissions boundary {wanted}"))
+        .hint(format!(
+            "set it first: aws iam put-user-permissions-boundary --user-name {name} --permissions-boundary {wanted}"
+        )))
+}
+
 fn check_password(request: &IamUserRequest, facts: &Facts) -> Result<()> {
     use secrecy::ExposeSecret;
     let (ConsolePassword::Given(password), Some(policy)) =
@@ -317,7 +351,7 @@ fn check_name_is_free(keep: &Keep, facts: &Facts, reuse: bool) -> Result<()> {
     let Some(stored) = &facts.stored else {
         return Ok(());
     };
-    let agreed = keep.replace || (reuse && facts.stored_is_reusable);
+    let agreed = keep.replace || (reuse && facts.stored_may_be_replaced());
     if agreed && stored.store == keep.store {
         return Ok(());
     }
@@ -331,7 +365,7 @@ fn check_name_is_free(keep: &Keep, facts: &Facts, reuse: bool) -> Result<()> {
             "replace it where it is with --store {}",
             stored.store.name()
         ))
-    } else if facts.stored_is_reusable {
+    } else if facts.stored_may_be_replaced() {
         error.hint("replace it with --if-exists reuse --yes, or choose another name with --secret")
     } else if stored.identity.is_none() {
         error.hint("choose another name with --secret")

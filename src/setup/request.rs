@@ -80,17 +80,19 @@ impl Request {
         }
     }
 
-    /// The command that asks for the same without questions; `None` where there is nothing to do.
+    /// The command that asks for the same without questions; `None` where there is nothing to do, or
+    /// no command line that every shell reads alike.
     pub fn as_command(&self) -> Option<String> {
         let mut words = vec!["cloudcred setup --yes".to_owned()];
+        let mut safe = true;
         let mut flag = |name: &str, value: &str| {
-            // What the rules below allow needs quotes for spaces at most.
-            let quoted =
-                match value.contains(|c: char| !c.is_ascii_alphanumeric() && !"-_.@".contains(c)) {
-                    true => format!("\"{value}\""),
-                    false => value.to_owned(),
-                };
-            words.push(format!("--{name} {quoted}"));
+            let bare = |c: char| c.is_ascii_alphanumeric() || "-_./:".contains(c);
+            // In double quotes, these mean something to one shell or another.
+            safe &= !value.contains(['"', '$', '`', '\\', '!', '%']);
+            words.push(match value.chars().all(bare) && !value.is_empty() {
+                true => format!("--{name} {value}"),
+                false => format!("--{name} \"{value}\""),
+            });
         };
         let keep = match self {
             Request::Existing(_) => return None,
@@ -103,6 +105,10 @@ impl Request {
                 match request.console_password {
                     ConsolePassword::None => {}
                     ConsolePassword::Generate => flag("console-password", "generate"),
+                    // Standard input can bring one thing only.
+                    ConsolePassword::Given(_) if request.bootstrap.source == Source::Given => {
+                        return None;
+                    }
                     ConsolePassword::Given(_) => flag("console-password", "stdin"),
                 }
                 flag("key-description", &request.key_description);
@@ -134,6 +140,14 @@ impl Request {
             flag("secret", keep.secret.as_str());
         }
         flag("store", keep.store.name());
+        let if_exists = match self {
+            Request::IamUser(request) => request.if_exists,
+            Request::Root(request) => request.if_exists,
+            Request::Existing(_) => None,
+        };
+        if if_exists == Some(IfExists::Reuse) {
+            flag("if-exists", "reuse");
+        }
         if !keep.make_current {
             words.push("--no-current".to_owned());
         }
@@ -143,7 +157,7 @@ impl Request {
         if self.caller().source == Source::Given {
             words.push("--key-stdin".to_owned());
         }
-        Some(words.join(" "))
+        safe.then(|| words.join(" "))
     }
 }
 

@@ -37,6 +37,8 @@ pub enum Step {
         store: StoreKind,
         /// The user's keys before: any other one is this step's.
         known_key_ids: Vec<String>,
+        /// The key whose pair has the secret's name already, and may be replaced.
+        replaces: Option<String>,
     },
     DescribeAccessKey {
         user_name: String,
@@ -46,6 +48,8 @@ pub enum Step {
     StoreSecret {
         secret: SecretName,
         store: StoreKind,
+        /// As for a created key.
+        replaces: Option<String>,
     },
     /// Until STS and IAM accept the key wherever they are asked.
     Verify {
@@ -91,7 +95,7 @@ impl Step {
                 user_name,
                 generated,
             } => (
-                "set console password",
+                "set password",
                 match generated {
                     true => format!("generated, for {user_name}"),
                     false => format!("for {user_name}"),
@@ -102,9 +106,14 @@ impl Step {
                 store: StoreKind::Stdout,
                 ..
             } => ("create access key", format!("of {user_name}")),
-            Step::CreateAccessKey { secret, store, .. } => (
+            Step::CreateAccessKey {
+                secret,
+                store,
+                replaces,
+                ..
+            } => (
                 "create access key",
-                format!("kept {}", kept_in(secret, *store)),
+                format!("kept {}{}", kept_in(secret, *store), instead_of(replaces)),
             ),
             Step::DescribeAccessKey { description, .. } => {
                 ("describe the key", format!("\"{description}\""))
@@ -116,7 +125,14 @@ impl Step {
                 "print the key",
                 "to standard output, kept nowhere".to_owned(),
             ),
-            Step::StoreSecret { secret, store } => ("store the key", kept_in(secret, *store)),
+            Step::StoreSecret {
+                secret,
+                store,
+                replaces,
+            } => (
+                "store the key",
+                format!("{}{}", kept_in(secret, *store), instead_of(replaces)),
+            ),
             Step::Verify { .. } => (
                 "prove it",
                 "until STS and IAM accept the new key everywhere".to_owned(),
@@ -125,6 +141,16 @@ impl Step {
                 "set current",
                 format!("`{secret}`, for CloudStudio's tools"),
             ),
+        }
+    }
+
+    /// The key whose stored pair it gives up.
+    pub fn replaces(&self) -> Option<&str> {
+        match self {
+            Step::CreateAccessKey { replaces, .. } | Step::StoreSecret { replaces, .. } => {
+                replaces.as_deref()
+            }
+            _ => None,
         }
     }
 
@@ -168,6 +194,13 @@ fn policy_meaning(arn: &str) -> String {
         "AdministratorAccess: full access to every AWS service".to_owned()
     } else {
         arn.to_owned()
+    }
+}
+
+fn instead_of(replaces: &Option<String>) -> String {
+    match replaces {
+        Some(id) => format!(", replacing the pair of {id}"),
+        None => String::new(),
     }
 }
 

@@ -29,8 +29,9 @@ impl FileStore {
     pub fn put(&self, name: &str, pair: &KeyPair) -> Result<()> {
         let document = pair.to_document();
         // Both levels, so that nobody even lists the names.
-        if let Some(secrets) = self.folder.parent() {
-            private_file::create_folder(secrets).map_err(Folders::unusable)?;
+        let secrets = self.folder.parent().unwrap_or(&self.folder);
+        for folder in [secrets, &self.folder] {
+            private_file::create_private_folder(folder).map_err(Folders::unusable)?;
         }
         private_file::write(&self.path(name), document.expose_secret().as_bytes())
             .map_err(Folders::unusable)

@@ -2,7 +2,6 @@
 //!
 //! No secrets in it. Changed under a lock, written as a whole, renamed into place.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -10,9 +9,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::env::Folders;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, did_you_mean, near_names};
 use crate::private_file;
-use crate::store::{SecretName, StoreKind, did_you_mean, near_names};
+use crate::store::{SecretName, StoreKind};
 
 /// Room for tens of thousands of secrets; a larger file is something else.
 const LONGEST_INDEX: u64 = 16 * 1024 * 1024;
@@ -54,22 +53,26 @@ impl Default for Index {
 
 impl Index {
     /// # Errors
-    /// When the file cannot be read or is damaged: it is named, and left as it is.
+    /// When the file cannot be read; or is damaged: then it is named and set aside, and nothing
+    /// takes its place before the next command.
     pub fn load(folders: &Folders) -> Result<Self> {
         let path = path(folders);
         let Some(content) = private_file::read(&path, LONGEST_INDEX).map_err(Folders::unusable)?
         else {
             return Ok(Index::default());
         };
-        let damaged = |why: String| {
-            Error::failed(format!("the secret index {} is damaged: {why}", path.display()))
-                .hint("mend the file, or move it away and add the secrets again; it holds no secret itself")
+        let read = || -> Result<Index, String> {
+            let text = std::str::from_utf8(&content).map_err(|_| "it is not text".to_owned())?;
+            toml::from_str(text).map_err(|error: toml::de::Error| error.message().to_owned())
         };
-        let text = String::from_utf8(content).map_err(|_| damaged("it is not text".to_owned()))?;
-        let index: Index =
-            toml::from_str(&text).map_err(|error| damaged(error.message().to_owned()))?;
+        let index = read().map_err(|why| set_aside(&path, &why))?;
         if index.version != 1 {
-            return Err(damaged(format!("its version is {}, not 1", index.version)));
+            return Err(Error::failed(format!(
+                "the secret index {} has version {}",
+                path.display(),
+                index.version
+            ))
+            .hint("a newer cloudcred wrote it: use that one"));
         }
         Ok(index)
     }
@@ -80,8 +83,10 @@ impl Index {
     /// When it cannot be locked, read or written, or `change` refuses; it is then unchanged.
     pub fn update<T>(folders: &Folders, change: impl FnOnce(&mut Index) -> Result<T>) -> Result<T> {
         private_file::create_folder(&folders.data).map_err(Folders::unusable)?;
-        let mut lock = fd_lock::RwLock::new(open_lock(&folders.data.join("secrets.lock"))?);
-        let _held = lock.write().context("cannot lock the secret index")?;
+        // Let go of when the file is closed, at the end of this function.
+        let lock = private_file::open_lock(&folders.data.join("secrets.lock"))
+            .map_err(Folders::unusable)?;
+        lock.lock().context("cannot lock the secret index")?;
         let mut index = Index::load(folders)?;
         let result = change(&mut index)?;
         let text = toml::to_string(&index).context("cannot write the secret index")?;
@@ -139,18 +144,27 @@ impl Index {
     }
 }
 
-fn path(folders: &Folders) -> PathBuf {
-    folders.data.join("secrets.toml")
+/// Keeps a damaged index under another name, so that it is neither lost nor in the way.
+fn set_aside(path: &Path, why: &str) -> Error {
+    let damaged = format!("the secret index {} is damaged ({why})", path.display());
+    let mut names = (1..).map(|number| match number {
+        1 => path.with_extension("toml.damaged"),
+        _ => path.with_extension(format!("toml.damaged-{number}")),
+    });
+    let aside = names.find(|name| !name.exists()).unwrap_or_default();
+    match std::fs::rename(path, &aside) {
+        Ok(()) => Error::failed(format!(
+            "{damaged} and was set aside as {}",
+            aside.display()
+        ))
+        .hint("mend it and move it back, or go on without it; it holds no secret itself"),
+        Err(error) => Error::failed(format!("{damaged} and cannot be set aside: {error}"))
+            .hint("mend it, or move it away; it holds no secret itself"),
+    }
 }
 
-/// The lock is a file of its own: the index itself is replaced at each write.
-fn open_lock(path: &Path) -> anyhow::Result<File> {
-    File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(path)
-        .with_context(|| format!("cannot open {}", path.display()))
+fn path(folders: &Folders) -> PathBuf {
+    folders.data.join("secrets.toml")
 }
 
 #[cfg(test)]
@@ -195,14 +209,18 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_index_is_named_and_left_alone() {
+    fn a_damaged_index_is_named_and_set_aside() {
         let home = tempfile::tempdir().expect("a temporary folder");
         let folders = folders(&home);
         let path = path(&folders);
-        private_file::write(&path, b"version = ").expect("writable");
-        let error = Index::update(&folders, |_| Ok(())).expect_err("damaged");
-        assert!(error.message.contains("secrets.toml"), "{error}");
-        assert_eq!(std::fs::read(&path).expect("still there"), b"version = ");
+        for aside in ["secrets.toml.damaged", "secrets.toml.damaged-2"] {
+            private_file::write(&path, aside.as_bytes()).expect("writable");
+            let error = Index::update(&folders, |_| Ok(())).expect_err("damaged");
+            assert!(error.message.contains(aside), "{error}");
+            assert!(!path.exists(), "nothing takes its place unasked");
+            let kept = std::fs::read(folders.data.join(aside)).expect("kept");
+            assert_eq!(kept, aside.as_bytes());
+        }
     }
 
     #[test]

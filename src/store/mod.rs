@@ -6,6 +6,7 @@ pub mod file;
 pub mod index;
 pub mod keyring;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -115,31 +116,32 @@ impl std::fmt::Display for SecretName {
 }
 
 /// A place that keeps pairs under names.
-pub enum Place<'a> {
+pub enum Place {
     Keyring(keyring::Keyring),
     File(file::FileStore),
-    Stdout(&'a Output),
+    Stdout(Arc<Output>),
 }
 
 /// Opens places.
-pub struct Stores<'a> {
-    pub folders: &'a Folders,
+#[derive(Clone)]
+pub struct Stores {
+    pub folders: Folders,
     /// Bounds each keyring call: a locked keyring may be waiting for its owner.
     pub patience: Duration,
-    pub output: &'a Output,
+    pub output: Arc<Output>,
 }
 
-impl<'a> Stores<'a> {
-    pub fn place(&self, kind: StoreKind) -> Place<'a> {
+impl Stores {
+    pub fn place(&self, kind: StoreKind) -> Place {
         match kind {
             StoreKind::Keyring => Place::Keyring(keyring::Keyring::new(self.patience)),
-            StoreKind::File => Place::File(file::FileStore::new(self.folders)),
-            StoreKind::Stdout => Place::Stdout(self.output),
+            StoreKind::File => Place::File(file::FileStore::new(&self.folders)),
+            StoreKind::Stdout => Place::Stdout(Arc::clone(&self.output)),
         }
     }
 }
 
-impl Place<'_> {
+impl Place {
     /// Keeps the pair, replacing what had the name.
     ///
     /// # Errors
@@ -191,8 +193,9 @@ impl Place<'_> {
         let canary = SecretName::hidden(format!("probe-{:08x}", rand::random::<u32>()));
         let pair = KeyPair::new("AKIAPROBEPROBEPROBE0", "probe".into());
         self.put(&canary, &pair)?;
-        let same = self.find(&canary)?.is_some_and(|back| back.same_as(&pair));
+        let found = self.find(&canary);
         self.remove(&canary)?;
+        let same = found?.is_some_and(|back| back.same_as(&pair));
         if same {
             Ok(())
         } else {
@@ -202,28 +205,6 @@ impl Place<'_> {
             )
         }
     }
-}
-
-/// The names most like `wanted`, best first, at most three: for "did you mean".
-pub fn near_names<'n>(wanted: &str, names: impl Iterator<Item = &'n str>) -> Vec<&'n str> {
-    let mut near: Vec<(f64, &str)> = names
-        .map(|name| {
-            let likeness = strsim::jaro_winkler(&wanted.to_lowercase(), &name.to_lowercase());
-            (likeness, name)
-        })
-        .filter(|(likeness, _)| *likeness > 0.75)
-        .collect();
-    near.sort_by(|a, b| b.0.total_cmp(&a.0));
-    near.into_iter().take(3).map(|(_, name)| name).collect()
-}
-
-/// "did you mean `a` or `b`?", or the alternative where nothing is near.
-pub fn did_you_mean(near: &[&str], otherwise: &str) -> String {
-    if near.is_empty() {
-        return otherwise.to_owned();
-    }
-    let names: Vec<String> = near.iter().map(|name| format!("`{name}`")).collect();
-    format!("did you mean {}?", names.join(" or "))
 }
 
 #[cfg(test)]
@@ -244,14 +225,6 @@ mod tests {
     }
 
     #[test]
-    fn near_names_come_best_first() {
-        let names = ["production", "prod", "staging"];
-        assert_eq!(near_names("prd", names.into_iter()), ["prod", "production"]);
-        assert!(near_names("zzz", names.into_iter()).is_empty());
-        assert_eq!(did_you_mean(&["a", "b"], ""), "did you mean `a` or `b`?");
-    }
-
-    #[test]
     fn a_file_store_passes_its_probe_and_leaves_nothing() {
         let home = tempfile::tempdir().expect("a temporary folder");
         let folders = Folders {
@@ -260,9 +233,9 @@ mod tests {
         };
         let output = Output::new(Default::default(), 0, Default::default(), false);
         let stores = Stores {
-            folders: &folders,
+            folders,
             patience: Duration::ZERO,
-            output: &output,
+            output: Arc::new(output),
         };
         stores
             .place(StoreKind::File)

@@ -155,6 +155,7 @@ fn what_cannot_be_taken_back_is_named_with_exit_5() {
     explained(&ran, key, "");
 }
 
+#[cfg(unix)]
 #[test]
 fn an_interruption_takes_back_what_was_made() {
     let account = moto().seeded_account();
@@ -170,7 +171,6 @@ fn an_interruption_takes_back_what_was_made() {
         (proxy.calls("AttachUserPolicy") > 0).then_some(())
     })
     .expect("the user is made, and the policy is on its way");
-    #[cfg(unix)]
     rustix::process::kill_process(
         rustix::process::Pid::from_child(&child),
         rustix::process::Signal::INT,

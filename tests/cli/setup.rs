@@ -157,13 +157,18 @@ fn what_was_made_is_taken_back_when_a_step_fails() {
 }
 
 #[test]
-fn a_key_whose_answer_is_lost_does_not_stay() {
+fn a_key_whose_answer_is_lost_is_deleted_and_another_one_made() {
     let account = moto().seeded_account();
     let proxy = Proxy::start(moto().address()).once("CreateAccessKey", Effect::DropReply);
     let home = home_at(&proxy.url()).credentials(&account.bootstrap);
-    home.run(SETUP).expect(1);
-    assert_eq!(proxy.calls("CreateAccessKey"), 1, "it is never sent twice");
-    assert!(account.user("ci-admin").is_none());
+    home.run(SETUP).expect(0);
+    let user = account.user("ci-admin").expect("it was created");
+    let pair = stored_pair(&home.read(STORED));
+    assert_eq!(
+        user.access_keys,
+        [(pair.access_key_id, "Active".to_owned())]
+    );
+    assert_eq!(proxy.calls("DeleteAccessKey"), 1);
 }
 
 #[test]

@@ -329,5 +329,8 @@ fn an_existing_user_and_a_taken_name_are_asked_about() {
     let user = account.user("cloudstudio-admin").expect("it was there");
     let pair = stored_pair(&home.read(STORED));
     assert_eq!(user.access_keys[0].0, pair.access_key_id);
-    assert!(home.files_holding("AKIAIOSFODNN7EXAMPLE").is_empty());
+    assert!(
+        home.files_holding("\"old\"").is_empty(),
+        "it was set aside until the end only"
+    );
 }

@@ -69,10 +69,8 @@ fn environment(requirements: &Requirements) -> Environment {
     let lock = folder.with_extension("lock");
     let lock = File::create(&lock)
         .unwrap_or_else(|error| panic!("cannot open {}: {error}", lock.display()));
-    let mut lock = fd_lock::RwLock::new(lock);
     // Test binaries, and the sandbox beside them, may start at the same time.
-    let _guard = lock
-        .write()
+    lock.lock()
         .expect("a lock on a file of our own can be waited for");
     // Where the system's Python was replaced, the interpreter is a link to nothing.
     if !(stamp.exists() && interpreter(&folder).exists()) {

@@ -6,9 +6,11 @@ use secrecy::SecretString;
 use zeroize::Zeroizing;
 
 use crate::cli::{ModeChoice, Setup};
+use crate::commands::Context;
 use crate::error::{Error, Result};
 use crate::output::Format;
 use crate::pasted;
+use crate::prompt::{Prompt, Question};
 use crate::setup::request::{Mode, PasswordChoice, Wanted};
 use crate::store::StoreKind;
 
@@ -37,12 +39,22 @@ pub fn check_combination(flags: &Setup, format: Format) -> Result<()> {
 
 /// # Errors
 /// When standard input holds something else than was announced.
-pub fn wanted(flags: Setup) -> Result<Wanted> {
+pub fn wanted(flags: Setup, context: &Context, prompt: &mut dyn Prompt) -> Result<Wanted> {
+    // A terminal would show what is typed: there the same is asked for, hidden.
+    let by_hand = context.env.stdin_is_terminal;
     let given_pair = match flags.key_stdin {
+        true if by_hand => {
+            let text = "Access key, both halves (not shown)";
+            Some(prompt.key_pair(Question::required(text, "--key-stdin < FILE"))?)
+        }
         true => Some(pasted::parse(&read_stdin()?)?),
         false => None,
     };
-    let given_password = match flags.console_password {
+    let console_password = match flags.console_password {
+        Some(PasswordChoice::Stdin) if by_hand => Some(PasswordChoice::Prompt),
+        choice => choice,
+    };
+    let given_password = match console_password {
         Some(PasswordChoice::Stdin) => {
             let text = read_stdin()?;
             let password = text.lines().next().unwrap_or_default();
@@ -67,7 +79,7 @@ pub fn wanted(flags: Setup) -> Result<Wanted> {
         policy_arns: flags.policy_arns,
         permissions_boundary: flags.permissions_boundary,
         tags: flags.tags,
-        console_password: flags.console_password,
+        console_password,
         key_description: flags.key_description,
         if_exists: flags.if_exists,
         secret: flags.secret,

@@ -9,70 +9,48 @@ use crate::aws::profiles::{self, Scope};
 use crate::aws::sdk::Sdk;
 use crate::cli::Setup;
 use crate::commands::Context;
-use crate::commands::secret::patience;
+use crate::commands::aws::Aws;
+use crate::commands::finish;
 use crate::error::{Error, Result};
-use crate::interrupt::Interrupt;
 use crate::output::{Format, table};
 use crate::prompt::Question;
 use crate::secret::KeyPair;
-use crate::setup::execute::{Access, InHand, execute};
+use crate::setup::execute::{Access, InHand};
 use crate::setup::facts::{Facts, gather};
 use crate::setup::journal::{Journal, Record, run_name};
 use crate::setup::password;
 use crate::setup::plan::{Plan, plan};
 use crate::setup::report::SetupReport;
 use crate::setup::request::{ConsolePassword, Mode, Request, Wanted};
+use crate::setup::step::Step;
 use crate::setup::wizard::{self, Scene};
 use crate::store::index::Index;
-use crate::store::keyring::Keyring;
-use crate::store::{StoreKind, Stores};
 
 pub fn run(flags: Setup, context: &Context) -> Result<()> {
     given::check_combination(&flags, context.global.output)?;
     let dry_run = flags.dry_run;
-    let wanted = given::wanted(flags)?;
-    let folders = context.env.folders()?;
-    let index = Index::load(&folders)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .map_err(anyhow::Error::from)?;
     let mut prompt = context.prompt()?;
-    let mut interrupt = {
-        let _inside = runtime.enter();
-        Interrupt::listen()?
-    };
-    let stores = Stores {
-        folders: &folders,
-        patience: patience(context),
-        output: &context.output,
-    };
-
-    let region = context.global.region.as_deref();
-    let profile = context.global.profile.as_deref();
-    let sdk = runtime.block_on(Sdk::load(region, profile, context.output.clone()));
-    let found = runtime.block_on(interrupt.or_cancel(look(&wanted, &sdk, context)))?;
-    let keyring_trouble = || {
-        let trouble = Keyring::new(patience(context)).reachable().err();
-        trouble.map(|error| error.message)
-    };
+    let wanted = given::wanted(flags, context, prompt.as_mut())?;
+    let aws = Aws::start(context)?;
+    let index = Index::load(&aws.folders)?;
+    let found = aws.read(look(&wanted, &aws.sdk, context))?;
     let scene = Scene {
         found: &found,
         index: &index,
         host_name: context.env.host_name.as_deref(),
-        keyring_trouble: &keyring_trouble,
+        keyring_trouble: &|| aws.keyring_trouble(context),
         named: context.global.profile.is_some(),
         attended: context.attended,
     };
     let mut check_pair = |pair: &KeyPair| -> Result<Found> {
-        let check = async { Ok(profiles::check_given(&sdk, pair).await) };
-        runtime.block_on(interrupt.or_cancel(check))
+        aws.read(async { Ok(profiles::check_given(&aws.sdk, pair).await) })
     };
     let mut request = wizard::complete(wanted, &scene, &mut check_pair, prompt.as_mut())?;
     let facts = loop {
-        let facts =
-            runtime.block_on(interrupt.or_cancel(gather(&request, &sdk, &stores, &index)))?;
+        context.output.working("Looking at what is there already …");
+        let facts = aws.read(gather(&request, &aws.sdk, &aws.stores, &index));
+        context.output.done();
+        let facts = facts?;
         if !wizard::settle(&mut request, &facts, &scene, prompt.as_mut())? {
             break facts;
         }
@@ -84,7 +62,7 @@ pub fn run(flags: Setup, context: &Context) -> Result<()> {
     show(&plan, request.caller(), context);
     let mut console_password = None;
     if !dry_run && !plan.steps.is_empty() {
-        if !context.global.yes && (context.attended || plan.changes_aws()) {
+        if !context.global.yes && (context.attended || plan.needs_consent()) {
             let question = Question::required("Go ahead?", "--yes");
             if !prompt.confirm(question)? {
                 return Err(Error::cancelled().hint("nothing was changed"));
@@ -92,29 +70,26 @@ pub fn run(flags: Setup, context: &Context) -> Result<()> {
         }
         // Gives the terminal back before the work begins.
         drop(prompt);
-        let began = Instant::now();
-        let hand = in_hand(&request, &facts);
+        let hand = in_hand(&request, &facts, &plan);
         if matches!(&request, Request::IamUser(it) if it.console_password.is_generated()) {
             console_password.clone_from(&hand.password);
         }
         let access = Access {
-            sdk: &sdk,
-            session: &request.caller().session,
-            stores: &stores,
-            folders: &folders,
+            sdk: &aws.sdk,
+            session: Some(&request.caller().session),
+            stores: &aws.stores,
+            folders: &aws.folders,
             env: &context.env,
             output: &context.output,
         };
-        let mut journal = Journal::begin(&folders, record)?;
-        runtime.block_on(execute(&access, hand, &mut journal, &mut interrupt))?;
+        let mut journal = Journal::begin(&aws.folders, record)?;
+        finish::carry_out(&aws, &access, hand, &mut journal, context)?;
         record = journal.record;
-        let seconds = began.elapsed().as_secs_f64();
-        context.output.say(&format!("  ready in {seconds:.1} s"));
     }
     let mut report = SetupReport::of(&record, plan.warnings);
     report.console_password = console_password;
     report.again = request.as_command().filter(|_| context.attended);
-    deliver(&report, context)
+    finish::deliver(&report, context)
 }
 
 /// Finds and shows the credentials that matter here.
@@ -168,7 +143,7 @@ fn show(plan: &Plan, caller: &Found, context: &Context) {
     for warning in &plan.warnings {
         output.warn(warning);
     }
-    if plan.steps.is_empty() || output.format() == Format::Json {
+    if plan.steps.is_empty() || (output.format() == Format::Json && !context.attended) {
         return;
     }
     let caller = caller.identity().map(|caller| caller.short());
@@ -187,35 +162,24 @@ fn show(plan: &Plan, caller: &Found, context: &Context) {
     output.say(&table(&rows, output.page().width));
 }
 
-fn in_hand(request: &Request, facts: &Facts) -> InHand {
+fn in_hand(request: &Request, facts: &Facts, plan: &Plan) -> InHand {
+    let mut hand = InHand::default();
     match request {
-        Request::Existing(_) => InHand::default(),
-        Request::Root(request) => InHand {
-            pair: Some(request.pair.clone()),
-            password: None,
-        },
-        Request::IamUser(request) => InHand {
-            pair: None,
-            password: match &request.console_password {
-                ConsolePassword::None => None,
-                ConsolePassword::Given(password) => Some(password.clone()),
-                ConsolePassword::Generate => {
-                    let policy = facts.password_policy.clone().unwrap_or_default();
-                    Some(password::generate(&policy))
-                }
-            },
-        },
+        Request::Existing(_) => {}
+        Request::Root(request) => hand.pair = Some(request.pair.clone()),
+        Request::IamUser(request) => {
+            let mut steps = plan.steps.iter();
+            if steps.any(|step| matches!(step, Step::CreateLoginProfile { .. })) {
+                hand.password = match &request.console_password {
+                    ConsolePassword::None => None,
+                    ConsolePassword::Given(password) => Some(password.clone()),
+                    ConsolePassword::Generate => {
+                        let policy = facts.password_policy.clone().unwrap_or_default();
+                        Some(password::generate(&policy))
+                    }
+                };
+            }
+        }
     }
-}
-
-fn deliver(report: &SetupReport, context: &Context) -> Result<()> {
-    let taken = report
-        .secret
-        .as_ref()
-        .is_some_and(|kept| kept.store == StoreKind::Stdout);
-    if taken {
-        context.output.result_beside(report);
-        return Ok(());
-    }
-    context.output.result(report)
+    hand
 }

@@ -1,83 +1,194 @@
 //! Takes back, in reverse order, what a run made, and nothing else. What is gone already counts as
 //! taken back, so that it can be interrupted and repeated.
 
+use std::time::Duration;
+
+use aws_sdk_iam::Client;
+use tokio::time::{Instant, sleep};
+
 use crate::aws::account;
 use crate::aws::failure::{Failure, Reason};
 use crate::aws::iam;
 use crate::error::{Error, Kind, Result};
-use crate::setup::execute::Access;
+use crate::interrupt::Interrupt;
+use crate::setup::execute::{Access, finish};
 use crate::setup::journal::{Journal, Record, Status};
 use crate::setup::step::{RUN_TAG, Step};
 use crate::store::index::Index;
 use crate::store::{SecretName, StoreKind};
 
+/// How long IAM is asked again about something whose creation nobody has confirmed: an answer that
+/// it is not there may come from a server that does not know it yet.
+const DOUBT: Duration = Duration::from_secs(5);
+
 /// Takes the run back because of `error`, and completes that with what came of it.
 pub async fn take_back(access: &Access<'_>, journal: &mut Journal, mut error: Error) -> Error {
-    let anything = journal
-        .record
-        .steps
-        .iter()
-        .any(|record| record.status == Status::Done);
-    let left = undo_steps(access, journal).await;
-    if !left.is_empty() {
-        error.kind = Kind::PartlyApplied;
-        error.message = format!(
-            "{}; this is left behind: {}",
-            error.message,
-            left.join(", ")
-        );
-        error.hint = Some(format!(
-            "remove it in the IAM console; the run is recorded in {}",
-            journal.path().display()
-        ));
-    } else if anything {
-        let done = "everything that this run had made was taken back";
-        error.hint = Some(match error.hint.take() {
-            Some(hint) => format!("{hint}; {done}"),
-            None => done.to_owned(),
-        });
+    let mut records = journal.record.steps.iter();
+    let anything = records.any(|record| record.status == Status::Done);
+    let left = undo_steps(access, journal, None).await;
+    match left {
+        Ok(left) if left.is_empty() => {
+            finish(access, journal);
+            if anything {
+                let done = "everything that this run had made was taken back";
+                error.hint = Some(match error.hint.take() {
+                    Some(hint) => format!("{hint}; {done}"),
+                    None => done.to_owned(),
+                });
+            }
+            error
+        }
+        Ok(left) => partly_applied(journal, &error.message, &left),
+        Err(stopped) => stopped,
     }
-    error
+}
+
+/// Takes back a run that has ended, or that another process has left.
+///
+/// # Errors
+/// `Cancelled` between two steps; `PartlyApplied` naming what cannot be taken back. The run then
+/// stays open.
+pub async fn undo_run(
+    access: &Access<'_>,
+    journal: &mut Journal,
+    interrupt: &mut Interrupt,
+) -> Result<()> {
+    let left = undo_steps(access, journal, Some(interrupt)).await?;
+    if !left.is_empty() {
+        let message = "not everything could be taken back";
+        return Err(partly_applied(journal, message, &left));
+    }
+    finish(access, journal);
+    Ok(())
+}
+
+fn partly_applied(journal: &Journal, message: &str, left: &[String]) -> Error {
+    let run = &journal.record.run;
+    Error::new(
+        Kind::PartlyApplied,
+        format!("{message}; this is left behind: {}", left.join(", ")),
+    )
+    .hint(format!(
+        "`cloudcred undo {run}` takes it back, `cloudcred resume {run}` finishes it, once the cause is mended"
+    ))
+}
+
+/// Something that could not be taken back.
+struct Left {
+    what: String,
+    why: Error,
+    /// Whether it goes with the IAM user.
+    of_user: bool,
 }
 
 /// Returns what could not be taken back, in words.
-async fn undo_steps(access: &Access<'_>, journal: &mut Journal) -> Vec<String> {
-    let mut left = Vec::new();
+async fn undo_steps(
+    access: &Access<'_>,
+    journal: &mut Journal,
+    mut interrupt: Option<&mut Interrupt>,
+) -> Result<Vec<String>> {
+    let mut all_left: Vec<(usize, Left)> = Vec::new();
     for index in (0..journal.record.steps.len()).rev() {
-        let record = journal.record.steps[index].clone();
+        let record = &journal.record.steps[index];
         if !record.status.may_have_made() {
             continue;
         }
+        if let Some(interrupt) = &mut interrupt
+            && interrupt.arrived().await
+        {
+            return Err(Error::cancelled().hint(format!(
+                "`cloudcred undo {}` goes on with it",
+                journal.record.run
+            )));
+        }
         let (what, _) = record.step.described();
         access.output.working(&format!("taking back: {what}"));
-        let status = match undo(access, &journal.record, &record.step, index).await {
-            Ok(()) => Status::TakenBack,
-            Err(failure) => {
-                let remains = record.step.remains(record.made.access_key_id.as_deref());
-                access.output.warn(&format!("{remains} stays: {failure}"));
-                left.push(remains);
-                Status::Left
-            }
+        let left = undo_parts(access, &journal.record, index).await;
+        let status = match left.is_empty() {
+            true => Status::TakenBack,
+            false => Status::Left,
         };
-        if let Err(broken) = journal.set(index, status) {
-            let warning = format!("the journal cannot be written: {broken}");
-            access.output.warn(&warning);
+        let user_is_gone = left.is_empty() && matches!(record.step, Step::CreateUser { .. });
+        note(access, journal, index, status);
+        all_left.extend(left.into_iter().map(|left| (index, left)));
+        if user_is_gone {
+            // IAM deletes no user that still has a policy, a password or a key; tags go with it.
+            for (index, _) in all_left.extract_if(.., |(_, left)| left.of_user) {
+                note(access, journal, index, Status::TakenBack);
+            }
         }
     }
     access.output.done();
+    for (_, left) in &all_left {
+        access
+            .output
+            .warn(&format!("{} stays: {}", left.what, left.why));
+    }
+    Ok(all_left.into_iter().map(|(_, left)| left.what).collect())
+}
+
+fn note(access: &Access<'_>, journal: &mut Journal, index: usize, status: Status) {
+    if let Err(broken) = journal.set(index, status) {
+        let warning = format!("the journal cannot be written: {broken}");
+        access.output.warn(&warning);
+    }
+}
+
+/// Takes one step back.
+///
+/// # Errors
+/// The first thing that refuses.
+pub async fn undo(access: &Access<'_>, record: &Record, index: usize) -> Result<()> {
+    match undo_parts(access, record, index).await.into_iter().next() {
+        None => Ok(()),
+        Some(left) => Err(left.why),
+    }
+}
+
+/// A step that changed both AWS and this machine is taken back on both sides, whatever comes of the
+/// other one.
+async fn undo_parts(access: &Access<'_>, record: &Record, index: usize) -> Vec<Left> {
+    let step = &record.steps[index].step;
+    let mut left = Vec::new();
+    if step.changes_aws()
+        && let Err(why) = undo_at_aws(access, record, index).await
+    {
+        left.push(Left {
+            what: step.remains(record.steps[index].made.access_key_id.as_deref()),
+            why,
+            of_user: !matches!(step, Step::CreateUser { .. }),
+        });
+    }
+    if let Err(why) = undo_here(access, record, index) {
+        left.push(Left {
+            what: match step {
+                Step::CreateAccessKey { secret, .. } | Step::StoreSecret { secret, .. } => {
+                    format!("what this run made of the secret `{secret}`")
+                }
+                step => step.remains(None),
+            },
+            why,
+            of_user: false,
+        });
+    }
     left
 }
 
-async fn undo(access: &Access<'_>, record: &Record, step: &Step, index: usize) -> Result<()> {
-    let iam = access.iam();
+async fn undo_at_aws(access: &Access<'_>, record: &Record, index: usize) -> Result<()> {
+    let iam = access.iam()?;
     let status = record.steps[index].status;
     let made = &record.steps[index].made;
-    match step {
+    match &record.steps[index].step {
+        // A refusal of these is sure: they were sent once.
+        Step::CreateUser { .. }
+        | Step::CreateLoginProfile { .. }
+        | Step::CreateAccessKey { .. }
+            if status == Status::Refused =>
+        {
+            Ok(())
+        }
         Step::CreateUser { user_name, .. } => {
-            if status == Status::Refused {
-                return Ok(());
-            }
-            if status == Status::Begun && !is_ours(&iam, user_name, &record.run).await? {
+            if status != Status::Done && whose(&iam, user_name, &record.run).await? != Whose::Ours {
                 return Ok(());
             }
             Ok(iam::delete_user(&iam, user_name).await?)
@@ -90,28 +201,21 @@ async fn undo(access: &Access<'_>, record: &Record, step: &Step, index: usize) -
             forgiving(status, result)
         }
         Step::CreateLoginProfile { user_name, .. } => {
-            if status == Status::Refused {
-                return Ok(());
-            }
             Ok(iam::delete_login_profile(&iam, user_name).await?)
         }
         Step::CreateAccessKey {
             user_name,
-            secret,
-            store,
             known_key_ids,
+            ..
         } => {
-            if status == Status::Refused {
-                return Ok(());
-            }
             let id = match &made.access_key_id {
                 Some(id) => Some(id.clone()),
                 None => orphan(&iam, user_name, known_key_ids).await?,
             };
-            if let Some(id) = &id {
-                iam::delete_access_key(&iam, user_name, id).await?;
+            match id {
+                Some(id) => Ok(iam::delete_access_key(&iam, user_name, &id).await?),
+                None => Ok(()),
             }
-            put_back(access, record, index, secret, *store)
         }
         Step::DescribeAccessKey { user_name, .. } => match record.access_key_id() {
             Some(id) => {
@@ -120,14 +224,27 @@ async fn undo(access: &Access<'_>, record: &Record, step: &Step, index: usize) -
             }
             None => Ok(()),
         },
-        Step::StoreSecret { secret, store } => put_back(access, record, index, secret, *store),
-        Step::Verify { .. } => Ok(()),
+        Step::StoreSecret { .. } | Step::Verify { .. } | Step::SetCurrent { .. } => Ok(()),
+    }
+}
+
+fn undo_here(access: &Access<'_>, record: &Record, index: usize) -> Result<()> {
+    let made = &record.steps[index].made;
+    match &record.steps[index].step {
+        Step::CreateAccessKey { secret, store, .. } | Step::StoreSecret { secret, store, .. } => {
+            put_back(access, record, index, secret, *store)
+        }
         Step::SetCurrent { secret } => Index::update(access.folders, |index| {
             if index.is_current(secret) {
                 index.current.clone_from(&made.previous_current);
             }
             Ok(())
         }),
+        Step::CreateUser { .. }
+        | Step::AttachPolicy { .. }
+        | Step::CreateLoginProfile { .. }
+        | Step::DescribeAccessKey { .. }
+        | Step::Verify { .. } => Ok(()),
     }
 }
 
@@ -139,28 +256,59 @@ fn forgiving(status: Status, result: Result<(), Failure>) -> Result<()> {
     }
 }
 
-/// Where the answer to CreateUser was lost: only a user that carries the run's tag is ours.
-async fn is_ours(iam: &aws_sdk_iam::Client, user: &str, run: &str) -> Result<bool> {
-    match account::user_tag(iam, user, RUN_TAG).await {
-        Ok(tag) => Ok(tag.as_deref() == Some(run)),
-        Err(failure) if failure.reason == Reason::Missing => Ok(false),
-        Err(failure) => Err(failure.into()),
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose {
+    Ours,
+    SomebodyElses,
+    Nobodys,
+}
+
+/// Whose the user of that name is: only one that carries the run's tag is the run's.
+///
+/// # Errors
+/// AWS's refusal of `iam:GetUser`.
+pub async fn whose(iam: &Client, user: &str, run: &str) -> Result<Whose> {
+    let start = Instant::now();
+    loop {
+        match account::user_tag(iam, user, RUN_TAG).await {
+            Ok(Some(tag)) if tag == run => return Ok(Whose::Ours),
+            Ok(_) => return Ok(Whose::SomebodyElses),
+            Err(failure) if failure.reason != Reason::Missing => return Err(failure.into()),
+            Err(_) if start.elapsed() > DOUBT => return Ok(Whose::Nobodys),
+            Err(_) => sleep(Duration::from_millis(500)).await,
+        }
     }
 }
 
 /// The key that CreateAccessKey made although its answer got lost: the one that was not there
 /// before. Nothing is guessed where there are several.
-async fn orphan(iam: &aws_sdk_iam::Client, user: &str, known: &[String]) -> Result<Option<String>> {
-    let keys = match account::access_keys(iam, Some(user)).await {
-        Ok(keys) => keys,
-        Err(failure) if failure.reason == Reason::Missing => return Ok(None),
-        Err(failure) => return Err(failure.into()),
-    };
-    let new = keys.into_iter().map(|key| key.id);
-    let mut new = new.filter(|id| !known.contains(id));
-    match (new.next(), new.next()) {
-        (id, None) => Ok(id),
-        (_, Some(_)) => Err(Error::failed(format!("`{user}` has several new keys"))),
+async fn orphan(iam: &Client, user: &str, known: &[String]) -> Result<Option<String>> {
+    let start = Instant::now();
+    loop {
+        let keys = match account::access_keys(iam, Some(user)).await {
+            Ok(keys) => keys,
+            Err(failure) if failure.reason == Reason::Missing => Vec::new(),
+            Err(failure) => return Err(failure.into()),
+        };
+        let new: Vec<String> = keys
+            .into_iter()
+            .map(|key| key.id)
+            .filter(|id| !known.contains(id))
+            .collect();
+        match &new[..] {
+            [id] => return Ok(Some(id.clone())),
+            [] if start.elapsed() > DOUBT => return Ok(None),
+            [] => sleep(Duration::from_millis(500)).await,
+            several => {
+                return Err(Error::failed(format!(
+                    "`{user}` has several new access keys, and which is this run's nobody knows: {}",
+                    several.join(", ")
+                ))
+                .hint(format!(
+                    "delete the one that is not used: aws iam delete-access-key --user-name {user} --access-key-id ID"
+                )));
+            }
+        }
     }
 }
 
@@ -169,11 +317,11 @@ async fn orphan(iam: &aws_sdk_iam::Client, user: &str, known: &[String]) -> Resu
 fn put_back(
     access: &Access<'_>,
     record: &Record,
-    index: usize,
+    step: usize,
     secret: &SecretName,
     store: StoreKind,
 ) -> Result<()> {
-    let made = &record.steps[index].made;
+    let made = &record.steps[step].made;
     let Some(id) = made
         .access_key_id
         .as_ref()
@@ -183,18 +331,18 @@ fn put_back(
     };
     let place = access.stores.place(store);
     let aside = SecretName::set_aside_by(&record.run);
-    let ours = place
-        .find(secret)?
-        .is_some_and(|pair| pair.access_key_id == *id);
-    if ours {
-        match place.find(&aside)? {
-            Some(old) => place.put(secret, &old)?,
-            None => {
-                place.remove(secret)?;
+    Index::update(access.folders, |index| {
+        let ours = place
+            .find(secret)?
+            .is_some_and(|pair| pair.access_key_id == *id);
+        if ours {
+            match place.find(&aside)? {
+                Some(old) => place.put(secret, &old)?,
+                None => {
+                    place.remove(secret)?;
+                }
             }
         }
-    }
-    Index::update(access.folders, |index| {
         if index
             .find(secret)
             .is_some_and(|entry| entry.access_key_id == *id)
@@ -206,6 +354,8 @@ fn put_back(
         }
         Ok(())
     })?;
-    place.remove(&aside)?;
+    if made.set_aside {
+        place.remove(&aside)?;
+    }
     Ok(())
 }

@@ -53,7 +53,8 @@ fn user(keys: &[&str]) -> User {
             })
             .collect(),
         policy_arns: vec![ADMINISTRATOR_ACCESS.into()],
-        has_login_profile: false,
+        has_login_profile: None,
+        permissions_boundary: None,
     }
 }
 

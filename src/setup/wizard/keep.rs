@@ -24,6 +24,11 @@ pub fn keep(
         )?,
     };
     let secret = SecretName::new(&name)?;
+    // One secret, however its name is spelt.
+    let secret = match scene.index.find(&secret) {
+        Some(entry) => entry.name.clone(),
+        None => secret,
+    };
     let store = match wanted.store {
         Some(store) => store,
         None => choose_store(scene, prompt)?,
@@ -66,7 +71,7 @@ fn choose_store(scene: &Scene, prompt: &mut dyn Prompt) -> Result<StoreKind> {
         "only your account can read it; not encrypted",
     );
     let keyring = Choice::new("The keyring", "encrypted by the system, recommended");
-    let Some(trouble) = (scene.keyring_trouble)() else {
+    let Some(trouble) = (scene.keyring_trouble)()? else {
         let question = Question::optional("Keep the secret in", "--store");
         return Ok(match prompt.select(question, &[keyring, file], 0)? {
             0 => StoreKind::Keyring,
@@ -115,7 +120,8 @@ pub fn settle(
     let Some(stored) = &facts.stored else {
         return Ok(false);
     };
-    if keep.replace || (if_exists == Some(IfExists::Reuse) && facts.stored_is_reusable) {
+    let reusable = facts.stored_is_reusable && if_exists == Some(IfExists::Reuse);
+    if keep.replace || reusable {
         return Ok(false);
     }
     ask_about_taken_name(keep, stored, prompt).map(|()| true)

@@ -37,7 +37,7 @@ pub struct Scene<'a> {
     pub host_name: Option<&'a str>,
     /// Finds out why the keyring cannot be used, where it cannot; asked only where that matters,
     /// because a locked keyring may ask its owner to unlock it.
-    pub keyring_trouble: &'a dyn Fn() -> Option<String>,
+    pub keyring_trouble: &'a dyn Fn() -> Result<Option<String>>,
     /// Whether a flag said which credentials to use.
     pub named: bool,
     /// Whether a person answers.
@@ -70,6 +70,10 @@ pub fn complete(
         Some(Mode::Existing) => Outcome::Existing(the_working_one(scene)?.clone()),
         Some(Mode::IamUser) => Outcome::IamUser,
         Some(Mode::Root) => Outcome::Root,
+        None if wanted.given_pair.is_some() && !scene.attended => {
+            return Err(Error::usage("--key-stdin does not say what the key is for")
+                .hint("use it with --mode iam-user to create a user, or --mode root to store it"));
+        }
         None => choose_outcome(scene, prompt)?,
     };
     match outcome {

@@ -39,7 +39,7 @@ impl Machine {
     }
 
     fn complete(&self, wanted: Wanted, prompt: &mut dyn Prompt) -> Result<Request> {
-        let keyring_trouble = || (!self.keyring).then(|| "no keyring answers".to_owned());
+        let keyring_trouble = || Ok((!self.keyring).then(|| "no keyring answers".to_owned()));
         let index = Index::default();
         let scene = Scene {
             found: &self.found,

@@ -1,0 +1,94 @@
+//! What the commands that speak to AWS share: the runtime, the SDK, and the stores beside them.
+
+use std::cell::{RefCell, RefMut};
+use std::future::Future;
+
+use tokio::runtime::Runtime;
+
+use crate::aws::sdk::Sdk;
+use crate::commands::Context;
+use crate::env::Folders;
+use crate::error::Result;
+use crate::interrupt::Interrupt;
+use crate::store::Stores;
+use crate::store::keyring::Keyring;
+
+/// The surroundings of a command that speaks to AWS.
+pub struct Aws {
+    runtime: Option<Runtime>,
+    interrupt: RefCell<Interrupt>,
+    pub sdk: Sdk,
+    pub folders: Folders,
+    pub stores: Stores,
+}
+
+impl Aws {
+    /// # Errors
+    /// When the system refuses threads or signal handlers, or tells no home folder.
+    pub fn start(context: &Context) -> Result<Self> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .map_err(anyhow::Error::from)?;
+        let interrupt = {
+            let _inside = runtime.enter();
+            Interrupt::listen()?
+        };
+        let region = context.global.region.as_deref();
+        let profile = context.global.profile.as_deref();
+        let sdk = runtime.block_on(Sdk::load(region, profile, context.output.clone()));
+        let folders = context.env.folders()?;
+        Ok(Aws {
+            runtime: Some(runtime),
+            interrupt: RefCell::new(interrupt),
+            sdk,
+            stores: context.stores(&folders),
+            folders,
+        })
+    }
+
+    pub fn interrupt(&self) -> RefMut<'_, Interrupt> {
+        self.interrupt.borrow_mut()
+    }
+
+    /// Runs work to its end, that looks at interruptions itself.
+    pub fn run<T>(&self, work: impl Future<Output = T>) -> T {
+        self.runtime
+            .as_ref()
+            .expect("it lasts as long as this value")
+            .block_on(work)
+    }
+
+    /// Runs work that only reads; Ctrl-C ends it.
+    ///
+    /// # Errors
+    /// `Cancelled`, else the work's.
+    pub fn read<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        self.run(self.interrupt().or_cancel(work))
+    }
+
+    /// Why the keyring cannot be used, where it cannot.
+    ///
+    /// # Errors
+    /// `Cancelled`, on Ctrl-C while the keyring waits for its owner.
+    pub fn keyring_trouble(&self, context: &Context) -> Result<Option<String>> {
+        context.output.working("Asking the keyring …");
+        let keyring = Keyring::new(context.patience());
+        let answer = self.read(async move {
+            let asking = tokio::task::spawn_blocking(move || keyring.reachable());
+            Ok(asking.await.map_err(anyhow::Error::from)?)
+        });
+        context.output.done();
+        Ok(answer?.err().map(|error| error.message))
+    }
+}
+
+impl Drop for Aws {
+    /// Does not wait for a name lookup or a keyring that hangs: nobody needs the answer any more.
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
