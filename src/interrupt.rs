@@ -1,4 +1,4 @@
-//! Ctrl-C (and SIGTERM, SIGHUP; on Windows Ctrl-Break and the closed window) as a value to wait for or to look at between two steps.
+//! Ctrl-C (and SIGTERM, SIGHUP, SIGQUIT; on Windows Ctrl-Break and the closed window) as a value to wait for or to look at between two steps.
 //!
 //! Nothing is cleaned up in here: whoever is interrupted ends its own work in its own time.
 
@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 /// Listens from its creation on; must be created inside a tokio runtime.
 pub struct Interrupt {
     #[cfg(unix)]
-    signals: [tokio::signal::unix::Signal; 3],
+    signals: [tokio::signal::unix::Signal; 4],
     #[cfg(windows)]
     ctrl_c: tokio::signal::windows::CtrlC,
     #[cfg(windows)]
@@ -30,6 +30,7 @@ impl Interrupt {
                 listen(SignalKind::interrupt())?,
                 listen(SignalKind::terminate())?,
                 listen(SignalKind::hangup())?,
+                listen(SignalKind::quit())?,
             ],
         })
     }
@@ -51,11 +52,12 @@ impl Interrupt {
     pub async fn wait(&mut self) {
         #[cfg(unix)]
         {
-            let [interrupt, terminate, hangup] = &mut self.signals;
+            let [interrupt, terminate, hangup, quit] = &mut self.signals;
             tokio::select! {
                 _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
                 _ = hangup.recv() => {}
+                _ = quit.recv() => {}
             }
         }
         #[cfg(windows)]

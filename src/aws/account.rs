@@ -6,6 +6,7 @@ use aws_sdk_iam::types::{PasswordPolicy as ApiPasswordPolicy, StatusType};
 use jiff::Timestamp;
 
 use crate::aws::failure::{Failure, Reason};
+use crate::error::Error;
 
 /// An access key as IAM lists it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +57,22 @@ impl Default for PasswordPolicy {
 pub const PASSWORD_SYMBOLS: &str = "!@#$%^&*()_+-=[]{}|'";
 
 impl PasswordPolicy {
+    /// # Errors
+    /// When the password lacks something.
+    pub fn check(&self, password: &str) -> crate::error::Result<()> {
+        let missing = self.missing_in(password);
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let needs = missing.join(", ");
+        Err(Error::failed(format!(
+            "the account's password policy refuses this console password: it needs {needs}"
+        ))
+        .hint(
+            "choose another one, or let cloudcred make one that fits: --console-password generate",
+        ))
+    }
+
     /// What the password lacks, in words; empty when it fits.
     pub fn missing_in(&self, password: &str) -> Vec<String> {
         let mut missing = Vec::new();

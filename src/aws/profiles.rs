@@ -286,7 +286,7 @@ fn rejected(found: &Found, failure: Failure) -> State {
         Reason::UnknownKey => (
             Status::Rejected,
             format!("rejected ({code})"),
-            "the key was deleted or deactivated".to_owned(),
+            "it was deleted, deactivated or mistyped".to_owned(),
         ),
         Reason::WrongSecret => (
             Status::Rejected,
@@ -324,6 +324,13 @@ fn unresolvable(found: &Found, error: &CredentialsError) -> State {
             status: Status::Unreachable,
             what: format!("AWS cannot be reached ({io})"),
             hint: "check the network, --region, and AWS_ENDPOINT_URL where it is set".to_owned(),
+        };
+    }
+    if found.source == Source::Environment {
+        return State::Fails {
+            status: Status::Unresolvable,
+            what: "AWS_ACCESS_KEY_ID is set without AWS_SECRET_ACCESS_KEY".to_owned(),
+            hint: "set both, or neither".to_owned(),
         };
     }
     State::Fails {

@@ -8,10 +8,9 @@ use tokio::runtime::Runtime;
 use crate::aws::sdk::Sdk;
 use crate::commands::Context;
 use crate::env::Folders;
-use crate::error::Result;
+use crate::error::{Kind, Result};
 use crate::interrupt::Interrupt;
 use crate::store::Stores;
-use crate::store::keyring::Keyring;
 
 /// The surroundings of a command that speaks to AWS.
 pub struct Aws {
@@ -65,22 +64,11 @@ impl Aws {
     /// # Errors
     /// `Cancelled`, else the work's.
     pub fn read<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
-        self.run(self.interrupt().or_cancel(work))
-    }
-
-    /// Why the keyring cannot be used, where it cannot.
-    ///
-    /// # Errors
-    /// `Cancelled`, on Ctrl-C while the keyring waits for its owner.
-    pub fn keyring_trouble(&self, context: &Context) -> Result<Option<String>> {
-        context.output.working("Asking the keyring …");
-        let keyring = Keyring::new(context.patience());
-        let answer = self.read(async move {
-            let asking = tokio::task::spawn_blocking(move || keyring.reachable());
-            Ok(asking.await.map_err(anyhow::Error::from)?)
-        });
-        context.output.done();
-        Ok(answer?.err().map(|error| error.message))
+        let result = self.run(self.interrupt().or_cancel(work));
+        result.map_err(|error| match error.kind {
+            Kind::Cancelled => error.hint("nothing was changed"),
+            _ => error,
+        })
     }
 }
 

@@ -66,14 +66,14 @@ impl Terminal {
         let answer = self.runtime.block_on(async {
             tokio::select! {
                 biased;
-                () = interrupt.wait() => Err(Error::cancelled()),
+                () = interrupt.wait() => Err(unchanged()),
                 answer = receiver => Ok(answer),
             }
         });
         let failed = match answer {
             Ok(Ok(Ok(value))) => return Ok(value),
             // console answers Ctrl-C in raw mode by raising the signal and failing the read.
-            Ok(Ok(Err(error))) if error.kind() == io::ErrorKind::Interrupted => Error::cancelled(),
+            Ok(Ok(Err(error))) if error.kind() == io::ErrorKind::Interrupted => unchanged(),
             Ok(Ok(Err(error))) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 Error::end_of_input(question.text, question.flag)
             }
@@ -133,6 +133,22 @@ impl Terminal {
             text = format!("{head} {gap}{flag}\r{head} ");
         }
         shown(self.term.write_str(&text))
+    }
+
+    /// Puts the question's answer where its default and its flag stood.
+    fn settle(
+        &self,
+        question: Question,
+        default: Option<&str>,
+        typed: &str,
+        answer: &str,
+    ) -> Result<()> {
+        let asked = measure_text_width(&self.head(question, default)) + 1;
+        let columns = usize::from(self.term.size().1).max(1);
+        let lines = (asked + measure_text_width(typed.trim_end())) / columns + 1;
+        shown(self.term.clear_last_lines(lines))?;
+        let answer = self.term.style().cyan().apply_to(answer);
+        self.line(&format!("{}  {answer}", self.head(question, None)))
     }
 
     fn head(&self, question: Question, default: Option<&str>) -> String {
@@ -246,6 +262,7 @@ impl Prompt for Terminal {
         let mut at = default.min(choices.len().saturating_sub(1));
         // Before anything is drawn: a key pressed early must not be taken as line editing.
         self.mode.take_keys();
+        self.mode.discard_typed();
         shown(self.term.hide_cursor())?;
         loop {
             let lines = self.draw(question, choices, at)?;
@@ -269,16 +286,24 @@ impl Prompt for Terminal {
     }
 
     fn text(&mut self, question: Question, default: Option<&str>, check: Check) -> Result<String> {
+        // Before the question is seen, nobody answers it.
+        self.mode.discard_typed();
         loop {
             self.ask(question, default)?;
             let line = self.read(question, || read_line().map(|line| line.to_string()))?;
             let answer = match (line.trim(), default) {
                 ("", Some(default)) => default,
-                ("", None) => continue,
+                ("", None) => {
+                    self.refuse(&Error::usage("an answer is needed here; Ctrl-C ends"))?;
+                    continue;
+                }
                 (typed, _) => typed,
             };
             match check(answer) {
-                Ok(()) => return Ok(answer.to_owned()),
+                Ok(()) => {
+                    self.settle(question, default, &line, answer)?;
+                    return Ok(answer.to_owned());
+                }
                 Err(error) => self.refuse(&error)?,
             }
         }
@@ -291,6 +316,7 @@ impl Prompt for Terminal {
         };
         // Before the question is drawn: whoever types it in has no reason to wait.
         self.mode.hide_input();
+        self.mode.discard_typed();
         loop {
             let first = self.hidden(question)?;
             if let Err(error) = check(first.expose_secret()) {
@@ -476,6 +502,11 @@ impl TerminalMode {
     fn discard_typed(&self) {}
 
     fn discard_paste(&self) {}
+}
+
+/// Questions come before anything is done.
+fn unchanged() -> Error {
+    Error::cancelled().hint("nothing was changed")
 }
 
 fn shown(result: io::Result<()>) -> Result<()> {

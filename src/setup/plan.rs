@@ -4,6 +4,7 @@
 mod tests;
 
 use jiff::Timestamp;
+use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 
 use crate::aws::account::{AccessKey, User};
@@ -12,7 +13,7 @@ use crate::aws::identity::Identity;
 use crate::error::{Error, Result};
 use crate::setup::facts::{Facts, Stored, UserFact};
 use crate::setup::request::{
-    ConsolePassword, IamUserRequest, IfExists, Keep, Mode, Request, RootRequest,
+    ConsolePassword, ExistingRequest, IamUserRequest, IfExists, Keep, Mode, Request, RootRequest,
     is_administrator_access,
 };
 use crate::setup::step::{CREATED_BY_TAG, RUN_TAG, Step};
@@ -71,20 +72,33 @@ impl Plan {
 /// anything is changed.
 pub fn plan(request: &Request, facts: &Facts, run: &str, now: Timestamp) -> Result<Plan> {
     match request {
-        Request::Existing(found) => Ok(Plan {
-            goal: goal(
-                Mode::Existing,
-                &caller(found)?,
-                found.access_key_id.clone(),
-                None,
-                Some(found),
-            ),
-            steps: Vec::new(),
-            warnings: Vec::new(),
-        }),
+        Request::Existing(request) => for_existing(request),
         Request::IamUser(request) => for_iam_user(request, facts, run, now),
         Request::Root(request) => for_root(request, facts),
     }
+}
+
+fn for_existing(request: &ExistingRequest) -> Result<Plan> {
+    let found = &request.found;
+    let access_key_id = found.access_key_id.clone();
+    let mut warnings = Vec::new();
+    if !request.unused.is_empty() {
+        warnings.push(format!(
+            "without --mode iam-user, these say nothing: {}",
+            request.unused.join(", ")
+        ));
+    }
+    Ok(Plan {
+        goal: goal(
+            Mode::Existing,
+            &caller(found)?,
+            access_key_id,
+            None,
+            Some(found),
+        ),
+        steps: Vec::new(),
+        warnings,
+    })
 }
 
 fn goal(
@@ -141,6 +155,18 @@ fn for_iam_user(
     };
     if let Some(user) = user {
         check_boundary(request, user)?;
+        let others = user
+            .policy_arns
+            .iter()
+            .filter(|arn| !request.policy_arns.contains(arn));
+        let others: Vec<&str> = others.map(String::as_str).collect();
+        if !others.is_empty() {
+            warnings.push(format!(
+                "`{}` keeps the policies that it has already: {}",
+                request.user_name,
+                others.join(", ")
+            ));
+        }
         if !request.tags.is_empty() {
             warnings.push(format!(
                 "`{}` exists already: its tags stay as they are",
@@ -330,21 +356,10 @@ fn check_boundary(request: &IamUserRequest, user: &User) -> Result<()> {
 }
 
 fn check_password(request: &IamUserRequest, facts: &Facts) -> Result<()> {
-    use secrecy::ExposeSecret;
-    let (ConsolePassword::Given(password), Some(policy)) =
-        (&request.console_password, &facts.password_policy)
-    else {
-        return Ok(());
-    };
-    let missing = policy.missing_in(password.expose_secret());
-    if missing.is_empty() {
-        return Ok(());
+    match (&request.console_password, &facts.password_policy) {
+        (ConsolePassword::Given(password), Some(policy)) => policy.check(password.expose_secret()),
+        _ => Ok(()),
     }
-    Err(Error::failed(format!(
-        "the account's password policy refuses this console password: it needs {}",
-        missing.join(", ")
-    ))
-    .hint("choose another one, or let cloudcred make one that fits: --console-password generate"))
 }
 
 fn check_name_is_free(keep: &Keep, facts: &Facts, reuse: bool) -> Result<()> {

@@ -63,18 +63,49 @@ pub struct Wanted {
     pub given_password: Option<SecretString>,
 }
 
+impl Wanted {
+    /// The flags that say what to create or to keep, as far as they are given.
+    pub fn of_a_new_key(&self) -> Vec<&'static str> {
+        let flags = [
+            ("--user-name", self.user_name.is_some()),
+            ("--policy-arn", !self.policy_arns.is_empty()),
+            (
+                "--permissions-boundary",
+                self.permissions_boundary.is_some(),
+            ),
+            ("--tag", !self.tags.is_empty()),
+            ("--console-password", self.console_password.is_some()),
+            ("--key-description", self.key_description.is_some()),
+            ("--if-exists", self.if_exists.is_some()),
+            ("--secret", self.secret.is_some()),
+            ("--store", self.store.is_some()),
+        ];
+        flags
+            .into_iter()
+            .filter_map(|(flag, given)| given.then_some(flag))
+            .collect()
+    }
+}
+
 /// The complete wish.
 pub enum Request {
-    Existing(Found),
+    Existing(ExistingRequest),
     IamUser(Box<IamUserRequest>),
     Root(RootRequest),
+}
+
+pub struct ExistingRequest {
+    /// What stays in place.
+    pub found: Found,
+    /// Flags that then mean nothing.
+    pub unused: Vec<&'static str>,
 }
 
 impl Request {
     /// The credentials that do the work, or that stay in place.
     pub fn caller(&self) -> &Found {
         match self {
-            Request::Existing(found) => found,
+            Request::Existing(request) => &request.found,
             Request::IamUser(request) => &request.bootstrap,
             Request::Root(request) => &request.checked,
         }
@@ -85,6 +116,7 @@ impl Request {
     pub fn as_command(&self) -> Option<String> {
         let mut words = vec!["cloudcred setup --yes".to_owned()];
         let mut safe = true;
+        let mut from = "";
         let mut flag = |name: &str, value: &str| {
             let bare = |c: char| c.is_ascii_alphanumeric() || "-_./:".contains(c);
             // In double quotes, these mean something to one shell or another.
@@ -109,7 +141,10 @@ impl Request {
                     ConsolePassword::Given(_) if request.bootstrap.source == Source::Given => {
                         return None;
                     }
-                    ConsolePassword::Given(_) => flag("console-password", "stdin"),
+                    ConsolePassword::Given(_) => {
+                        flag("console-password", "stdin");
+                        from = " < PASSWORD_FILE";
+                    }
                 }
                 flag("key-description", &request.key_description);
                 for arn in request
@@ -140,14 +175,8 @@ impl Request {
             flag("secret", keep.secret.as_str());
         }
         flag("store", keep.store.name());
-        let if_exists = match self {
-            Request::IamUser(request) => request.if_exists,
-            Request::Root(request) => request.if_exists,
-            Request::Existing(_) => None,
-        };
-        if if_exists == Some(IfExists::Reuse) {
-            flag("if-exists", "reuse");
-        }
+        // So that it can be run more than once.
+        flag("if-exists", "reuse");
         if !keep.make_current {
             words.push("--no-current".to_owned());
         }
@@ -156,8 +185,9 @@ impl Request {
         }
         if self.caller().source == Source::Given {
             words.push("--key-stdin".to_owned());
+            from = " < KEY_FILE";
         }
-        safe.then(|| words.join(" "))
+        safe.then(|| words.join(" ") + from)
     }
 }
 
@@ -230,6 +260,28 @@ pub fn check_user_name(name: &str) -> Result<()> {
         .hint("use 1 to 64 letters, digits and _+=,.@- with --user-name"))
 }
 
+/// # Errors
+/// `Usage`, when it is no policy's ARN.
+pub fn check_policy_arn(arn: &str) -> Result<()> {
+    let mut parts = arn.splitn(6, ':');
+    let mut is = |expected: &dyn Fn(&str) -> bool| parts.next().is_some_and(expected);
+    let valid = is(&|arn| arn == "arn")
+        && is(&|partition| partition.starts_with("aws"))
+        && is(&|service| service == "iam")
+        && is(&str::is_empty)
+        && is(&|account| account == "aws" || account.len() == 12)
+        && is(&|resource| {
+            resource
+                .strip_prefix("policy/")
+                .is_some_and(|name| !name.is_empty())
+        });
+    if valid {
+        return Ok(());
+    }
+    Err(Error::usage(format!("`{arn}` is no ARN of a policy"))
+        .hint("give it as in arn:aws:iam::aws:policy/ReadOnlyAccess, or arn:aws:iam::111122223333:policy/NAME"))
+}
+
 /// IAM's rule for tag values (API reference, Tag): at most 256 letters, digits, spaces and
 /// `_.:/=+-@`.
 ///
@@ -275,8 +327,8 @@ fn parse_tag(text: &str) -> Result<(String, String)> {
     let (key, value) = text
         .split_once('=')
         .ok_or_else(|| wrong("it has no `=`".to_owned()))?;
-    check_tag_text(key, 1, 128).map_err(wrong)?;
-    check_tag_text(value, 0, 256).map_err(wrong)?;
+    check_tag_text(key, 1, 128).map_err(|why| wrong(format!("its key: {why}")))?;
+    check_tag_text(value, 0, 256).map_err(|why| wrong(format!("its value: {why}")))?;
     if key.to_ascii_lowercase().starts_with("aws:") {
         return Err(wrong("keys that start with aws: belong to AWS".to_owned()));
     }
@@ -298,7 +350,10 @@ fn check_tag_text(text: &str, shortest: usize, longest: usize) -> Result<(), Str
     }
     let refused: Vec<String> = refused
         .iter()
-        .map(|c| format!("`{}`", c.escape_default()))
+        .map(|c| match c.is_control() {
+            true => format!("`{}`", c.escape_default()),
+            false => format!("`{c}`"),
+        })
         .collect();
     Err(format!("it contains {}", refused.join(" ")))
 }
@@ -341,7 +396,7 @@ mod tests {
     fn descriptions_name_the_characters_that_tags_refuse() {
         check_key_description("CloudStudio on ana-laptop, no").expect_err("comma");
         let error = check_key_description("it's (mine)").expect_err("refused");
-        assert!(error.message.contains("`\\'` `(` `)`"), "{}", error.message);
+        assert!(error.message.contains("`'` `(` `)`"), "{}", error.message);
         check_key_description("Ünïcode letters are fine").expect("allowed");
         check_key_description("").expect("an empty value is allowed");
         check_key_description(&"x".repeat(257)).expect_err("too long");

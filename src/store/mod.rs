@@ -54,7 +54,7 @@ impl SecretName {
         let refused = |why: &str| {
             Err(
                 Error::usage(format!("`{name}` cannot name a secret: {why}"))
-                    .hint("use 1 to 64 letters, digits and _+=,.@- with --secret"),
+                    .hint("use 1 to 64 letters, digits and _+=,.@-"),
             )
         };
         if name.is_empty() {

@@ -249,3 +249,72 @@ fn a_user_that_appears_meanwhile_is_not_touched() {
     explained(&ran, "exists already", "--if-exists reuse");
     assert_eq!(proxy.calls("DeleteUser"), 0);
 }
+
+#[test]
+fn a_stored_pair_is_not_replaced_because_aws_hiccups() {
+    let account = moto().seeded_account();
+    let home = home().credentials(&account.bootstrap);
+    home.run(SETUP).expect(0);
+    let first = home.read(STORED);
+    // The first question is about the caller, the others about the stored pair.
+    let proxy = Proxy::start(moto().address())
+        .once("GetCallerIdentity", Effect::Delay(Duration::ZERO))
+        .rule(
+            "GetCallerIdentity",
+            aws_error(503, "ServiceUnavailable", "later"),
+        );
+    let home = home.endpoint(&proxy.url());
+    let ran = home
+        .run(&[SETUP, &["--if-exists", "reuse"]].concat())
+        .expect(1);
+    explained(&ran, "sts:GetCallerIdentity", "try again");
+    assert_eq!(home.read(STORED), first);
+    assert_eq!(
+        account.user("ci-admin").expect("there").access_keys.len(),
+        1
+    );
+}
+
+#[test]
+fn a_stored_root_key_is_given_up_only_with_consent() {
+    let account = moto().seeded_account();
+    let proxy = Proxy::as_root(moto().address(), &account.id);
+    let home = home_at(&proxy.url());
+    let setup = [
+        "setup",
+        "--mode",
+        "root",
+        "--acknowledge-root-risk",
+        "--store",
+        "file",
+        "--key-stdin",
+    ];
+    home.run_with_stdin(&setup, &lines(&account.bootstrap))
+        .expect(0);
+    let path = ".local/share/cloudcred/secrets/aws/root.json";
+    let first = home.read(path);
+    // The stored one works: it stays, whatever is said.
+    let reuse = [&setup[..], &["--if-exists", "reuse", "--yes"]].concat();
+    home.run_with_stdin(&reuse, &lines(&account.creator))
+        .expect(1);
+    assert_eq!(home.read(path), first);
+    // The same one again changes nothing.
+    let ran = home
+        .run_with_stdin(&reuse, &lines(&account.bootstrap))
+        .expect(0);
+    assert!(ran.stdout.contains("Nothing to do"), "{ran}");
+}
+
+#[test]
+fn a_boundary_that_an_existing_user_lacks_is_not_passed_over() {
+    let account = moto().seeded_account();
+    account.create_user("ci-admin");
+    let boundary = "arn:aws:iam::aws:policy/ReadOnlyAccess";
+    let arguments = ["--if-exists", "reuse", "--permissions-boundary", boundary];
+    let ran = home()
+        .credentials(&account.bootstrap)
+        .run(&[SETUP, &arguments].concat())
+        .expect(1);
+    explained(&ran, boundary, "put-user-permissions-boundary");
+    assert_eq!(account.changing_calls(), [""; 0]);
+}

@@ -218,6 +218,7 @@ fn a_root_key_is_pasted_hidden_after_the_risk_was_acknowledged() {
         .press(Key::Down)
         .press(Key::Enter)
         .wait_for("can lock you out")
+        .wait_for("? Type `use root`")
         .type_text("yes\n")
         .wait_for("that is something else")
         .type_text("use root\n")
@@ -333,4 +334,50 @@ fn an_existing_user_and_a_taken_name_are_asked_about() {
         home.files_holding("\"old\"").is_empty(),
         "it was set aside until the end only"
     );
+}
+
+#[test]
+fn the_rest_of_a_paste_is_shown_nowhere_and_answers_nothing() {
+    let account = moto().seeded_account();
+    let KeyPair {
+        access_key_id: id,
+        secret_access_key: secret,
+    } = &account.bootstrap;
+    let home = home();
+    let mut terminal = Terminal::start(&home.command(SETUP), 80);
+    terminal
+        .wait_for("Use the root")
+        .press(Key::Enter)
+        .wait_for("both halves (not shown)")
+        .type_text(&format!(
+            "[default]\nregion = eu-west-1\naws_access_key_id = {id}\n\
+             aws_secret_access_key = {secret}\n\n[other]\naws_access_key_id = AKIAOTHER\n\
+             aws_secret_access_key = another-secret\n"
+        ))
+        .wait_for("? User name")
+        .type_text("ana\n")
+        .wait_for("? Console password")
+        .press(Key::CtrlC);
+    let (code, printed) = terminal.exit();
+    assert_eq!(code, 130, "{printed}");
+    assert!(printed.contains("ana"), "{printed}");
+    assert!(!printed.contains(secret.as_str()), "{printed}");
+    assert!(!printed.contains("another-secret"), "{printed}");
+}
+
+#[test]
+fn a_key_for_standard_input_is_asked_for_hidden_at_a_terminal() {
+    let account = moto().seeded_account();
+    let secret = &account.bootstrap.secret_access_key;
+    let home = home();
+    let arguments = [SETUP, &["--mode", "iam-user", "--key-stdin"]].concat();
+    let mut terminal = Terminal::start(&home.command(&arguments), 80);
+    terminal
+        .wait_for("both halves (not shown)")
+        .type_text(&format!("{} {secret}\n", account.bootstrap.access_key_id))
+        .wait_for("? User name")
+        .press(Key::CtrlC);
+    let (code, printed) = terminal.exit();
+    assert_eq!(code, 130, "{printed}");
+    assert!(!printed.contains(secret.as_str()), "{printed}");
 }

@@ -29,7 +29,6 @@ const USAGE: &str = "\
 Runs cloudcred in a sandbox: an AWS account that exists only on this machine, a throw-away home folder.
 
   cargo run --example sandbox -- setup              the wizard
-  cargo run --example sandbox -- check              the credentials that the sandbox's home holds
   cargo run --example sandbox -- setup --dry-run --output json
 
 Any cloudcred command goes behind the `--`. It needs Rust and Python 3.11 or later; the first start
@@ -58,7 +57,7 @@ fn main() -> ExitCode {
     let scene = Scene::set(program);
     eprintln!("{}\n", scene.introduction());
 
-    // Ctrl-C reaches both processes. It is meant for the program, which says what it does about it;
+    // Ctrl-C and a closed window reach both processes. They are meant for the program, which says what it does about it;
     // a handler, unlike an ignored signal, is not inherited by the program.
     ctrlc::set_handler(|| {}).expect("nothing else handles Ctrl-C here");
     let status = scene

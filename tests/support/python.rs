@@ -183,9 +183,9 @@ fn interpreter(folder: &Path) -> PathBuf {
 /// The folder that cargo builds into, found from the program that runs: cargo marks it for back-up tools.
 fn target_folder() -> PathBuf {
     let program = std::env::current_exe().expect("the path of this program is known");
-    program
-        .ancestors()
-        .find(|folder| folder.join("CACHEDIR.TAG").is_file())
-        .unwrap_or_else(|| panic!("{} lies in no target folder of cargo's", program.display()))
+    // `target/PROFILE/deps/cli-HASH` or `target/PROFILE/examples/sandbox`.
+    let folder = program.ancestors().nth(3);
+    folder
+        .unwrap_or_else(|| panic!("{} is not where cargo puts programs", program.display()))
         .to_path_buf()
 }

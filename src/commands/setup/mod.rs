@@ -4,6 +4,7 @@ mod given;
 
 use std::time::Instant;
 
+use crate::aws::account::{self, PasswordPolicy};
 use crate::aws::found::{Found, State};
 use crate::aws::profiles::{self, Scope};
 use crate::aws::sdk::Sdk;
@@ -23,8 +24,9 @@ use crate::setup::plan::{Plan, plan};
 use crate::setup::report::SetupReport;
 use crate::setup::request::{ConsolePassword, Mode, Request, Wanted};
 use crate::setup::step::Step;
-use crate::setup::wizard::{self, Scene};
+use crate::setup::wizard::{self, Inquiry, Scene};
 use crate::store::index::Index;
+use crate::store::keyring::Keyring;
 
 pub fn run(flags: Setup, context: &Context) -> Result<()> {
     given::check_combination(&flags, context.global.output)?;
@@ -38,14 +40,11 @@ pub fn run(flags: Setup, context: &Context) -> Result<()> {
         found: &found,
         index: &index,
         host_name: context.env.host_name.as_deref(),
-        keyring_trouble: &|| aws.keyring_trouble(context),
         named: context.global.profile.is_some(),
         attended: context.attended,
     };
-    let mut check_pair = |pair: &KeyPair| -> Result<Found> {
-        aws.read(async { Ok(profiles::check_given(&aws.sdk, pair).await) })
-    };
-    let mut request = wizard::complete(wanted, &scene, &mut check_pair, prompt.as_mut())?;
+    let inquiry = Asking { aws: &aws, context };
+    let mut request = wizard::complete(wanted, &scene, &inquiry, prompt.as_mut())?;
     let facts = loop {
         context.output.working("Looking at what is there already …");
         let facts = aws.read(gather(&request, &aws.sdk, &aws.stores, &index));
@@ -90,6 +89,47 @@ pub fn run(flags: Setup, context: &Context) -> Result<()> {
     report.console_password = console_password;
     report.again = request.as_command().filter(|_| context.attended);
     finish::deliver(&report, context)
+}
+
+/// What the wizard looks up while it asks.
+struct Asking<'a> {
+    aws: &'a Aws,
+    context: &'a Context,
+}
+
+impl Asking<'_> {
+    fn read<T>(&self, what: &str, work: impl Future<Output = Result<T>>) -> Result<T> {
+        self.context.output.working(what);
+        let result = self.aws.read(work);
+        self.context.output.done();
+        result
+    }
+}
+
+impl Inquiry for Asking<'_> {
+    fn check_pair(&self, pair: &KeyPair) -> Result<Found> {
+        let sdk = &self.aws.sdk;
+        self.read("Asking AWS whose key this is …", async {
+            Ok(profiles::check_given(sdk, pair).await)
+        })
+    }
+
+    fn password_policy(&self, caller: &Found) -> Result<Option<PasswordPolicy>> {
+        let iam = self.aws.sdk.iam(&caller.session);
+        self.read("Asking AWS for the password policy …", async {
+            // Whoever may not read it is told by AWS when the password is set.
+            Ok(account::password_policy(&iam).await.ok())
+        })
+    }
+
+    fn keyring_trouble(&self) -> Result<Option<String>> {
+        let keyring = Keyring::new(self.context.patience());
+        let trouble = self.read("Asking the keyring …", async move {
+            let asking = tokio::task::spawn_blocking(move || keyring.reachable());
+            Ok(asking.await.map_err(anyhow::Error::from)?.err())
+        })?;
+        Ok(trouble.map(|error| error.message))
+    }
 }
 
 /// Finds and shows the credentials that matter here.

@@ -1,9 +1,10 @@
 //! Which credentials: what CloudStudio should use, and which ones may create the user.
 
 use crate::aws::found::{Found, Source};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::prompt::{Choice, Prompt, Question};
-use crate::setup::wizard::{CheckPair, Scene};
+use crate::secret::KeyPair;
+use crate::setup::wizard::{Inquiry, Scene};
 
 pub enum Outcome {
     Existing(Found),
@@ -86,7 +87,7 @@ fn no_credentials() -> Error {
 
 pub fn choose_bootstrap(
     scene: &Scene,
-    check_pair: CheckPair,
+    inquiry: &dyn Inquiry,
     prompt: &mut dyn Prompt,
 ) -> Result<Found> {
     if !scene.attended || scene.named {
@@ -124,8 +125,28 @@ pub fn choose_bootstrap(
         return Ok((*found).clone());
     }
     let question = Question::required("Access key, both halves (not shown)", "--key-stdin");
-    let pair = prompt.key_pair(question)?;
-    working(check_pair(&pair)?)
+    let (_, found) = ask_for_pair(question, inquiry, prompt, &working)?;
+    Ok(found)
+}
+
+/// Asks until AWS accepts the pair and `accept` does, too.
+pub fn ask_for_pair(
+    question: Question,
+    inquiry: &dyn Inquiry,
+    prompt: &mut dyn Prompt,
+    accept: &dyn Fn(Found) -> Result<Found>,
+) -> Result<(KeyPair, Found)> {
+    loop {
+        let pair = prompt.key_pair(question)?;
+        match accept(inquiry.check_pair(&pair)?) {
+            Ok(found) => return Ok((pair, found)),
+            Err(refused) if refused.kind == Kind::Credentials => {
+                let hint = refused.hint.map(|hint| format!(" ({hint})"));
+                prompt.tell(&format!("{}{}", refused.message, hint.unwrap_or_default()))?;
+            }
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 pub fn working(found: Found) -> Result<Found> {

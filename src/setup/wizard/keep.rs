@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::prompt::{Choice, Prompt, Question};
 use crate::setup::facts::{Facts, Stored, UserFact};
 use crate::setup::request::{IamUserRequest, IfExists, Keep, Request, Wanted, check_user_name};
-use crate::setup::wizard::Scene;
+use crate::setup::wizard::{Inquiry, Scene};
 use crate::store::{SecretName, StoreKind};
 
 /// `default_name` is the user's name, or `root`.
@@ -13,6 +13,7 @@ pub fn keep(
     wanted: &mut Wanted,
     scene: &Scene,
     default_name: &str,
+    inquiry: &dyn Inquiry,
     prompt: &mut dyn Prompt,
 ) -> Result<Keep> {
     let name = match wanted.secret.take() {
@@ -31,7 +32,7 @@ pub fn keep(
     };
     let store = match wanted.store {
         Some(store) => store,
-        None => choose_store(scene, prompt)?,
+        None => choose_store(scene, inquiry, prompt)?,
     };
     let other_current = scene
         .index
@@ -65,13 +66,17 @@ pub fn keep(
 }
 
 /// The keyring is the default; where none answers, a plaintext file is taken only by choice.
-fn choose_store(scene: &Scene, prompt: &mut dyn Prompt) -> Result<StoreKind> {
+fn choose_store(
+    scene: &Scene,
+    inquiry: &dyn Inquiry,
+    prompt: &mut dyn Prompt,
+) -> Result<StoreKind> {
     let file = Choice::new(
         "A private file",
         "only your account can read it; not encrypted",
     );
     let keyring = Choice::new("The keyring", "encrypted by the system, recommended");
-    let Some(trouble) = (scene.keyring_trouble)()? else {
+    let Some(trouble) = inquiry.keyring_trouble()? else {
         let question = Question::optional("Keep the secret in", "--store");
         return Ok(match prompt.select(question, &[keyring, file], 0)? {
             0 => StoreKind::Keyring,

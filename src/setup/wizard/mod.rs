@@ -6,17 +6,19 @@ mod keep;
 #[cfg(test)]
 mod tests;
 
+use crate::aws::account::PasswordPolicy;
 use crate::aws::found::Found;
 use crate::aws::identity::Principal;
 use crate::error::{Error, Result};
 use crate::prompt::{Choice, Prompt, Question};
 use crate::secret::KeyPair;
 use crate::setup::request::{
-    ConsolePassword, IamUserRequest, Mode, PasswordChoice, Request, RootRequest, Wanted,
-    check_key_description, check_user_name, default_key_description, parse_tags,
+    ConsolePassword, ExistingRequest, IamUserRequest, Mode, PasswordChoice, Request, RootRequest,
+    Wanted, check_key_description, check_policy_arn, check_user_name, default_key_description,
+    parse_tags,
 };
 use crate::setup::wizard::credentials::{
-    Outcome, choose_bootstrap, choose_outcome, the_working_one, working,
+    Outcome, ask_for_pair, choose_bootstrap, choose_outcome, the_working_one, working,
 };
 use crate::setup::wizard::keep::keep;
 use crate::store::SecretName;
@@ -35,28 +37,40 @@ pub struct Scene<'a> {
     pub found: &'a [Found],
     pub index: &'a Index,
     pub host_name: Option<&'a str>,
-    /// Finds out why the keyring cannot be used, where it cannot; asked only where that matters,
-    /// because a locked keyring may ask its owner to unlock it.
-    pub keyring_trouble: &'a dyn Fn() -> Result<Option<String>>,
     /// Whether a flag said which credentials to use.
     pub named: bool,
     /// Whether a person answers.
     pub attended: bool,
 }
 
-/// Checks a pair at AWS while the questions go on; the wizard itself calls nothing.
-pub type CheckPair<'a> = &'a mut dyn FnMut(&KeyPair) -> Result<Found>;
+/// What is looked up while the questions go on; the wizard itself calls nothing.
+pub trait Inquiry {
+    /// Asks AWS whose pair this is.
+    fn check_pair(&self, pair: &KeyPair) -> Result<Found>;
+    /// What the account demands of console passwords; `None` where that may not be read.
+    fn password_policy(&self, caller: &Found) -> Result<Option<PasswordPolicy>>;
+    /// Why the keyring cannot be used, where it cannot; asked only where that matters, because a
+    /// locked keyring may ask its owner to unlock it.
+    fn keyring_trouble(&self) -> Result<Option<String>>;
+}
 
 /// # Errors
 /// The prompt's; what is wrong with an answer; or that no credentials work where some must.
 pub fn complete(
     wanted: Wanted,
     scene: &Scene,
-    check_pair: CheckPair,
+    inquiry: &dyn Inquiry,
     prompt: &mut dyn Prompt,
 ) -> Result<Request> {
     // What flags got wrong is told before anything is asked.
     let tags = parse_tags(&wanted.tags)?;
+    for arn in wanted
+        .policy_arns
+        .iter()
+        .chain(&wanted.permissions_boundary)
+    {
+        check_policy_arn(arn)?;
+    }
     if let Some(name) = &wanted.user_name {
         check_user_name(name)?;
     }
@@ -77,9 +91,12 @@ pub fn complete(
         None => choose_outcome(scene, prompt)?,
     };
     match outcome {
-        Outcome::Existing(found) => Ok(Request::Existing(found)),
-        Outcome::IamUser => iam_user(wanted, tags, scene, None, check_pair, prompt),
-        Outcome::Root => root(wanted, tags, scene, check_pair, prompt),
+        Outcome::Existing(found) => Ok(Request::Existing(ExistingRequest {
+            found,
+            unused: wanted.of_a_new_key(),
+        })),
+        Outcome::IamUser => iam_user(wanted, tags, scene, None, inquiry, prompt),
+        Outcome::Root => root(wanted, tags, scene, inquiry, prompt),
     }
 }
 
@@ -88,13 +105,13 @@ fn iam_user(
     tags: Vec<(String, String)>,
     scene: &Scene,
     bootstrap: Option<Found>,
-    check_pair: CheckPair,
+    inquiry: &dyn Inquiry,
     prompt: &mut dyn Prompt,
 ) -> Result<Request> {
     let bootstrap = match (bootstrap, wanted.given_pair.take()) {
         (Some(bootstrap), _) => bootstrap,
-        (None, Some(pair)) => working(check_pair(&pair)?)?,
-        (None, None) => choose_bootstrap(scene, check_pair, prompt)?,
+        (None, Some(pair)) => working(inquiry.check_pair(&pair)?)?,
+        (None, None) => choose_bootstrap(scene, inquiry, prompt)?,
     };
     let user_name = match wanted.user_name.take() {
         Some(name) => name,
@@ -104,7 +121,7 @@ fn iam_user(
             &check_user_name,
         )?,
     };
-    let console_password = console_password(&mut wanted, prompt)?;
+    let console_password = console_password(&mut wanted, &bootstrap, inquiry, prompt)?;
     let key_description = match wanted.key_description.take() {
         Some(description) => description,
         None => prompt.text(
@@ -125,7 +142,7 @@ fn iam_user(
     } else {
         std::mem::take(&mut wanted.policy_arns)
     };
-    let keep = keep(&mut wanted, scene, &user_name, prompt)?;
+    let keep = keep(&mut wanted, scene, &user_name, inquiry, prompt)?;
     Ok(Request::IamUser(Box::new(IamUserRequest {
         bootstrap,
         user_name,
@@ -139,7 +156,12 @@ fn iam_user(
     })))
 }
 
-fn console_password(wanted: &mut Wanted, prompt: &mut dyn Prompt) -> Result<ConsolePassword> {
+fn console_password(
+    wanted: &mut Wanted,
+    bootstrap: &Found,
+    inquiry: &dyn Inquiry,
+    prompt: &mut dyn Prompt,
+) -> Result<ConsolePassword> {
     const FLAG: &str = "--console-password";
     let choice = match wanted.console_password {
         Some(choice) => choice,
@@ -163,11 +185,12 @@ fn console_password(wanted: &mut Wanted, prompt: &mut dyn Prompt) -> Result<Cons
         PasswordChoice::None => ConsolePassword::None,
         PasswordChoice::Generate => ConsolePassword::Generate,
         PasswordChoice::Prompt => {
-            let question = Question::required("Console password (not shown)", FLAG);
-            let check = |password: &str| match password.chars().count() {
-                1..=128 => Ok(()),
-                _ => Err(Error::usage("a console password has 1 to 128 characters")),
-            };
+            let question = Question::required(
+                "Console password (not shown)",
+                "--console-password generate",
+            );
+            let policy = inquiry.password_policy(bootstrap)?.unwrap_or_default();
+            let check = |password: &str| policy.check(password);
             ConsolePassword::Given(prompt.new_password(question, &check)?)
         }
         PasswordChoice::Stdin => match wanted.given_password.take() {
@@ -186,7 +209,7 @@ fn root(
     mut wanted: Wanted,
     tags: Vec<(String, String)>,
     scene: &Scene,
-    check_pair: CheckPair,
+    inquiry: &dyn Inquiry,
     prompt: &mut dyn Prompt,
 ) -> Result<Request> {
     let root_found = scene
@@ -203,7 +226,7 @@ fn root(
             Choice::new("Use a root key all the same", "fast, risky"),
         ];
         if prompt.select(Question::required(&question, "--mode"), &choices, 0)? == 0 {
-            return iam_user(wanted, tags, scene, Some(found.clone()), check_pair, prompt);
+            return iam_user(wanted, tags, scene, Some(found.clone()), inquiry, prompt);
         }
     }
     if !wanted.root_risk_acknowledged {
@@ -220,32 +243,41 @@ fn root(
             }
         })?;
     }
-    let pair = match wanted.given_pair.take() {
-        Some(pair) => pair,
-        None => prompt.key_pair(Question::required(
-            "The root user's access key, both halves (not shown)",
-            "--key-stdin",
-        ))?,
+    let (pair, checked) = match wanted.given_pair.take() {
+        Some(pair) => {
+            let checked = inquiry.check_pair(&pair)?;
+            (pair, of_root(checked)?)
+        }
+        None => {
+            let question = Question::required(
+                "The root user's access key, both halves (not shown)",
+                "--key-stdin",
+            );
+            ask_for_pair(question, inquiry, prompt, &of_root)?
+        }
     };
-    let checked = working(check_pair(&pair)?)?;
-    if let Some(identity) = checked.identity()
-        && !identity.is_root()
-    {
-        let who = match identity.principal {
-            Principal::User(_) => "an IAM user's",
-            _ => "somebody else's",
-        };
-        return Err(Error::credentials(format!(
-            "this is {who} key, not the root user's: {}",
-            identity.described()
-        ))
-        .hint("to create an IAM user with it, use --mode iam-user --key-stdin"));
-    }
-    let keep = keep(&mut wanted, scene, "root", prompt)?;
+    let keep = keep(&mut wanted, scene, "root", inquiry, prompt)?;
     Ok(Request::Root(RootRequest {
         pair,
         checked,
         if_exists: wanted.if_exists,
         keep,
     }))
+}
+
+/// Working credentials of the root user, or what they are instead.
+fn of_root(found: Found) -> Result<Found> {
+    let found = working(found)?;
+    let Some(identity) = found.identity().filter(|identity| !identity.is_root()) else {
+        return Ok(found);
+    };
+    let who = match identity.principal {
+        Principal::User(_) => "an IAM user's",
+        _ => "somebody else's",
+    };
+    Err(Error::credentials(format!(
+        "this is {who} key, not the root user's: {}",
+        identity.described()
+    ))
+    .hint("to create an IAM user with it, use --mode iam-user --key-stdin"))
 }

@@ -4,7 +4,7 @@ use super::*;
 use crate::aws::found::Source;
 use crate::error::Kind;
 use crate::prompt::Unattended;
-use crate::prompt::script::Answer::{Default as Enter, Paste, Pick, Type};
+use crate::prompt::script::Answer::{Default as Enter, Password, Paste, Pick, Type};
 use crate::prompt::script::Script;
 use crate::setup::request::IfExists;
 use crate::store::StoreKind;
@@ -16,16 +16,14 @@ fn profile(name: &str, arn: &str) -> Found {
     Found::for_tests(Source::Profile(name.into()), arn)
 }
 
-fn pair() -> KeyPair {
-    KeyPair::new("AKIAIOSFODNN7EXAMPLE", "secret".into())
+fn pair(id: &str) -> KeyPair {
+    KeyPair::new(id, "secret".into())
 }
 
 struct Machine {
     found: Vec<Found>,
     attended: bool,
     keyring: bool,
-    /// Whose a given pair turns out to be.
-    given: &'static str,
 }
 
 impl Machine {
@@ -34,23 +32,37 @@ impl Machine {
             found,
             attended: true,
             keyring: true,
-            given: ROOT,
         }
     }
 
     fn complete(&self, wanted: Wanted, prompt: &mut dyn Prompt) -> Result<Request> {
-        let keyring_trouble = || Ok((!self.keyring).then(|| "no keyring answers".to_owned()));
         let index = Index::default();
         let scene = Scene {
             found: &self.found,
             index: &index,
             host_name: Some("laptop"),
-            keyring_trouble: &keyring_trouble,
             named: false,
             attended: self.attended,
         };
-        let mut check = |_: &KeyPair| Ok(Found::for_tests(Source::Given, self.given));
-        complete(wanted, &scene, &mut check, prompt)
+        complete(wanted, &scene, self, prompt)
+    }
+}
+
+impl Inquiry for Machine {
+    fn check_pair(&self, pair: &KeyPair) -> Result<Found> {
+        let whose = match pair.access_key_id.as_str() {
+            "AKIAROOT" => ROOT,
+            _ => ANA,
+        };
+        Ok(Found::for_tests(Source::Given, whose))
+    }
+
+    fn password_policy(&self, _: &Found) -> Result<Option<PasswordPolicy>> {
+        Ok(None)
+    }
+
+    fn keyring_trouble(&self) -> Result<Option<String>> {
+        Ok((!self.keyring).then(|| "no keyring answers".to_owned()))
     }
 }
 
@@ -98,7 +110,7 @@ fn what_flags_answer_is_not_asked() {
         if_exists: Some(IfExists::Reuse),
         secret: Some("prod".into()),
         store: Some(StoreKind::File),
-        given_pair: Some(pair()),
+        given_pair: Some(pair("AKIAANA")),
         ..Wanted::default()
     };
     let mut script = Script::new([]);
@@ -157,31 +169,43 @@ fn root_mode_acknowledges_then_pastes_and_takes_only_root() {
         store: Some(StoreKind::File),
         ..Wanted::default()
     };
-    let mut machine = Machine::with(Vec::new());
+    let machine = Machine::with(Vec::new());
     let mut script = Script::new([
         ("--acknowledge-root-risk", Type("use root")),
-        ("--key-stdin", Paste(pair())),
+        ("--key-stdin", Paste(pair("AKIAANA"))),
+        ("--key-stdin", Paste(pair("AKIAROOT"))),
         ("--secret", Enter),
     ]);
     let request = machine
         .complete(wanted(), &mut script)
         .expect("it is root's");
     script.finish();
+    assert!(
+        script.told[1].contains("user/ana in 111122223333"),
+        "{:?}",
+        script.told
+    );
     assert!(matches!(request, Request::Root(request) if request.keep.secret.as_str() == "root"));
+}
 
-    machine.given = ANA;
+#[test]
+fn a_typed_password_is_checked_before_the_next_question() {
+    let machine = Machine::with(vec![profile("default", ANA)]);
+    let wanted = Wanted {
+        mode: Some(Mode::IamUser),
+        user_name: Some("ci".into()),
+        ..Wanted::default()
+    };
     let mut script = Script::new([
-        ("--acknowledge-root-risk", Type("use root")),
-        ("--key-stdin", Paste(pair())),
+        ("--profile", Enter),
+        ("--console-password", Pick("Type one")),
+        ("--console-password generate", Password("short")),
     ]);
     let error = machine
-        .complete(wanted(), &mut script)
+        .complete(wanted, &mut script)
         .err()
-        .expect("not root");
-    assert!(
-        error.message.contains("user/ana in 111122223333"),
-        "{error}"
-    );
+        .expect("too short");
+    assert!(error.message.contains("at least 8 characters"), "{error}");
 }
 
 #[test]
