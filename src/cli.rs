@@ -57,6 +57,10 @@ pub struct Global {
 pub enum Command {
     /// Get verified AWS credentials into CloudStudio: the wizard, or with flags without questions
     Setup(Box<Setup>),
+    /// Finish what an interrupted run began
+    Resume(Reopen),
+    /// Take back what a run made, and nothing else
+    Undo(Reopen),
     /// The CloudStudio environment secrets on this machine
     #[command(subcommand)]
     Secret(Secret),
@@ -121,17 +125,30 @@ pub struct Setup {
     pub dry_run: bool,
 }
 
+#[derive(Args)]
+pub struct Reopen {
+    /// The run, as `setup` and its journal name it [default: the latest]
+    pub run: Option<String>,
+    /// Read the access key to work with from standard input
+    #[arg(long)]
+    pub key_stdin: bool,
+}
+
 #[derive(Subcommand)]
 pub enum Secret {
     /// List the secrets
     List,
     /// Show one secret, masked
     Show {
+        /// Its name, as `secret list` shows it
         name: String,
         /// Print the CloudStudio document with the secret access key
         #[arg(long)]
         reveal: bool,
     },
     /// Remove one secret from this machine; its key stays at AWS
-    Remove { name: String },
+    Remove {
+        /// Its name, as `secret list` shows it
+        name: String,
+    },
 }

@@ -5,12 +5,18 @@ use std::future::Future;
 
 use tokio::runtime::Runtime;
 
+use crate::aws::account::{self, PasswordPolicy};
+use crate::aws::found::Found;
+use crate::aws::profiles;
 use crate::aws::sdk::Sdk;
 use crate::commands::Context;
 use crate::env::Folders;
 use crate::error::{Kind, Result};
 use crate::interrupt::Interrupt;
+use crate::secret::KeyPair;
+use crate::setup::wizard::Inquiry;
 use crate::store::Stores;
+use crate::store::keyring::Keyring;
 
 /// The surroundings of a command that speaks to AWS.
 pub struct Aws {
@@ -78,5 +84,46 @@ impl Drop for Aws {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
+    }
+}
+
+/// What the wizard looks up while it asks.
+pub struct Asking<'a> {
+    pub aws: &'a Aws,
+    pub context: &'a Context,
+}
+
+impl Asking<'_> {
+    fn read<T>(&self, what: &str, work: impl Future<Output = Result<T>>) -> Result<T> {
+        self.context.output.working(what);
+        let result = self.aws.read(work);
+        self.context.output.done();
+        result
+    }
+}
+
+impl Inquiry for Asking<'_> {
+    fn check_pair(&self, pair: &KeyPair) -> Result<Found> {
+        let sdk = &self.aws.sdk;
+        self.read("Asking AWS whose key this is …", async {
+            Ok(profiles::check_given(sdk, pair).await)
+        })
+    }
+
+    fn password_policy(&self, caller: &Found) -> Result<Option<PasswordPolicy>> {
+        let iam = self.aws.sdk.iam(&caller.session);
+        self.read("Asking AWS for the password policy …", async {
+            // Whoever may not read it is told by AWS when the password is set.
+            Ok(account::password_policy(&iam).await.ok())
+        })
+    }
+
+    fn keyring_trouble(&self) -> Result<Option<String>> {
+        let keyring = Keyring::new(self.context.patience());
+        let trouble = self.read("Asking the keyring …", async move {
+            let asking = tokio::task::spawn_blocking(move || keyring.reachable());
+            Ok(asking.await.map_err(anyhow::Error::from)?.err())
+        })?;
+        Ok(trouble.map(|error| error.message))
     }
 }

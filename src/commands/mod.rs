@@ -2,8 +2,11 @@
 
 mod aws;
 mod finish;
+mod reopen;
+mod resume;
 mod secret;
 mod setup;
+mod undo;
 
 use std::ffi::OsString;
 use std::sync::Arc;
@@ -75,6 +78,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     };
     let result = match cli.command {
         Command::Setup(flags) => setup::run(*flags, &context),
+        Command::Resume(flags) => resume::run(flags, &context),
+        Command::Undo(flags) => undo::run(flags, &context),
         Command::Secret(command) => secret::run(command, &context),
     };
     match result {

@@ -212,6 +212,15 @@ impl Journal {
         self.write()
     }
 
+    /// Notes that a run that had ended is being taken back.
+    ///
+    /// # Errors
+    /// As [`Journal::begin`].
+    pub fn open_again(&mut self) -> Result<()> {
+        self.record.finished_at = None;
+        self.write()
+    }
+
     /// Notes that nothing is left to be finished or taken back.
     ///
     /// # Errors

@@ -49,6 +49,16 @@ pub struct StepReport {
     pub status: Status,
 }
 
+impl StepReport {
+    pub fn of(record: &Record) -> Vec<Self> {
+        let reports = record.steps.iter().map(|record| StepReport {
+            step: record.step.name(),
+            status: record.status,
+        });
+        reports.collect()
+    }
+}
+
 impl SetupReport {
     /// Of a run that has ended, or of one that is only planned.
     pub fn of(record: &Record, warnings: Vec<String>) -> Self {
@@ -81,14 +91,7 @@ impl SetupReport {
                 .as_ref()
                 .and_then(|source| source.profile_name().map(str::to_owned)),
             run: changed.then(|| record.run.clone()),
-            steps: record
-                .steps
-                .iter()
-                .map(|record| StepReport {
-                    step: record.step.name(),
-                    status: record.status,
-                })
-                .collect(),
+            steps: StepReport::of(record),
             warnings,
             console_url: sets_password.then(|| owner.console_url()),
             console_password: None,

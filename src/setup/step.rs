@@ -154,9 +154,9 @@ impl Step {
         }
     }
 
-    /// What it would leave behind, as part of a sentence.
-    pub fn remains(&self, access_key_id: Option<&str>) -> String {
-        match self {
+    /// What it leaves behind, as part of a sentence.
+    pub fn remains(&self, access_key_id: Option<&str>) -> Option<String> {
+        Some(match self {
             Step::CreateUser { user_name, .. } => format!("the IAM user `{user_name}`"),
             Step::AttachPolicy {
                 user_name,
@@ -171,9 +171,9 @@ impl Step {
             },
             Step::DescribeAccessKey { user_name, .. } => format!("the key's tag on `{user_name}`"),
             Step::StoreSecret { secret, .. } => format!("the secret `{secret}`"),
-            Step::Verify { .. } => "nothing".to_owned(),
+            Step::Verify { .. } => return None,
             Step::SetCurrent { secret } => format!("`{secret}` as the current secret"),
-        }
+        })
     }
 
     /// Whether it changes something at AWS, and not just on this machine.

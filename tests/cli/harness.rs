@@ -232,11 +232,7 @@ mod terminal {
     }
 
     #[test]
-    fn interrupts_ends_input_and_hangs_up() {
-        let mut interrupted = shell("printf ready; exec cat", 80);
-        interrupted.wait_for("ready").press(Key::CtrlC);
-        assert_eq!(interrupted.exit().0, 128 + 2);
-
+    fn ends_input_and_hangs_up() {
         let mut ended = shell("printf ready; exec cat", 80);
         ended.wait_for("ready").press(Key::CtrlD);
         assert_eq!(ended.exit().0, 0);

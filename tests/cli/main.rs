@@ -6,12 +6,16 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+#[cfg(target_os = "linux")]
+mod crashes;
 mod faults;
 #[allow(clippy::disallowed_methods)] // as above
 mod harness;
 #[cfg(target_os = "linux")]
 mod keyring;
 mod layering;
+mod matrix;
+mod reopen;
 mod secret;
 mod setup;
 #[cfg(unix)]

@@ -3,6 +3,8 @@
 //! command that installs it, never a skipped test.
 
 pub mod aws_cli;
+#[cfg(target_os = "linux")]
+pub mod fsync_fault;
 pub mod home;
 pub mod moto;
 pub mod process;

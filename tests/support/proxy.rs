@@ -26,6 +26,8 @@ pub enum Effect {
     Delay(Duration),
     /// Passed on, and the connection closed without an answer: AWS did it, and nobody was told.
     DropReply,
+    /// Passed on, and half of the answer given: AWS did it, and nobody can read what it said.
+    Truncate,
     /// The connection is closed at once, and the server never hears of it.
     Reset,
 }
@@ -179,6 +181,10 @@ fn serve(mut client: TcpStream, upstream: &str, state: &Mutex<State>) -> io::Res
     match effect {
         Some(Effect::Answer(answer)) => client.write_all(answer.to_http().as_bytes())?,
         Some(Effect::Reset) => {}
+        Some(Effect::Truncate) => {
+            let answer = request.forward(upstream)?;
+            client.write_all(&answer[..answer.len() / 2])?;
+        }
         Some(Effect::DropReply) => drop(request.forward(upstream)?),
         Some(Effect::Delay(delay)) => {
             thread::sleep(delay);

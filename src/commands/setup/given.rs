@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::output::Format;
 use crate::pasted;
 use crate::prompt::{Prompt, Question};
+use crate::secret::KeyPair;
 use crate::setup::request::{Mode, PasswordChoice, Wanted};
 use crate::store::StoreKind;
 
@@ -40,14 +41,9 @@ pub fn check_combination(flags: &Setup, format: Format) -> Result<()> {
 /// # Errors
 /// When standard input holds something else than was announced.
 pub fn wanted(flags: Setup, context: &Context, prompt: &mut dyn Prompt) -> Result<Wanted> {
-    // A terminal would show what is typed: there the same is asked for, hidden.
     let by_hand = context.env.stdin_is_terminal;
     let given_pair = match flags.key_stdin {
-        true if by_hand => {
-            let text = "Access key, both halves (not shown)";
-            Some(prompt.key_pair(Question::required(text, "--key-stdin < FILE"))?)
-        }
-        true => Some(pasted::parse(&read_stdin()?)?),
+        true => Some(pair_from_stdin(context, prompt)?),
         false => None,
     };
     let console_password = match flags.console_password {
@@ -89,6 +85,18 @@ pub fn wanted(flags: Setup, context: &Context, prompt: &mut dyn Prompt) -> Resul
         given_pair,
         given_password,
     })
+}
+
+/// A terminal would show what is typed: there the pair is asked for, hidden.
+///
+/// # Errors
+/// When it is no key pair.
+pub fn pair_from_stdin(context: &Context, prompt: &mut dyn Prompt) -> Result<KeyPair> {
+    if context.env.stdin_is_terminal {
+        let text = "Access key, both halves (not shown)";
+        return prompt.key_pair(Question::required(text, "--key-stdin < FILE"));
+    }
+    pasted::parse(&read_stdin()?)
 }
 
 fn read_stdin() -> Result<Zeroizing<String>> {

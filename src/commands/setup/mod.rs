@@ -1,21 +1,19 @@
 //! `cloudcred setup`: look, ask, plan, confirm, execute, report.
 
-mod given;
+pub mod given;
 
 use std::time::Instant;
 
-use crate::aws::account::{self, PasswordPolicy};
 use crate::aws::found::{Found, State};
 use crate::aws::profiles::{self, Scope};
 use crate::aws::sdk::Sdk;
 use crate::cli::Setup;
 use crate::commands::Context;
-use crate::commands::aws::Aws;
-use crate::commands::finish;
+use crate::commands::aws::{Asking, Aws};
+use crate::commands::{finish, reopen, resume, undo};
 use crate::error::{Error, Result};
 use crate::output::{Format, table};
-use crate::prompt::Question;
-use crate::secret::KeyPair;
+use crate::prompt::{Choice, Prompt, Question};
 use crate::setup::execute::{Access, InHand};
 use crate::setup::facts::{Facts, gather};
 use crate::setup::journal::{Journal, Record, run_name};
@@ -24,9 +22,8 @@ use crate::setup::plan::{Plan, plan};
 use crate::setup::report::SetupReport;
 use crate::setup::request::{ConsolePassword, Mode, Request, Wanted};
 use crate::setup::step::Step;
-use crate::setup::wizard::{self, Inquiry, Scene};
+use crate::setup::wizard::{self, Scene};
 use crate::store::index::Index;
-use crate::store::keyring::Keyring;
 
 pub fn run(flags: Setup, context: &Context) -> Result<()> {
     given::check_combination(&flags, context.global.output)?;
@@ -36,6 +33,11 @@ pub fn run(flags: Setup, context: &Context) -> Result<()> {
     let aws = Aws::start(context)?;
     let index = Index::load(&aws.folders)?;
     let found = aws.read(look(&wanted, &aws.sdk, context))?;
+    match abandoned_run(&aws, prompt.as_mut(), context)? {
+        None => {}
+        Some((run, Open::Resume)) => return resume::resume(&run, None, &aws, prompt, context),
+        Some((run, Open::Undo)) => return undo::undo(&run, None, &aws, prompt, context),
+    }
     let scene = Scene {
         found: &found,
         index: &index,
@@ -91,45 +93,44 @@ pub fn run(flags: Setup, context: &Context) -> Result<()> {
     finish::deliver(&report, context)
 }
 
-/// What the wizard looks up while it asks.
-struct Asking<'a> {
-    aws: &'a Aws,
-    context: &'a Context,
+/// What to do first about a run that was not finished.
+enum Open {
+    Resume,
+    Undo,
 }
 
-impl Asking<'_> {
-    fn read<T>(&self, what: &str, work: impl Future<Output = Result<T>>) -> Result<T> {
-        self.context.output.working(what);
-        let result = self.aws.read(work);
-        self.context.output.done();
-        result
+/// Says that there is one, and offers to finish it or to take it back.
+fn abandoned_run(
+    aws: &Aws,
+    prompt: &mut dyn Prompt,
+    context: &Context,
+) -> Result<Option<(String, Open)>> {
+    let Some(record) = reopen::find_abandoned(&aws.folders, context)? else {
+        return Ok(None);
+    };
+    let run = record.run;
+    if !context.attended {
+        context.output.warn(&format!(
+            "the run {run} was not finished: `cloudcred resume {run}` does that, `cloudcred undo {run}` takes it back"
+        ));
+        return Ok(None);
     }
-}
-
-impl Inquiry for Asking<'_> {
-    fn check_pair(&self, pair: &KeyPair) -> Result<Found> {
-        let sdk = &self.aws.sdk;
-        self.read("Asking AWS whose key this is …", async {
-            Ok(profiles::check_given(sdk, pair).await)
-        })
-    }
-
-    fn password_policy(&self, caller: &Found) -> Result<Option<PasswordPolicy>> {
-        let iam = self.aws.sdk.iam(&caller.session);
-        self.read("Asking AWS for the password policy …", async {
-            // Whoever may not read it is told by AWS when the password is set.
-            Ok(account::password_policy(&iam).await.ok())
-        })
-    }
-
-    fn keyring_trouble(&self) -> Result<Option<String>> {
-        let keyring = Keyring::new(self.context.patience());
-        let trouble = self.read("Asking the keyring …", async move {
-            let asking = tokio::task::spawn_blocking(move || keyring.reachable());
-            Ok(asking.await.map_err(anyhow::Error::from)?.err())
-        })?;
-        Ok(trouble.map(|error| error.message))
-    }
+    let owner = record.goal.owner();
+    let text = format!("The run {run} for {} was not finished", owner.described());
+    let choices = [
+        Choice::new("Finish it", "what it lacks is done now"),
+        Choice::new("Take it back", "what it made is removed again"),
+        Choice::new(
+            "Leave it, and set up something else",
+            "it can be finished later",
+        ),
+    ];
+    let question = Question::required(&text, "cloudcred resume, undo");
+    Ok(match prompt.select(question, &choices, 0)? {
+        0 => Some((run, Open::Resume)),
+        1 => Some((run, Open::Undo)),
+        _ => None,
+    })
 }
 
 /// Finds and shows the credentials that matter here.

@@ -28,9 +28,13 @@ pub async fn prepare(access: &Access<'_>, hand: &mut InHand, journal: &mut Journ
             (_, Status::Done) => false,
         };
         if unsettled {
+            let before = record.status;
             let status = match settle(access, hand, journal, index).await? {
                 true => Status::Done,
-                false => Status::Planned,
+                // It was done, and has been taken back to be done anew.
+                false if before == Status::Done => Status::Planned,
+                // Something may be left of it all the same.
+                false => before,
             };
             journal.set(index, status)?;
         }

@@ -53,6 +53,7 @@ pub async fn undo_run(
     journal: &mut Journal,
     interrupt: &mut Interrupt,
 ) -> Result<()> {
+    journal.open_again()?;
     let left = undo_steps(access, journal, Some(interrupt)).await?;
     if !left.is_empty() {
         let message = "not everything could be taken back";
@@ -154,7 +155,9 @@ async fn undo_parts(access: &Access<'_>, record: &Record, index: usize) -> Vec<L
         && let Err(why) = undo_at_aws(access, record, index).await
     {
         left.push(Left {
-            what: step.remains(record.steps[index].made.access_key_id.as_deref()),
+            what: step
+                .remains(record.steps[index].made.access_key_id.as_deref())
+                .unwrap_or_default(),
             why,
             of_user: !matches!(step, Step::CreateUser { .. }),
         });
@@ -165,7 +168,7 @@ async fn undo_parts(access: &Access<'_>, record: &Record, index: usize) -> Vec<L
                 Step::CreateAccessKey { secret, .. } | Step::StoreSecret { secret, .. } => {
                     format!("what this run made of the secret `{secret}`")
                 }
-                step => step.remains(None),
+                step => step.remains(None).unwrap_or_default(),
             },
             why,
             of_user: false,

@@ -18,12 +18,13 @@ use crate::setup::request::{
     parse_tags,
 };
 use crate::setup::wizard::credentials::{
-    Outcome, ask_for_pair, choose_bootstrap, choose_outcome, the_working_one, working,
+    Outcome, choose_bootstrap, choose_outcome, the_working_one, working,
 };
 use crate::setup::wizard::keep::keep;
 use crate::store::SecretName;
 use crate::store::index::Index;
 
+pub use credentials::ask_for_pair;
 pub use keep::settle;
 
 const ROOT_WARNING: &str = "The root user may do everything in the account, and nothing can \

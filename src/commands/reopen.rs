@@ -1,0 +1,120 @@
+//! What `resume` and `undo` share: which run it is about, and with which credentials.
+
+use crate::aws::found::Found;
+use crate::aws::profiles::{self, Scope};
+use crate::cli::Reopen;
+use crate::commands::Context;
+use crate::commands::aws::{Asking, Aws};
+use crate::commands::setup::given::pair_from_stdin;
+use crate::env::Folders;
+use crate::error::{Error, Result, did_you_mean, near_names};
+use crate::prompt::{Prompt, Question};
+use crate::secret::KeyPair;
+use crate::setup::journal::{Record, is_going_on, runs};
+use crate::setup::wizard::ask_for_pair;
+
+/// The run of that name, else the latest that `is_meant`.
+///
+/// # Errors
+/// When there is no run of that name; the near ones are named.
+pub fn find(
+    folders: &Folders,
+    name: Option<&str>,
+    is_meant: impl Fn(&Record) -> bool,
+    context: &Context,
+) -> Result<Option<Record>> {
+    let (mut records, broken) = runs(folders)?;
+    let Some(name) = name else {
+        for error in broken {
+            context.output.warn(&error.message);
+        }
+        return Ok(records.into_iter().rev().find(is_meant));
+    };
+    if let Some(at) = records.iter().position(|record| record.run == name) {
+        return Ok(Some(records.swap_remove(at)));
+    }
+    if let Some(error) = broken
+        .into_iter()
+        .find(|error| error.message.contains(name))
+    {
+        return Err(error);
+    }
+    let near = near_names(name, records.iter().map(|record| record.run.as_str()));
+    let folder = folders.state.join("runs");
+    let otherwise = format!("the runs of this machine are in {}", folder.display());
+    Err(Error::failed(format!("there is no run `{name}`")).hint(did_you_mean(&near, &otherwise)))
+}
+
+/// The latest run that nobody finished and nobody works on.
+pub fn find_abandoned(folders: &Folders, context: &Context) -> Result<Option<Record>> {
+    let abandoned = |record: &Record| record.is_open() && !is_going_on(folders, &record.run);
+    find(folders, None, abandoned, context)
+}
+
+/// The pair of `--key-stdin`.
+///
+/// # Errors
+/// When standard input holds something else.
+pub fn given_pair(
+    flags: &Reopen,
+    context: &Context,
+    prompt: &mut dyn Prompt,
+) -> Result<Option<KeyPair>> {
+    match flags.key_stdin {
+        true => pair_from_stdin(context, prompt).map(Some),
+        false => Ok(None),
+    }
+}
+
+/// Credentials that work in the run's account: those that were given, else those that the run
+/// used. `None` where the run changes nothing at AWS.
+///
+/// # Errors
+/// When they do not work, or in another account.
+pub fn caller(
+    record: &Record,
+    given: Option<&KeyPair>,
+    aws: &Aws,
+    context: &Context,
+    prompt: &mut dyn Prompt,
+) -> Result<Option<Found>> {
+    if !record.steps.iter().any(|record| record.step.changes_aws()) {
+        return Ok(None);
+    }
+    let profile = context
+        .global
+        .profile
+        .as_deref()
+        .or(record.profile.as_deref());
+    let found = match (given, profile) {
+        (Some(pair), _) => aws.read(async { Ok(profiles::check_given(&aws.sdk, pair).await) })?,
+        (None, profile) => {
+            let scope = profile.map_or(Scope::DefaultChain, Scope::Profile);
+            let found = aws.read(profiles::find(&aws.sdk, &context.env, scope))?;
+            let first = found.into_iter().next();
+            match first.filter(|found| found.identity().is_some() || !context.attended) {
+                Some(found) => found,
+                None => {
+                    let text = "Access key that may manage IAM, both halves (not shown)";
+                    let question = Question::required(text, "--profile or --key-stdin");
+                    let asking = Asking { aws, context };
+                    ask_for_pair(question, &asking, prompt, &Ok)?.1
+                }
+            }
+        }
+    };
+    if let Some(failure) = found.failure() {
+        return Err(failure.hint("name credentials that work with --profile or --key-stdin"));
+    }
+    let identity = found.identity();
+    match identity.filter(|identity| identity.account_id != record.goal.account_id) {
+        None => Ok(Some(found)),
+        Some(other) => Err(Error::credentials(format!(
+            "the run {} is of account {}, and these credentials are {}",
+            record.run,
+            record.goal.account_id,
+            other.described()
+        ))
+        .hint("name credentials of that account with --profile or --key-stdin")),
+    }
+}

@@ -1,0 +1,191 @@
+//! `cloudcred resume`: finishes what an interrupted run began.
+
+use serde::Serialize;
+
+use crate::aws::account;
+use crate::cli::Reopen;
+use crate::commands::Context;
+use crate::commands::aws::Aws;
+use crate::commands::{finish, reopen};
+use crate::error::{Error, Kind, Result};
+use crate::output::{Format, Page, Report, table};
+use crate::prompt::{Prompt, Question};
+use crate::secret::KeyPair;
+use crate::setup::execute::{Access, InHand, prepare};
+use crate::setup::journal::{Journal, Record, Status};
+use crate::setup::password;
+use crate::setup::report::SetupReport;
+use crate::setup::step::Step;
+
+#[derive(Serialize)]
+struct NothingToDo {
+    changed: bool,
+    run: Option<String>,
+}
+
+impl Report for NothingToDo {
+    fn text(&self, _: &Page) -> String {
+        match &self.run {
+            Some(run) => format!("Nothing to resume: run {run} has ended.\n"),
+            None => "Nothing to resume: every run on this machine has ended.\n".to_owned(),
+        }
+    }
+}
+
+pub fn run(flags: Reopen, context: &Context) -> Result<()> {
+    let mut prompt = context.prompt()?;
+    let aws = Aws::start(context)?;
+    let record = match &flags.run {
+        None => reopen::find_abandoned(&aws.folders, context)?,
+        run => reopen::find(&aws.folders, run.as_deref(), |_| true, context)?,
+    };
+    let Some(record) = record.filter(Record::is_open) else {
+        return context.output.result(&NothingToDo {
+            changed: false,
+            run: flags.run,
+        });
+    };
+    let given = reopen::given_pair(&flags, context, prompt.as_mut())?;
+    resume(&record.run, given, &aws, prompt, context)
+}
+
+/// Shows what is still to be done, asks, and does it.
+///
+/// # Errors
+/// The executor's.
+pub fn resume(
+    run: &str,
+    given: Option<KeyPair>,
+    aws: &Aws,
+    mut prompt: Box<dyn Prompt>,
+    context: &Context,
+) -> Result<()> {
+    let mut journal = Journal::reopen(&aws.folders, run)?;
+    if !journal.record.is_open() {
+        return context.output.result(&NothingToDo {
+            changed: false,
+            run: Some(run.to_owned()),
+        });
+    }
+    let caller = reopen::caller(
+        &journal.record,
+        given.as_ref(),
+        aws,
+        context,
+        prompt.as_mut(),
+    )?;
+    let access = Access {
+        sdk: &aws.sdk,
+        session: caller.as_ref().map(|found| &found.session),
+        stores: &aws.stores,
+        folders: &aws.folders,
+        env: &context.env,
+        output: &context.output,
+    };
+    show(&journal.record, context);
+    if !context.global.yes && !prompt.confirm(Question::required("Go on with it?", "--yes"))? {
+        return Err(Error::cancelled().hint("nothing was changed"));
+    }
+    let mut hand = InHand {
+        pair: own_pair(&journal.record, given, aws, prompt.as_mut())?,
+        password: None,
+    };
+    let mut steps = journal.record.steps.iter();
+    let needs_password = steps.any(|record| match &record.step {
+        // Nobody has seen a generated one, and nobody has kept a given one.
+        Step::CreateLoginProfile { generated, .. } => *generated || record.status != Status::Done,
+        _ => false,
+    });
+    if let (true, Some(found)) = (needs_password, &caller) {
+        let iam = aws.sdk.iam(&found.session);
+        let policy = aws.read(async { Ok(account::password_policy(&iam).await.ok()) })?;
+        hand.password = Some(password::generate(&policy.unwrap_or_default()));
+    }
+    drop(prompt);
+    let console_password = hand.password.clone();
+    aws.run(prepare(&access, &mut hand, &mut journal))
+        .map_err(|error| still_open(error, run))?;
+    finish::carry_out(aws, &access, hand, &mut journal, context)?;
+    let mut report = SetupReport::of(&journal.record, Vec::new());
+    report.console_password = console_password;
+    finish::deliver(&report, context)
+}
+
+fn still_open(error: Error, run: &str) -> Error {
+    let hint = error
+        .hint
+        .map(|hint| format!("{hint}; then "))
+        .unwrap_or_default();
+    Error::new(
+        Kind::PartlyApplied,
+        format!("the run {run} cannot be resumed now: {}", error.message),
+    )
+    .hint(format!(
+        "{hint}`cloudcred resume {run}`, or `cloudcred undo {run}` to take it back"
+    ))
+}
+
+/// The pair that the user brought along to the run, where the run has not stored it yet: nobody but
+/// the user has it.
+fn own_pair(
+    record: &Record,
+    given: Option<KeyPair>,
+    aws: &Aws,
+    prompt: &mut dyn Prompt,
+) -> Result<Option<KeyPair>> {
+    let brought = record.goal.access_key_id.as_ref();
+    let step = record
+        .steps
+        .iter()
+        .find(|it| matches!(it.step, Step::StoreSecret { .. }));
+    let (Some(id), Some(step)) = (brought, step) else {
+        return Ok(None);
+    };
+    if step.status == Status::Done {
+        return Ok(None);
+    }
+    if let Some((secret, store)) = record.place()
+        && let Some(pair) = aws.stores.place(store).find(secret)?
+        && pair.access_key_id == *id
+    {
+        return Ok(Some(pair));
+    }
+    let pair = match given {
+        Some(pair) => pair,
+        None => {
+            let text = format!("The access key {id} again, both halves (not shown)");
+            prompt.key_pair(Question::required(&text, "--key-stdin"))?
+        }
+    };
+    if pair.access_key_id != *id {
+        return Err(Error::credentials(format!(
+            "the run {} is about the key {id}, and this is {}",
+            record.run, pair.access_key_id
+        ))
+        .hint(format!(
+            "give that one, or take the run back: cloudcred undo {}",
+            record.run
+        )));
+    }
+    Ok(Some(pair))
+}
+
+fn show(record: &Record, context: &Context) {
+    let output = &context.output;
+    if output.format() == Format::Json && !context.attended {
+        return;
+    }
+    output.say(&format!(
+        "\nRun {} in account {}, and what is left to do",
+        record.run, record.goal.account_id
+    ));
+    let open = record.steps.iter().filter(|it| it.status != Status::Done);
+    let rows: Vec<Vec<String>> = (1..)
+        .zip(open)
+        .map(|(number, it)| {
+            let (what, detail) = it.step.described();
+            vec![number.to_string(), what.to_owned(), detail]
+        })
+        .collect();
+    output.say(&table(&rows, output.page().width));
+}

@@ -1,0 +1,132 @@
+//! `cloudcred undo`: takes back what a run made, and only that.
+
+use serde::Serialize;
+
+use crate::cli::Reopen;
+use crate::commands::Context;
+use crate::commands::aws::Aws;
+use crate::commands::reopen;
+use crate::error::{Error, Result};
+use crate::output::{Format, Page, Report, table};
+use crate::prompt::{Prompt, Question};
+use crate::secret::KeyPair;
+use crate::setup::execute::{Access, obstacles, undo_run};
+use crate::setup::journal::{Journal, Record};
+use crate::setup::report::StepReport;
+
+#[derive(Serialize)]
+struct UndoReport {
+    changed: bool,
+    run: Option<String>,
+    account_id: Option<String>,
+    arn: Option<String>,
+    steps: Vec<StepReport>,
+    warnings: Vec<String>,
+}
+
+impl Report for UndoReport {
+    fn text(&self, page: &Page) -> String {
+        let headline = match (&self.run, self.changed) {
+            (Some(run), true) => format!("Run {run} is taken back: nothing of it is left."),
+            (Some(run), false) => format!("Nothing to undo: run {run} left nothing behind."),
+            (None, _) => "Nothing to undo: there is no run on this machine.".to_owned(),
+        };
+        format!("{}\n", page.strong(headline))
+    }
+}
+
+fn report(record: Option<&Record>, changed: bool) -> UndoReport {
+    UndoReport {
+        changed,
+        run: record.map(|record| record.run.clone()),
+        account_id: record.map(|record| record.goal.account_id.clone()),
+        arn: record.map(|record| record.goal.arn.clone()),
+        steps: record.map_or_else(Vec::new, StepReport::of),
+        warnings: Vec::new(),
+    }
+}
+
+pub fn run(flags: Reopen, context: &Context) -> Result<()> {
+    let mut prompt = context.prompt()?;
+    let aws = Aws::start(context)?;
+    let record = reopen::find(&aws.folders, flags.run.as_deref(), |_| true, context)?;
+    let Some(record) = record else {
+        return context.output.result(&report(None, false));
+    };
+    let given = reopen::given_pair(&flags, context, prompt.as_mut())?;
+    undo(&record.run, given, &aws, prompt, context)
+}
+
+/// Shows what would be taken back, asks, and takes it back.
+///
+/// # Errors
+/// When the run's user holds things that the run did not make; `PartlyApplied` naming what stays.
+pub fn undo(
+    run: &str,
+    given: Option<KeyPair>,
+    aws: &Aws,
+    mut prompt: Box<dyn Prompt>,
+    context: &Context,
+) -> Result<()> {
+    let mut journal = Journal::reopen(&aws.folders, run)?;
+    let record = &journal.record;
+    if !record
+        .steps
+        .iter()
+        .any(|record| record.status.may_have_made())
+    {
+        // A run that died before its first step is finished by saying so.
+        if record.is_open() {
+            journal.finish(context.env.now())?;
+        }
+        return context.output.result(&report(Some(&journal.record), false));
+    }
+    let caller = reopen::caller(record, given.as_ref(), aws, context, prompt.as_mut())?;
+    let access = Access {
+        sdk: &aws.sdk,
+        session: caller.as_ref().map(|found| &found.session),
+        stores: &aws.stores,
+        folders: &aws.folders,
+        env: &context.env,
+        output: &context.output,
+    };
+    let in_the_way = aws.read(obstacles(&access, record))?;
+    if !in_the_way.is_empty() {
+        return Err(Error::failed(format!(
+            "the user of run {run} has things that the run did not make: {}",
+            in_the_way.join(", ")
+        ))
+        .hint("nothing was changed; remove them first, or keep the user as it is"));
+    }
+    show(record, context);
+    if !context.global.yes
+        && !prompt.confirm(Question::required("Take all of it back?", "--yes"))?
+    {
+        return Err(Error::cancelled().hint("nothing was changed"));
+    }
+    drop(prompt);
+    aws.run(undo_run(&access, &mut journal, &mut aws.interrupt()))?;
+    context.output.result(&report(Some(&journal.record), true))
+}
+
+fn show(record: &Record, context: &Context) {
+    let output = &context.output;
+    if output.format() == Format::Json && !context.attended {
+        return;
+    }
+    output.say(&format!(
+        "\nWhat run {} made in account {}, and undo takes back",
+        record.run, record.goal.account_id
+    ));
+    let made = record
+        .steps
+        .iter()
+        .rev()
+        .filter(|it| it.status.may_have_made());
+    let rows: Vec<Vec<String>> = made
+        .filter_map(|it| it.step.remains(it.made.access_key_id.as_deref()))
+        .zip(1..)
+        .map(|(what, number)| vec![number.to_string(), what])
+        .collect();
+    output.say(&table(&rows, output.page().width));
+}

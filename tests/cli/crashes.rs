@@ -1,0 +1,195 @@
+//! Whatever dies, and whenever: the program is killed at every write to the disk, or finds the disk
+//! full from there on; then the run is resumed, or undone. Never may an active key remain whose
+//! secret nobody has.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use crate::support::fsync_fault::{counted, full_from, killed_at};
+use crate::support::home::Home;
+use crate::support::moto::SeededAccount;
+use crate::{home, moto, stored_pair};
+
+const SETUP: &[&str] = &[
+    "setup",
+    "--yes",
+    "--mode",
+    "iam-user",
+    "--user-name",
+    "ana",
+    "--store",
+    "file",
+    "--console-password",
+    "generate",
+    "--output",
+    "json",
+];
+const STORED: &str = ".local/share/cloudcred/secrets/aws/ana.json";
+const KILLED: i32 = 128 + 9;
+
+/// How often a whole run makes the disk keep something.
+fn writes() -> usize {
+    let account = moto().seeded_account();
+    let home = home().credentials(&account.bootstrap);
+    let file = home.path().join("count");
+    let home = counted(home, &file);
+    home.run(SETUP).expect(0);
+    std::fs::metadata(&file).expect("it was counted").len() as usize
+}
+
+/// Every key of the user is the stored one.
+#[track_caller]
+fn no_key_is_lost(account: &SeededAccount, home: &Home, context: &str) {
+    let Some(user) = account.user("ana") else {
+        return;
+    };
+    let stored = home.path().join(STORED);
+    let stored = stored
+        .exists()
+        .then(|| stored_pair(&home.read(STORED)).access_key_id);
+    for (id, _) in &user.access_keys {
+        assert_eq!(
+            Some(id),
+            stored.as_ref(),
+            "{context}: nobody has the secret of {id}"
+        );
+    }
+}
+
+/// Runs each case on one of a few threads.
+fn each(cases: usize, case: impl Fn(usize) + Sync) {
+    let next = AtomicUsize::new(1);
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                loop {
+                    let at = next.fetch_add(1, Ordering::Relaxed);
+                    if at > cases {
+                        return;
+                    }
+                    case(at);
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn a_kill_at_every_write_is_resumed() {
+    let writes = writes();
+    assert!(writes > 20, "only {writes} writes");
+    each(writes, |at| {
+        let account = moto().seeded_account();
+        let home = home().credentials(&account.bootstrap);
+        let home = killed_at(home, at);
+        home.run(SETUP).expect(KILLED);
+        let home = home.variable("FSYNC_FAULT", "");
+        let resumed = home
+            .run(&["resume", "--yes", "--output", "json"])
+            .expect(0)
+            .json();
+        no_key_is_lost(&account, &home, &format!("killed at write {at}"));
+        match account.user("ana") {
+            Some(user) => {
+                assert_eq!(user.access_keys.len(), 1, "killed at write {at}");
+                let pair = stored_pair(&home.read(STORED));
+                assert!(
+                    user.tags.contains_key(&pair.access_key_id),
+                    "killed at write {at}"
+                );
+                // Unless all that was missing was to say so, the password is a new one, and shown.
+                if let Some(password) = resumed["console_password"].as_str() {
+                    assert_eq!(user.console_password.as_deref(), Some(password));
+                }
+                let list = home
+                    .run(&["secret", "list", "--output", "json"])
+                    .expect(0)
+                    .json();
+                assert_eq!(
+                    list["secrets"][0]["access_key_id"],
+                    pair.access_key_id.as_str()
+                );
+                assert_eq!(list["secrets"][0]["current"], true, "killed at write {at}");
+            }
+            // Killed before the journal existed: then nothing else did, either.
+            None => assert_eq!(resumed["changed"], false, "killed at write {at}"),
+        }
+    });
+    println!("faults survived {writes}/{writes}");
+}
+
+#[test]
+fn a_kill_at_every_write_is_undone() {
+    let writes = writes();
+    each(writes, |at| {
+        let account = moto().seeded_account();
+        let home = home().credentials(&account.bootstrap);
+        let home = killed_at(home, at);
+        home.run(SETUP).expect(KILLED);
+        let home = home.variable("FSYNC_FAULT", "");
+        home.run(&["undo", "--yes"]).expect(0);
+        assert!(account.user("ana").is_none(), "killed at write {at}");
+        assert!(!home.path().join(STORED).exists(), "killed at write {at}");
+        let list = home.run(&["secret", "list"]).expect(0);
+        assert!(
+            list.stdout.contains("no secrets yet"),
+            "killed at write {at}: {list}"
+        );
+    });
+    println!("faults survived {writes}/{writes}");
+}
+
+#[test]
+fn a_kill_during_undo_is_undone_when_repeated() {
+    let setup = |home: &Home| home.run(SETUP).expect(0);
+    let undo_writes = {
+        let account = moto().seeded_account();
+        let home = home().credentials(&account.bootstrap);
+        setup(&home);
+        let file = home.path().join("count");
+        let home = counted(home, &file);
+        home.run(&["undo", "--yes"]).expect(0);
+        std::fs::metadata(&file).expect("it was counted").len() as usize
+    };
+    each(undo_writes, |at| {
+        let account = moto().seeded_account();
+        let home = home().credentials(&account.bootstrap);
+        setup(&home);
+        let home = killed_at(home, at);
+        home.run(&["undo", "--yes"]).expect(KILLED);
+        no_key_is_lost(&account, &home, &format!("undo killed at write {at}"));
+        let home = home.variable("FSYNC_FAULT", "");
+        home.run(&["undo", "--yes"]).expect(0);
+        assert!(account.user("ana").is_none(), "undo killed at write {at}");
+        assert!(
+            !home.path().join(STORED).exists(),
+            "undo killed at write {at}"
+        );
+    });
+    println!("faults survived {undo_writes}/{undo_writes}");
+}
+
+#[test]
+fn a_disk_that_is_full_at_any_time_loses_no_key() {
+    let writes = writes();
+    each(writes, |at| {
+        let account = moto().seeded_account();
+        let home = home().credentials(&account.bootstrap);
+        let home = full_from(home, at);
+        let ran = home.run(SETUP);
+        assert_ne!(ran.code, KILLED, "{ran}");
+        no_key_is_lost(
+            &account,
+            &home,
+            &format!("disk full from write {at}: {ran}"),
+        );
+        match ran.code {
+            // Either all of it is there, or nothing.
+            0 => assert!(account.user("ana").is_some(), "{ran}"),
+            1 => assert!(account.user("ana").is_none(), "{ran}"),
+            5 => assert!(ran.stdout.contains("cloudcred undo"), "{ran}"),
+            _ => panic!("disk full from write {at}: {ran}"),
+        }
+    });
+    println!("faults survived {writes}/{writes}");
+}

@@ -1,0 +1,155 @@
+//! Every AWS call of the plan, and everything that may happen to it on the way.
+//!
+//! All combinations take a minute or two: they run where `CLOUDCRED_FULL_MATRIX` is set, as in
+//! `.ci/run`; else those of the two calls that must not be repeated blindly.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use crate::support::home::Home;
+use crate::support::moto::SeededAccount;
+use crate::support::proxy::{Effect, Proxy, Rule, aws_error};
+use crate::{home, home_at, moto, stored_pair};
+
+const SETUP: &[&str] = &[
+    "setup",
+    "--yes",
+    "--mode",
+    "iam-user",
+    "--user-name",
+    "ana",
+    "--store",
+    "file",
+    "--console-password",
+    "generate",
+    "-v",
+];
+const STORED: &str = ".local/share/cloudcred/secrets/aws/ana.json";
+const DELICATE: &[&str] = &["CreateUser", "CreateAccessKey"];
+const ALL: &[&str] = &[
+    "GetCallerIdentity",
+    "GetUser",
+    "GetAccountPasswordPolicy",
+    "CreateUser",
+    "AttachUserPolicy",
+    "CreateLoginProfile",
+    "CreateAccessKey",
+    "TagUser",
+];
+
+struct Case {
+    action: &'static str,
+    name: &'static str,
+    effect: Effect,
+    times: Option<u32>,
+}
+
+fn cases() -> Vec<Case> {
+    let full = std::env::var_os("CLOUDCRED_FULL_MATRIX").is_some();
+    let actions = if full { ALL } else { DELICATE };
+    let mut cases = Vec::new();
+    for &action in actions {
+        let effects = [
+            ("throttled", aws_error(400, "Throttling", "Rate exceeded")),
+            ("503", aws_error(503, "ServiceUnavailable", "later")),
+            ("reset", Effect::Reset),
+            ("lost reply", Effect::DropReply),
+            ("truncated", Effect::Truncate),
+            ("5 s latency", Effect::Delay(Duration::from_secs(5))),
+        ];
+        for (name, effect) in effects {
+            let slow = matches!(effect, Effect::Delay(_));
+            for times in [Some(1), None] {
+                // Slow for ever would only be slow; and a run without its first answers only ends.
+                if times.is_none() && (slow || !full) {
+                    continue;
+                }
+                let effect = effect.clone();
+                cases.push(Case {
+                    action,
+                    name,
+                    effect,
+                    times,
+                });
+            }
+        }
+    }
+    cases
+}
+
+/// Either the user works and its pair is stored, or nothing is left, or what is left is named and
+/// can be taken back.
+fn survives(case: &Case) -> Result<(), String> {
+    let account = moto().seeded_account();
+    let proxy = Proxy::start(moto().address());
+    proxy.add(Rule {
+        action: case.action,
+        effect: case.effect.clone(),
+        times: case.times,
+    });
+    let home = home_at(&proxy.url()).credentials(&account.bootstrap);
+    let ran = home.run(SETUP);
+    let told = || format!("{} {} {:?}: {ran}", case.action, case.name, case.times);
+    match ran.code {
+        0 => works(&account, &home).map_err(|why| format!("{why}\n{}", told())),
+        1 => gone(&account, &home).map_err(|why| format!("{why}\n{}", told())),
+        5 => {
+            let direct = home.endpoint(&moto().url());
+            let undone = direct.run(&["undo", "--yes"]);
+            match undone.code {
+                0 => gone(&account, &direct).map_err(|why| format!("{why}\n{}", told())),
+                _ => Err(format!("{undone}\n{}", told())),
+            }
+        }
+        _ => Err(told()),
+    }
+}
+
+fn works(account: &SeededAccount, home: &Home) -> Result<(), String> {
+    let user = account.user("ana").ok_or("there is no user")?;
+    let pair = stored_pair(&home.read(STORED));
+    let keys: Vec<&String> = user.access_keys.iter().map(|(id, _)| id).collect();
+    if keys != [&pair.access_key_id] {
+        return Err(format!("the user has {keys:?}"));
+    }
+    let as_user = self::home().credentials(&pair);
+    let checked = as_user.run(&["setup", "--mode", "existing"]);
+    if checked.code != 0 || !user.tags.contains_key(&pair.access_key_id) {
+        return Err(format!(
+            "the pair does not work, or has no description: {checked}"
+        ));
+    }
+    Ok(())
+}
+
+fn gone(account: &SeededAccount, home: &Home) -> Result<(), String> {
+    if let Some(user) = account.user("ana") {
+        return Err(format!("a user is left: {user:?}"));
+    }
+    if home.path().join(STORED).exists() {
+        return Err("a secret is left".to_owned());
+    }
+    Ok(())
+}
+
+#[test]
+fn every_fault_at_every_call_is_survived() {
+    let cases = cases();
+    let (next, survived) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    match survives(case) {
+                        Ok(()) => drop(survived.fetch_add(1, Ordering::Relaxed)),
+                        Err(why) => println!("{why}"),
+                    }
+                }
+            });
+        }
+    });
+    let survived = survived.into_inner();
+    println!("faults survived {survived}/{}", cases.len());
+    assert_eq!(survived, cases.len());
+}
