@@ -278,6 +278,11 @@ fn rejected(found: &Found, failure: Failure) -> State {
             format!("AWS cannot be reached ({})", failure.message),
             "check the network, --region, and AWS_ENDPOINT_URL where it is set".to_owned(),
         ),
+        Reason::Passing => (
+            Status::Unreachable,
+            format!("AWS is busy ({code})"),
+            "try again in a minute".to_owned(),
+        ),
         Reason::Expired => (
             Status::Expired,
             format!("expired ({code})"),

@@ -318,3 +318,75 @@ fn a_boundary_that_an_existing_user_lacks_is_not_passed_over() {
     explained(&ran, boundary, "put-user-permissions-boundary");
     assert_eq!(account.changing_calls(), [""; 0]);
 }
+
+#[test]
+fn a_key_that_aws_comes_to_know_only_by_and_by_is_waited_for() {
+    let account = moto().seeded_account();
+    let unknown = || {
+        aws_error(
+            403,
+            "InvalidClientTokenId",
+            "The security token is invalid.",
+        )
+    };
+    let pass = || Effect::Delay(Duration::ZERO);
+    // The first question is about the caller. Then the new key is unknown, half known, and known to
+    // some servers but not to others.
+    let mut proxy = Proxy::start(moto().address()).once("GetCallerIdentity", pass());
+    for effect in [
+        unknown(),
+        unknown(),
+        unknown(),
+        pass(),
+        unknown(),
+        pass(),
+        pass(),
+        pass(),
+        unknown(),
+    ] {
+        proxy = proxy.once("GetCallerIdentity", effect);
+    }
+    let denied = aws_error(
+        403,
+        "AccessDenied",
+        "not authorized to perform: iam:GetUser",
+    );
+    // The first one looks whether the user exists.
+    let proxy = proxy.once("GetUser", pass()).once("GetUser", denied);
+    let home = home_at(&proxy.url()).credentials(&account.bootstrap);
+    let ran = home.run(&[SETUP, &["-v"]].concat()).expect(0);
+    // Rounds of three, each of them whole: 3 refused, 1 of 3, 1 of 3, then all of them.
+    assert_eq!(proxy.calls("GetCallerIdentity"), 1 + 4 * 3, "{ran}");
+    let pair = stored_pair(&home.read(STORED));
+    assert_eq!(
+        account.user("ci-admin").expect("made").access_keys[0].0,
+        pair.access_key_id
+    );
+}
+
+#[test]
+fn a_store_that_breaks_after_its_probe_costs_the_key_and_not_its_secret() {
+    let account = moto().seeded_account();
+    let slow = Effect::Delay(Duration::from_millis(500));
+    let proxy = Proxy::start(moto().address()).rule("CreateAccessKey", slow);
+    let home = home_at(&proxy.url()).credentials(&account.bootstrap);
+    let ran = std::thread::scope(|scope| {
+        let run = scope.spawn(|| home.run(SETUP));
+        crate::support::process::poll(Duration::from_secs(20), || {
+            (proxy.calls("CreateAccessKey") > 0).then_some(())
+        })
+        .expect("the key is on its way");
+        let folder = home.path().join(".local/share/cloudcred/secrets");
+        std::fs::remove_dir_all(&folder).expect("the probe has made it");
+        std::fs::write(&folder, "").expect("in its place");
+        run.join().expect("no panic")
+    });
+    let ran = ran.expect(5);
+    // The key is gone at AWS; only the place could not be looked into again.
+    explained(
+        &ran,
+        "what this run made of the secret `ci-admin`",
+        "cloudcred undo",
+    );
+    nothing_of_it_is_left(&account);
+}

@@ -1,7 +1,11 @@
 //! The keyring store, against a real Secret Service.
 
+use std::time::Duration;
+
+use crate::support::process;
+use crate::support::proxy::{Effect, Proxy};
 use crate::support::secret_service::SecretService;
-use crate::{home, moto, stored_pair};
+use crate::{home, home_at, moto, stored_pair};
 
 const SETUP: &[&str] = &[
     "setup",
@@ -66,4 +70,26 @@ fn without_a_keyring_the_file_store_is_named_and_not_taken_silently() {
     }
     assert_eq!(account.changing_calls(), [""; 0]);
     assert!(home.files().is_empty(), "nothing was written");
+}
+
+#[test]
+fn a_keyring_that_is_locked_after_its_probe_costs_the_key_and_not_its_secret() {
+    let service = SecretService::start();
+    let account = moto().seeded_account();
+    let slow = Effect::Delay(Duration::from_millis(700));
+    let proxy = Proxy::start(moto().address()).rule("CreateAccessKey", slow);
+    let home = home_at(&proxy.url())
+        .credentials(&account.bootstrap)
+        .variables(service.environment());
+    let ran = std::thread::scope(|scope| {
+        let run = scope.spawn(|| home.run(SETUP));
+        process::poll(Duration::from_secs(20), || {
+            (proxy.calls("CreateAccessKey") > 0).then_some(())
+        })
+        .expect("the key is on its way");
+        service.lock();
+        run.join().expect("no panic")
+    });
+    assert!([1, 5].contains(&ran.code), "{ran}");
+    assert!(account.user("ana").is_none(), "{ran}");
 }

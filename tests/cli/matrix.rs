@@ -45,8 +45,12 @@ struct Case {
     times: Option<u32>,
 }
 
+fn full() -> bool {
+    std::env::var_os("CLOUDCRED_FULL_MATRIX").is_some()
+}
+
 fn cases() -> Vec<Case> {
-    let full = std::env::var_os("CLOUDCRED_FULL_MATRIX").is_some();
+    let full = full();
     let actions = if full { ALL } else { DELICATE };
     let mut cases = Vec::new();
     for &action in actions {
@@ -138,6 +142,9 @@ fn every_fault_at_every_call_is_survived() {
     let cases = cases();
     let (next, survived) = (AtomicUsize::new(0), AtomicUsize::new(0));
     thread::scope(|scope| {
+        if full() {
+            scope.spawn(a_key_that_aws_never_accepts_stays_stored_and_can_be_resumed);
+        }
         for _ in 0..8 {
             scope.spawn(|| {
                 while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
@@ -152,4 +159,30 @@ fn every_fault_at_every_call_is_survived() {
     let survived = survived.into_inner();
     println!("faults survived {survived}/{}", cases.len());
     assert_eq!(survived, cases.len());
+}
+
+/// Takes the two minutes that cloudcred waits for a key to be known everywhere.
+fn a_key_that_aws_never_accepts_stays_stored_and_can_be_resumed() {
+    let account = moto().seeded_account();
+    let unknown = aws_error(
+        403,
+        "InvalidClientTokenId",
+        "The security token is invalid.",
+    );
+    let proxy = Proxy::start(moto().address())
+        .once("GetCallerIdentity", Effect::Delay(Duration::ZERO))
+        .rule("GetCallerIdentity", unknown);
+    let home = home_at(&proxy.url()).credentials(&account.bootstrap);
+    let ran = home.run_for(SETUP, Duration::from_secs(180)).expect(5);
+    assert!(ran.stderr.contains("is stored, but after 120 s"), "{ran}");
+    assert!(ran.stderr.contains("cloudcred resume"), "{ran}");
+    let pair = stored_pair(&home.read(STORED));
+
+    let home = home.endpoint(&moto().url());
+    home.run(&["resume", "--yes"]).expect(0);
+    assert_eq!(
+        stored_pair(&home.read(STORED)).access_key_id,
+        pair.access_key_id
+    );
+    works(&account, &home).expect("the run is finished");
 }

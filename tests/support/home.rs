@@ -134,6 +134,11 @@ impl Home {
         process::run(self.command(arguments), None, LIMIT)
     }
 
+    /// For a program that is meant to take its time.
+    pub fn run_for(&self, arguments: &[&str], limit: Duration) -> Ran {
+        process::run(self.command(arguments), None, limit)
+    }
+
     pub fn run_with_stdin(&self, arguments: &[&str], input: &str) -> Ran {
         process::run(self.command(arguments), Some(input), LIMIT)
     }
