@@ -178,6 +178,9 @@ impl Report for SetupReport {
             );
             line("", "AWS provider → add secret → paste, apply → set current");
         }
+        if let Some(run) = &self.run {
+            line("Take it all back", &format!("cloudcred undo {run}"));
+        }
         if let Some(again) = &self.again {
             line("The same without asking", again);
         }
