@@ -61,6 +61,11 @@ pub enum Command {
     Resume(Reopen),
     /// Take back what a run made, and nothing else
     Undo(Reopen),
+    /// Print a secret as AWS's tools ask for it in `credential_process`
+    CredentialProcess {
+        /// The secret [default: the current one]
+        name: Option<String>,
+    },
     /// The CloudStudio environment secrets on this machine
     #[command(subcommand)]
     Secret(Secret),

@@ -27,6 +27,15 @@ struct Document<'a> {
     secret_key: std::borrow::Cow<'a, str>,
 }
 
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct ProcessDocument<'a> {
+    version: u32,
+    access_key_id: &'a str,
+    secret_access_key: &'a str,
+    account_id: &'a str,
+}
+
 impl KeyPair {
     pub fn new(access_key_id: impl Into<String>, secret_access_key: SecretString) -> Self {
         KeyPair {
@@ -41,12 +50,27 @@ impl KeyPair {
             access_key: self.access_key_id.as_str().into(),
             secret_key: self.secret_access_key.expose_secret().into(),
         };
-        // Wide enough never to grow: a reallocation would leave a copy of the secret behind.
+        self.written(|text| serde_json::to_writer_pretty(text, &document))
+    }
+
+    /// What a `credential_process` prints (AWS SDKs and Tools reference, "Process credential
+    /// provider"): a key without `Expiration` is never asked for again.
+    pub fn to_process_document(&self, account_id: &str) -> SecretString {
+        let document = ProcessDocument {
+            version: 1,
+            access_key_id: &self.access_key_id,
+            secret_access_key: self.secret_access_key.expose_secret(),
+            account_id,
+        };
+        self.written(|text| serde_json::to_writer(text, &document))
+    }
+
+    /// Into a buffer that never grows: a reallocation would leave a copy of the secret behind.
+    fn written(&self, write: impl FnOnce(&mut Vec<u8>) -> serde_json::Result<()>) -> SecretString {
         let room =
-            128 + 6 * (self.access_key_id.len() + self.secret_access_key.expose_secret().len());
+            256 + 6 * (self.access_key_id.len() + self.secret_access_key.expose_secret().len());
         let mut text = Zeroizing::new(Vec::with_capacity(room));
-        serde_json::to_writer_pretty(&mut *text, &document)
-            .expect("two strings always serialize into memory");
+        write(&mut text).expect("a few strings always serialize into memory");
         SecretString::from(std::str::from_utf8(&text).expect("serde_json writes UTF-8"))
     }
 

@@ -1,6 +1,7 @@
 //! One file per command: gather, decide, act, report.
 
 mod aws;
+mod credential_process;
 mod finish;
 mod reopen;
 mod resume;
@@ -81,6 +82,16 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Command::Resume(flags) => resume::run(flags, &context),
         Command::Undo(flags) => undo::run(flags, &context),
         Command::Secret(command) => secret::run(command, &context),
+        Command::CredentialProcess { name } => {
+            return match credential_process::run(name.as_deref(), &context) {
+                Ok(()) => 0,
+                Err(error) => {
+                    // Standard output is the protocol's, whatever `--output` says.
+                    output.say(&format!("cloudcred: {}", error.message));
+                    error.kind.exit_code()
+                }
+            };
+        }
     };
     match result {
         Ok(()) => 0,

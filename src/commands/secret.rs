@@ -104,17 +104,7 @@ fn show(name: &SecretName, reveal: bool, context: &Context) -> Result<()> {
     let folders = context.env.folders()?;
     let index = Index::load(&folders)?;
     let entry = index.require(name)?;
-    let pair = context
-        .stores(&folders)
-        .place(entry.store)
-        .find(&entry.name)?
-        .ok_or_else(|| {
-            Error::failed(format!(
-                "the secret `{name}` is no longer in its place ({})",
-                entry.store.name()
-            ))
-            .hint(format!("forget it with: cloudcred secret remove {name}"))
-        })?;
+    let pair = context.stores(&folders).require(entry)?;
     if reveal && context.output.format() == Format::Text {
         context
             .output

@@ -112,6 +112,16 @@ impl Index {
         })
     }
 
+    /// # Errors
+    /// When no secret is current, or the current one is gone.
+    pub fn require_current(&self) -> Result<&Entry> {
+        match &self.current {
+            Some(name) => self.require(name),
+            None => Err(Error::failed("no secret is current")
+                .hint("name one; `cloudcred secret list` shows the ones there are")),
+        }
+    }
+
     /// Adds the entry in place of the one with its name.
     pub fn put(&mut self, entry: Entry) {
         let same = |old: &Entry| old.name.same_place_as(&entry.name);

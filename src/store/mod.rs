@@ -139,6 +139,20 @@ impl Stores {
             StoreKind::Stdout => Place::Stdout(Arc::clone(&self.output)),
         }
     }
+
+    /// The pair of an entry of the index.
+    ///
+    /// # Errors
+    /// When its place cannot be read, or no longer has it.
+    pub fn require(&self, entry: &index::Entry) -> Result<KeyPair> {
+        let (name, store) = (&entry.name, entry.store.name());
+        self.place(entry.store).find(name)?.ok_or_else(|| {
+            Error::failed(format!(
+                "the secret `{name}` is no longer in its place ({store})"
+            ))
+            .hint(format!("forget it with: cloudcred secret remove {name}"))
+        })
+    }
 }
 
 impl Place {

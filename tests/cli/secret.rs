@@ -1,6 +1,7 @@
 //! `secret list`, `show` and `remove`.
 
-use crate::{home, moto};
+use crate::support::aws_cli;
+use crate::{home, moto, stored_pair};
 
 #[test]
 fn secrets_are_listed_shown_masked_revealed_and_removed() {
@@ -46,4 +47,58 @@ fn secrets_are_listed_shown_masked_revealed_and_removed() {
             .stdout
             .contains("no secrets yet")
     );
+}
+
+#[test]
+fn credential_process_speaks_the_protocol_that_the_aws_cli_understands() {
+    let account = moto().seeded_account();
+    let home = home().credentials(&account.bootstrap);
+    let setup = [
+        "setup",
+        "--yes",
+        "--mode",
+        "iam-user",
+        "--user-name",
+        "ana",
+        "--store",
+        "file",
+    ];
+    home.run(&setup).expect(0);
+    let pair = stored_pair(&home.read(".local/share/cloudcred/secrets/aws/ana.json"));
+    for arguments in [&["credential-process"][..], &["credential-process", "ana"]] {
+        let printed = home.run(arguments).expect(0).json();
+        let expected = serde_json::json!({
+            "Version": 1,
+            "AccessKeyId": pair.access_key_id,
+            "SecretAccessKey": pair.secret_access_key,
+            "AccountId": account.id,
+        });
+        assert_eq!(printed, expected);
+    }
+    for wrong in ["anna", "../x", "bob"] {
+        let refused = home.run(&["credential-process", wrong, "--output", "json"]);
+        assert_ne!(refused.code, 0);
+        assert_eq!(refused.stdout, "");
+        assert_eq!(refused.stderr.lines().count(), 1, "{refused}");
+    }
+
+    // As a tool sees it, which knows nothing but the profile.
+    let program = env!("CARGO_BIN_EXE_cloudcred");
+    let tool = home
+        .variable("AWS_ACCESS_KEY_ID", "")
+        .variable("AWS_SECRET_ACCESS_KEY", "");
+    tool.write(
+        ".aws/config",
+        &format!("[profile cs]\ncredential_process = {program} credential-process\n"),
+    );
+    let who = [
+        "--profile",
+        "cs",
+        "sts",
+        "get-caller-identity",
+        "--output",
+        "json",
+    ];
+    let who = aws_cli::run(&tool, &who).expect(0).json();
+    assert_eq!(who["Arn"], format!("arn:aws:iam::{}:user/ana", account.id));
 }
