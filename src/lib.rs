@@ -10,6 +10,7 @@ pub mod private_file;
 pub mod output;
 pub mod interrupt;
 pub mod prompt;
+pub mod shared_config;
 pub mod store;
 pub mod aws;
 pub mod setup;

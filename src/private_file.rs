@@ -124,14 +124,17 @@ pub fn create_private_folder(folder: &Path) -> Result<()> {
 }
 
 /// A rename survives a power cut only once the folder itself is on disk.
+///
+/// # Errors
+/// The system's.
 #[cfg(unix)]
-fn sync_folder(folder: &Path) -> std::io::Result<()> {
+pub fn sync_folder(folder: &Path) -> std::io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
 /// Windows writes directory entries through and cannot open a folder as a file.
 #[cfg(not(unix))]
-fn sync_folder(_: &Path) -> std::io::Result<()> {
+pub fn sync_folder(_: &Path) -> std::io::Result<()> {
     Ok(())
 }
 

@@ -88,7 +88,7 @@ pub struct Record {
 
 impl Record {
     /// Of a run that has not begun.
-    pub fn new(run: &str, plan: &Plan, caller: &Found, now: Timestamp) -> Self {
+    pub fn new(run: &str, plan: &Plan, caller: &Found) -> Self {
         let steps = plan.steps.iter().map(|step| StepRecord {
             step: step.clone(),
             status: Status::Planned,
@@ -98,7 +98,8 @@ impl Record {
             version: 1,
             run: run.to_owned(),
             goal: plan.goal.clone(),
-            started_at: now,
+            // Not rounded: it tells which of two runs is the later one.
+            started_at: Timestamp::now(),
             finished_at: None,
             caller_arn: caller
                 .identity()
@@ -312,7 +313,6 @@ pub fn runs(folders: &Folders) -> Result<(Vec<Record>, Vec<Error>)> {
                 .is_some_and(|extension| extension == "json")
         })
         .collect();
-    // Their names begin with their time.
     paths.sort();
     let (mut records, mut broken) = (Vec::new(), Vec::new());
     for path in paths {
@@ -321,6 +321,7 @@ pub fn runs(folders: &Folders) -> Result<(Vec<Record>, Vec<Error>)> {
             Err(error) => broken.push(error),
         }
     }
+    records.sort_by_key(|record| record.started_at);
     Ok((records, broken))
 }
 

@@ -355,8 +355,9 @@ fn a_key_that_aws_comes_to_know_only_by_and_by_is_waited_for() {
     let proxy = proxy.once("GetUser", pass()).once("GetUser", denied);
     let home = home_at(&proxy.url()).credentials(&account.bootstrap);
     let ran = home.run(&[SETUP, &["-v"]].concat()).expect(0);
-    // Rounds of three, each of them whole: 3 refused, 1 of 3, 1 of 3, then all of them.
-    assert_eq!(proxy.calls("GetCallerIdentity"), 1 + 4 * 3, "{ran}");
+    // The refused ones, and a last round in which all three were accepted. A round that has failed
+    // need not send the rest of its questions, so their number varies.
+    assert!(proxy.calls("GetCallerIdentity") >= 1 + 4 + 3, "{ran}");
     let pair = stored_pair(&home.read(STORED));
     assert_eq!(
         account.user("ci-admin").expect("made").access_keys[0].0,

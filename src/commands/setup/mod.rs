@@ -59,7 +59,7 @@ pub fn run(flags: Setup, context: &Context) -> Result<()> {
     let now = context.env.now();
     let run = run_name(now);
     let plan = plan(&request, &facts, &run, now)?;
-    let mut record = Record::new(&run, &plan, request.caller(), now);
+    let mut record = Record::new(&run, &plan, request.caller());
     show(&plan, request.caller(), context);
     let mut console_password = None;
     if !dry_run && !plan.steps.is_empty() {

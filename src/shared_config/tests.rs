@@ -1,0 +1,386 @@
+//! The AWS SDKs' own cases, read from the sources of aws-runtime; and edits of generated files.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use serde::Deserialize;
+
+use super::*;
+
+/// A test file of the AWS SDKs, from the dependency's sources.
+fn sdk_cases<T: for<'de> Deserialize<'de>>(name: &str) -> T {
+    let metadata = std::process::Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version", "1", "--offline", "--locked"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .expect("cargo started this test, so it can be started");
+    let metadata: serde_json::Value =
+        serde_json::from_slice(&metadata.stdout).expect("cargo's own format");
+    let packages = metadata["packages"].as_array().expect("a list");
+    let package = packages
+        .iter()
+        .find(|package| package["name"] == "aws-runtime");
+    let manifest = package
+        .and_then(|it| it["manifest_path"].as_str())
+        .expect("a dependency");
+    let path = Path::new(manifest).with_file_name("test-data").join(name);
+    let text = std::fs::read_to_string(&path).expect("it ships with the crate");
+    serde_json::from_str(&text).expect("the SDKs' format")
+}
+
+#[derive(Deserialize)]
+struct Cases<T> {
+    tests: Vec<T>,
+}
+
+#[derive(Deserialize)]
+struct ParserCase {
+    name: String,
+    input: Input,
+    output: Output,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Input {
+    config_file: Option<String>,
+    credentials_file: Option<String>,
+}
+
+type Sections = BTreeMap<String, BTreeMap<String, String>>;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Output {
+    config: Option<Expected>,
+    error_containing: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Expected {
+    profiles: Sections,
+    #[serde(default)]
+    sso_sessions: Sections,
+}
+
+fn as_sections(profiles: &[Profile]) -> Sections {
+    profiles
+        .iter()
+        .map(|profile| {
+            let properties = profile.properties();
+            let properties = properties.map(|(key, value)| (key.to_owned(), value.to_owned()));
+            (profile.name.clone(), properties.collect())
+        })
+        .collect()
+}
+
+#[test]
+fn parsing_agrees_with_the_sdks_specification() {
+    let cases: Cases<ParserCase> = sdk_cases("profile-parser-tests.json");
+    assert_eq!(cases.tests.len(), 65);
+    for case in cases.tests {
+        let text = |text: &Option<String>| text.clone().unwrap_or_default().into_bytes();
+        let files = SharedConfig {
+            config: SharedFile::parse(FileKind::Config, &text(&case.input.config_file)),
+            credentials: SharedFile::parse(
+                FileKind::Credentials,
+                &text(&case.input.credentials_file),
+            ),
+        };
+        let problems = files
+            .config
+            .problems()
+            .iter()
+            .chain(files.credentials.problems());
+        let fatal: Vec<_> = problems.filter(|problem| problem.fatal).collect();
+        match (case.output.config, case.output.error_containing) {
+            (Some(expected), None) => {
+                assert!(fatal.is_empty(), "{}: {fatal:?}", case.name);
+                let profiles = files.profiles();
+                assert_eq!(
+                    as_sections(&profiles.profiles),
+                    expected.profiles,
+                    "{}",
+                    case.name
+                );
+                assert_eq!(
+                    as_sections(&profiles.sso_sessions),
+                    expected.sso_sessions,
+                    "{}",
+                    case.name
+                );
+            }
+            (None, Some(_)) => assert!(!fatal.is_empty(), "{}", case.name),
+            _ => panic!("{}: a case of another form", case.name),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct LocationCase {
+    name: String,
+    environment: BTreeMap<String, String>,
+    platform: String,
+    config_location: String,
+    credentials_location: String,
+}
+
+#[test]
+fn the_files_are_where_the_sdks_look_for_them() {
+    let cases: Cases<LocationCase> = sdk_cases("file-location-tests.json");
+    assert_eq!(cases.tests.len(), 9);
+    for case in cases.tests {
+        let variable = |name: &str| case.environment.get(name).map(String::as_str);
+        let locations = Locations::from_variables(variable, case.platform == "windows");
+        let locations = locations.unwrap_or_else(|| panic!("{}: nowhere", case.name));
+        // Windows takes both kinds of separators.
+        let plain = |path: &Path| path.display().to_string().replace('\\', "/");
+        let expected = |path: &str| path.replace('\\', "/");
+        assert_eq!(
+            plain(&locations.config),
+            expected(&case.config_location),
+            "{}",
+            case.name
+        );
+        assert_eq!(
+            plain(&locations.credentials),
+            expected(&case.credentials_location),
+            "{}",
+            case.name
+        );
+    }
+}
+
+fn parsed(text: &str) -> SharedFile {
+    SharedFile::parse(FileKind::Config, text.as_bytes())
+}
+
+fn shown(file: &SharedFile) -> String {
+    String::from_utf8(file.to_bytes()).expect("text in, text out")
+}
+
+#[test]
+fn a_value_is_replaced_where_it_stands() {
+    let cases = [
+        ("[default]\nregion=a\n", "[default]\nregion=b\n"),
+        (
+            "[default]\nregion   =  a   # mine\n",
+            "[default]\nregion   =  b   # mine\n",
+        ),
+        ("[default]\r\nRegion = a\r\n", "[default]\r\nRegion = b\r\n"),
+        ("[default]\nregion =\n", "[default]\nregion = b\n"),
+        (
+            "[default]\nregion = # none\n",
+            "[default]\nregion = b # none\n",
+        ),
+        (
+            "[default]\nregion = a\n  more\n\n  yet\nx = y\n",
+            "[default]\nregion = b\n\nx = y\n",
+        ),
+        (
+            "[ profile   default ] ; x\nregion = a",
+            "[ profile   default ] ; x\nregion = b",
+        ),
+        (
+            "[default]\nregion = a\nregion = a2\n",
+            "[default]\nregion = a\nregion = b\n",
+        ),
+        (
+            "[default]\nregion = x\n[profile default]\nregion = a\n",
+            "[default]\nregion = x\n[profile default]\nregion = b\n",
+        ),
+    ];
+    for (before, after) in cases {
+        let mut file = parsed(before);
+        file.set("default", "region", "b");
+        assert_eq!(shown(&file), after, "{before:?}");
+        assert_eq!(
+            parsed(after).get("default", "region").as_deref(),
+            Some("b"),
+            "{after:?}"
+        );
+    }
+}
+
+#[test]
+fn a_key_is_added_behind_the_last_one_of_its_section() {
+    let mut file = parsed("[profile a]\nx = 1\n\n# about b\n[profile b]\n");
+    file.set("a", "y", "2");
+    assert_eq!(
+        shown(&file),
+        "[profile a]\nx = 1\ny = 2\n\n# about b\n[profile b]\n"
+    );
+    assert!(file.remove_key("a", "y"));
+    assert_eq!(
+        shown(&file),
+        "[profile a]\nx = 1\n\n# about b\n[profile b]\n"
+    );
+}
+
+#[test]
+fn a_profile_is_renamed_in_its_header() {
+    let mut file = parsed("[ profile\ta ] # mine\nx = 1\n");
+    assert!(file.rename("a", "b"));
+    assert_eq!(shown(&file), "[ profile\tb ] # mine\nx = 1\n");
+    let mut file = parsed("[default]\nx = 1\n");
+    assert!(file.rename("default", "b"));
+    assert_eq!(shown(&file), "[profile b]\nx = 1\n");
+    assert!(file.has("b"));
+}
+
+#[test]
+fn one_broken_line_hides_nothing_else() {
+    let bytes = b"\xEF\xBB\xBF[profile a]\nx = 1\nbroken\n[profile b\ny = 2\n[profile c]\nz = \xFF\nw = 3\n";
+    let file = SharedFile::parse(FileKind::Config, bytes);
+    assert_eq!(file.to_bytes(), bytes);
+    let lines: Vec<_> = file
+        .problems()
+        .iter()
+        .map(|it| (it.line, it.code))
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            (1, "byte_order_mark"),
+            (3, "syntax"),
+            (4, "syntax"),
+            (7, "not_utf8")
+        ]
+    );
+    let files = SharedConfig {
+        config: file,
+        credentials: SharedFile::parse(FileKind::Credentials, b""),
+    };
+    let profiles = files.profiles();
+    assert_eq!(profiles.find("a").and_then(|it| it.get("x")), Some("1"));
+    assert_eq!(profiles.find("c").and_then(|it| it.get("w")), Some("3"));
+    assert!(profiles.find("b").is_none());
+}
+
+#[test]
+fn what_aws_passes_over_is_named() {
+    let file = parsed("[foo]\n[profile a]\n[profile a]\nk = 1\nk = 2\nin valid = 3\n");
+    let found: Vec<_> = file
+        .problems()
+        .iter()
+        .map(|it| (it.line, it.code))
+        .collect();
+    assert_eq!(
+        found,
+        [
+            (1, "ignored_section"),
+            (3, "duplicate_section"),
+            (5, "duplicate_key"),
+            (6, "ignored_key")
+        ]
+    );
+    assert!(file.problems().iter().all(|problem| !problem.fatal));
+    let file = SharedFile::parse(FileKind::Credentials, b"[profile foo]\n");
+    assert!(file.problems()[0].message.contains("write [foo]"));
+}
+
+/// Lines such as people and programs write, and some that nobody should.
+fn any_line() -> impl Strategy<Value = String> {
+    prop_oneof![
+        Just(String::new()),
+        Just("  \t".to_owned()),
+        "# [a-z \\[\\]=]{0,12}",
+        "\\[profile (a|b|c|default)\\]( ?[#;] x)?",
+        "\\[ *profile\t+(a|b)  \\]",
+        Just("[default]".to_owned()),
+        Just("[sso-session a]".to_owned()),
+        "\\[[a-z ]{0,8}\\]?",
+        "(region|Output|x_y) {0,2}= {0,2}[a-z0-9/+=]{0,10}( +[#;] note)?",
+        "s3 ?=",
+        "  (nested|more) = [a-z]{1,5}",
+        " -continued [#;]? x",
+        "[ -~]{0,20}",
+        "[a-zäöü]{1,5} = ü",
+    ]
+}
+
+fn any_file() -> impl Strategy<Value = Vec<u8>> {
+    let lines = prop::collection::vec((any_line(), prop::bool::ANY), 0..25);
+    (lines, prop::bool::ANY, prop::bool::ANY, 0..40u8).prop_map(|(lines, crlf, ended, odd)| {
+        let mut bytes = Vec::new();
+        for (line, other) in lines {
+            bytes.extend_from_slice(line.as_bytes());
+            if odd == 0 {
+                bytes.push(0xFF);
+            }
+            // Mostly one kind of line end, as editors leave it.
+            let crlf = if odd == 1 { other } else { crlf };
+            bytes.extend_from_slice(if crlf { b"\r\n" } else { b"\n" });
+        }
+        if !ended {
+            while bytes.ends_with(b"\n") || bytes.ends_with(b"\r") {
+                bytes.pop();
+            }
+        }
+        bytes
+    })
+}
+
+fn profiles_of(file: &SharedFile) -> Sections {
+    let files = SharedConfig {
+        config: file.clone(),
+        credentials: SharedFile::parse(FileKind::Credentials, b""),
+    };
+    as_sections(&files.profiles().profiles)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_file_that_is_not_edited_stays_as_it_is(bytes in any_file()) {
+        prop_assert_eq!(SharedFile::parse(FileKind::Config, &bytes).to_bytes(), bytes);
+    }
+
+    #[test]
+    fn an_added_profile_is_removed_without_a_trace(bytes in any_file()) {
+        let mut file = SharedFile::parse(FileKind::Config, &bytes);
+        let before = profiles_of(&file);
+        file.add("cloudstudio", &[("credential_process", "\"/a b/cloudcred\" credential-process"), ("region", "x")]);
+        let reread = SharedFile::parse(FileKind::Config, &file.to_bytes());
+        prop_assert_eq!(reread.get("cloudstudio", "region"), Some("x".to_owned()));
+        prop_assert!(reread.to_bytes().starts_with(&bytes));
+        let mut others = profiles_of(&reread);
+        others.remove("cloudstudio");
+        prop_assert_eq!(others, before);
+        let mut reread = reread;
+        prop_assert!(reread.remove("cloudstudio"));
+        prop_assert_eq!(reread.to_bytes(), bytes);
+    }
+
+    #[test]
+    fn an_added_key_is_removed_without_a_trace(bytes in any_file()) {
+        let mut file = SharedFile::parse(FileKind::Config, &bytes);
+        if !file.has("a") {
+            return Ok(());
+        }
+        let before = profiles_of(&file);
+        file.set("a", "new_key", "value");
+        let mut reread = SharedFile::parse(FileKind::Config, &file.to_bytes());
+        prop_assert_eq!(reread.get("a", "new_key"), Some("value".to_owned()));
+        let mut others = profiles_of(&reread);
+        others.get_mut("a").expect("it was there").remove("new_key");
+        prop_assert_eq!(others, before);
+        prop_assert!(reread.remove_key("a", "new_key"));
+        prop_assert_eq!(reread.to_bytes(), bytes);
+    }
+
+    #[test]
+    fn a_changed_value_is_changed_back_without_a_trace(bytes in any_file()) {
+        let mut file = SharedFile::parse(FileKind::Config, &bytes);
+        let Some(old) = file.get("a", "region").filter(|old| !old.is_empty() && !old.contains('\n')) else {
+            return Ok(());
+        };
+        file.set("a", "region", "elsewhere");
+        let mut reread = SharedFile::parse(FileKind::Config, &file.to_bytes());
+        prop_assert_eq!(reread.get("a", "region"), Some("elsewhere".to_owned()));
+        reread.set("a", "region", &old);
+        prop_assert_eq!(reread.to_bytes(), bytes);
+    }
+}

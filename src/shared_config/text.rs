@@ -1,0 +1,638 @@
+//! One `~/.aws` file as lines: read as the AWS SDKs read it, edited without touching another byte.
+//!
+//! Written here because no published lossless INI crate can carry it: ini-edit, ini-roundtrip and
+//! ini-preserve know no indented continuation lines and nested values, take `:` for `=`, or refuse
+//! what is not UTF-8. Reads and writes no file.
+
+use std::ops::Range;
+
+/// Which of the two files it is: their section headers differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileKind {
+    Config,
+    Credentials,
+}
+
+/// What a section header means to AWS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Section {
+    Profile(String),
+    SsoSession(String),
+    /// `[services x]` and the like: settings, no credentials.
+    Other,
+    /// AWS passes over it.
+    Ignored,
+}
+
+/// Something in the file that AWS's tools stumble over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// From 1.
+    pub line: usize,
+    /// Stable, for scripts.
+    pub code: &'static str,
+    pub message: String,
+    /// Whether the AWS SDKs refuse the whole file for it.
+    pub fatal: bool,
+}
+
+#[derive(Clone, Debug)]
+struct Line {
+    /// With its line end, where it has one.
+    raw: Vec<u8>,
+    what: What,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum What {
+    /// Blank or a comment.
+    Nothing,
+    Header(Header),
+    Property {
+        key: String,
+        value: String,
+    },
+    /// Of the property above, trimmed.
+    Continuation(String),
+    Broken,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Header {
+    section: Section,
+    /// `[profile default]`, which replaces `[default]`.
+    prefixed: bool,
+}
+
+/// A property as it stands in the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Property {
+    /// From 1.
+    pub line: usize,
+    /// In lower case.
+    pub key: String,
+    /// With its continuation lines, each after a line feed.
+    pub value: String,
+}
+
+/// A section as it stands in the file.
+#[derive(Clone, Debug)]
+pub struct SectionText {
+    /// From 1.
+    pub line: usize,
+    pub section: Section,
+    pub prefixed: bool,
+    pub properties: Vec<Property>,
+}
+
+/// Put above a profile that we add, and removed with it.
+const MARK: &str = "# Added by cloudcred";
+
+#[derive(Clone, Debug)]
+pub struct SharedFile {
+    kind: FileKind,
+    lines: Vec<Line>,
+    problems: Vec<Problem>,
+}
+
+impl SharedFile {
+    /// Takes any bytes: what cannot be read is a [`Problem`], and hides nothing else.
+    pub fn parse(kind: FileKind, bytes: &[u8]) -> Self {
+        let mut file = SharedFile {
+            kind,
+            lines: Vec::new(),
+            problems: Vec::new(),
+        };
+        let mut state = State::default();
+        for raw in bytes.split_inclusive(|byte| *byte == b'\n') {
+            let what = file.read_line(raw, &mut state);
+            file.lines.push(Line {
+                raw: raw.to_vec(),
+                what,
+            });
+        }
+        file.find_duplicates();
+        file.problems.sort_by_key(|problem| problem.line);
+        file
+    }
+
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.lines
+            .iter()
+            .flat_map(|line| &line.raw)
+            .copied()
+            .collect()
+    }
+
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+
+    /// The sections in the order of the file.
+    pub fn sections(&self) -> Vec<SectionText> {
+        let mut sections: Vec<SectionText> = Vec::new();
+        for (index, line) in self.lines.iter().enumerate() {
+            match (&line.what, sections.last_mut()) {
+                (What::Header(header), _) => sections.push(SectionText {
+                    line: index + 1,
+                    section: header.section.clone(),
+                    prefixed: header.prefixed,
+                    properties: Vec::new(),
+                }),
+                (What::Property { key, value }, Some(section)) => {
+                    section.properties.push(Property {
+                        line: index + 1,
+                        key: key.clone(),
+                        value: value.clone(),
+                    });
+                }
+                (What::Continuation(text), Some(section)) => {
+                    if let Some(property) = section.properties.last_mut() {
+                        property.value.push('\n');
+                        property.value.push_str(text);
+                    }
+                }
+                _ => {}
+            }
+        }
+        sections
+    }
+
+    fn problem(&mut self, code: &'static str, message: impl Into<String>, fatal: bool) -> What {
+        self.problems.push(Problem {
+            line: self.lines.len() + 1,
+            code,
+            message: message.into(),
+            fatal,
+        });
+        What::Broken
+    }
+
+    fn read_line(&mut self, raw: &[u8], state: &mut State) -> What {
+        let mut bytes = raw.strip_suffix(b"\n").unwrap_or(raw);
+        if bytes.len() < raw.len() {
+            bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
+        }
+        if self.lines.is_empty()
+            && let Some(rest) = bytes.strip_prefix(b"\xEF\xBB\xBF")
+        {
+            self.problem(
+                "byte_order_mark",
+                "it begins with a byte order mark, for which AWS's tools refuse the file",
+                true,
+            );
+            bytes = rest;
+        }
+        let Ok(line) = std::str::from_utf8(bytes) else {
+            return self.problem("not_utf8", "it is not UTF-8", true);
+        };
+        if trimmed(line).is_empty() || line.starts_with(COMMENT) {
+            return What::Nothing;
+        }
+        if line.starts_with('[') {
+            return self.read_header(line, state);
+        }
+        if !state.in_section {
+            return self.problem("syntax", "it stands before the first section", true);
+        }
+        if line.starts_with(WHITE_SPACE) {
+            return self.read_continuation(line, state);
+        }
+        match split_property(line) {
+            Ok((key, value)) => {
+                state.property = match value.is_empty() {
+                    true => Some(Above::Empty),
+                    false => Some(Above::Value),
+                };
+                let key = key.to_ascii_lowercase();
+                if !is_identifier(&key) {
+                    self.problem("ignored_key", format!("AWS ignores the key `{key}`"), false);
+                }
+                What::Property {
+                    key,
+                    value: value.to_owned(),
+                }
+            }
+            Err(why) => self.problem("syntax", why, true),
+        }
+    }
+
+    fn read_header(&mut self, line: &str, state: &mut State) -> What {
+        state.in_section = true;
+        state.property = None;
+        let inner = without_comment(line, false);
+        let inner = inner
+            .strip_prefix('[')
+            .and_then(|inner| inner.strip_suffix(']'));
+        let Some(inner) = inner else {
+            self.problem("syntax", "the section header does not end with `]`", true);
+            // What follows belongs to nobody, rather than to the section before.
+            return What::Header(Header {
+                section: Section::Ignored,
+                prefixed: false,
+            });
+        };
+        let (section, prefixed) = meaning(self.kind, inner);
+        if section == Section::Ignored {
+            let inner = trimmed(inner);
+            let why = match (self.kind, inner.split_once(WHITE_SPACE)) {
+                (FileKind::Config, None) => {
+                    format!("AWS ignores the section [{inner}]: write [profile {inner}]")
+                }
+                (FileKind::Credentials, Some((_, name))) => format!(
+                    "AWS ignores the section [{inner}]: in this file, write [{}]",
+                    trimmed(name)
+                ),
+                _ => format!(
+                    "AWS ignores the section [{inner}]: the name has other characters than letters, digits and -_./%@:+"
+                ),
+            };
+            self.problem("ignored_section", why, false);
+        }
+        What::Header(Header { section, prefixed })
+    }
+
+    fn read_continuation(&mut self, line: &str, state: &State) -> What {
+        match state.property {
+            None => self.problem("syntax", "it is indented, but follows no key", true),
+            Some(Above::Empty) => match split_property(line) {
+                Ok(_) => What::Continuation(trimmed(line).to_owned()),
+                Err(why) => self.problem("syntax", why, true),
+            },
+            Some(Above::Value) => What::Continuation(trimmed(line).to_owned()),
+        }
+    }
+
+    /// The SDKs merge them; botocore, and so the AWS CLI, refuses the whole file.
+    fn find_duplicates(&mut self) {
+        let sections = self.sections();
+        for (index, section) in sections.iter().enumerate() {
+            let same = |other: &&SectionText| {
+                other.section == section.section && other.prefixed == section.prefixed
+            };
+            let named = matches!(
+                section.section,
+                Section::Profile(_) | Section::SsoSession(_)
+            );
+            if let Some(first) = sections[..index].iter().find(same).filter(|_| named) {
+                self.problems.push(Problem {
+                    line: section.line,
+                    code: "duplicate_section",
+                    message: format!(
+                        "the section stands in line {}, too: the AWS CLI refuses the whole file",
+                        first.line
+                    ),
+                    fatal: false,
+                });
+            }
+            for (index, property) in section.properties.iter().enumerate() {
+                let before = &section.properties[..index];
+                if let Some(first) = before.iter().find(|it| it.key == property.key) {
+                    self.problems.push(Problem {
+                        line: property.line,
+                        code: "duplicate_key",
+                        message: format!(
+                            "the key `{}` stands in line {}, too: the AWS CLI refuses the whole file",
+                            property.key, first.line
+                        ),
+                        fatal: false,
+                    });
+                }
+            }
+        }
+    }
+
+    /// The line ranges of the profile's sections, header first; the effective ones only.
+    fn spans(&self, profile: &str) -> Vec<Range<usize>> {
+        let headers: Vec<(usize, &Header)> = self
+            .lines
+            .iter()
+            .enumerate()
+            .filter_map(|(index, line)| match &line.what {
+                What::Header(header) => Some((index, header)),
+                _ => None,
+            })
+            .collect();
+        let is_it = |header: &Header| header.section == Section::Profile(profile.to_owned());
+        // `[profile default]` replaces `[default]`.
+        let prefixed = headers
+            .iter()
+            .any(|(_, header)| is_it(header) && header.prefixed);
+        headers
+            .iter()
+            .enumerate()
+            .filter(|(_, (_, header))| is_it(header) && header.prefixed == prefixed)
+            .map(|(at, (start, _))| {
+                let end = headers
+                    .get(at + 1)
+                    .map_or(self.lines.len(), |(next, _)| *next);
+                *start..end
+            })
+            .collect()
+    }
+
+    pub fn has(&self, profile: &str) -> bool {
+        !self.spans(profile).is_empty()
+    }
+
+    /// The value of the profile's key, where it has one.
+    pub fn get(&self, profile: &str, key: &str) -> Option<String> {
+        let at = self.find(profile, key)?;
+        let What::Property { value, .. } = &self.lines[at].what else {
+            return None;
+        };
+        let mut value = value.clone();
+        for line in &self.lines[at + 1..self.end_of_value(at)] {
+            if let What::Continuation(text) = &line.what {
+                value.push('\n');
+                value.push_str(text);
+            }
+        }
+        Some(value)
+    }
+
+    /// The last line with the key: it is the one that counts.
+    fn find(&self, profile: &str, wanted: &str) -> Option<usize> {
+        let spans = self.spans(profile);
+        spans.into_iter().flatten().rfind(
+            |at| matches!(&self.lines[*at].what, What::Property { key, .. } if key == wanted),
+        )
+    }
+
+    /// Past the last continuation line of the property at `at`.
+    fn end_of_value(&self, at: usize) -> usize {
+        let after = self.lines[at + 1..].iter().enumerate();
+        let mut end = at + 1;
+        for (offset, line) in after {
+            match &line.what {
+                What::Continuation(_) => end = at + 2 + offset,
+                What::Nothing => {}
+                _ => break,
+            }
+        }
+        end
+    }
+
+    /// Sets a key of a profile that is there. An old value is replaced where it stands, with the
+    /// spacing and the comment around it kept.
+    pub fn set(&mut self, profile: &str, key: &str, value: &str) {
+        if let Some(at) = self.find(profile, key) {
+            if self.get(profile, key).as_deref() == Some(value) {
+                return;
+            }
+            let end = self.end_of_value(at);
+            let raw = with_value(&self.lines[at].raw, value);
+            self.lines[at] = Line {
+                raw,
+                what: What::Property {
+                    key: key.to_owned(),
+                    value: value.to_owned(),
+                },
+            };
+            let mut index = 0;
+            self.lines.retain(|line| {
+                let in_value = (at + 1..end).contains(&index);
+                index += 1;
+                !(in_value && matches!(line.what, What::Continuation(_)))
+            });
+            return;
+        }
+        let Some(span) = self.spans(profile).pop() else {
+            return;
+        };
+        // After the last thing that belongs to the section, before blank lines and comments that
+        // lead to the next one.
+        let last = span
+            .clone()
+            .rfind(|at| self.lines[*at].what != What::Nothing);
+        self.insert(
+            last.unwrap_or(span.start) + 1,
+            vec![property_line(key, value)],
+        );
+    }
+
+    /// Removes a key, with all its continuation lines; whether it was there.
+    pub fn remove_key(&mut self, profile: &str, key: &str) -> bool {
+        let mut found = false;
+        while let Some(at) = self.find(profile, key) {
+            let end = self.end_of_value(at);
+            self.cut(at..end);
+            found = true;
+        }
+        found
+    }
+
+    /// Adds a profile at the end of the file. Must not be there yet: AWS's tools refuse doubles.
+    pub fn add(&mut self, profile: &str, properties: &[(&str, &str)]) {
+        let header = match (self.kind, profile) {
+            (FileKind::Credentials, _) | (_, "default") => format!("[{profile}]"),
+            (FileKind::Config, _) => format!("[profile {profile}]"),
+        };
+        let (section, prefixed) = meaning(self.kind, &header[1..header.len() - 1]);
+        let mut lines = vec![
+            (MARK.to_owned(), What::Nothing),
+            (header, What::Header(Header { section, prefixed })),
+        ];
+        lines.extend(
+            properties
+                .iter()
+                .map(|(key, value)| property_line(key, value)),
+        );
+        self.insert(self.lines.len(), lines);
+    }
+
+    /// Removes a profile with all its lines; whether it was there.
+    pub fn remove(&mut self, profile: &str) -> bool {
+        let mut found = false;
+        while let Some(span) = self.spans(profile).pop() {
+            // Comments and blank lines at its end belong to what follows.
+            let last = span
+                .clone()
+                .rfind(|at| self.lines[*at].what != What::Nothing);
+            let end = last.unwrap_or(span.start) + 1;
+            let marked = span.start.checked_sub(1).filter(|above| {
+                String::from_utf8_lossy(&self.lines[*above].raw).trim_end() == MARK
+            });
+            self.cut(marked.unwrap_or(span.start)..end);
+            found = true;
+        }
+        found
+    }
+
+    /// Gives a profile another name, wherever its header stands; whether it was there.
+    pub fn rename(&mut self, profile: &str, name: &str) -> bool {
+        let spans = self.spans(profile);
+        for span in &spans {
+            let line = &mut self.lines[span.start];
+            let text = String::from_utf8_lossy(&line.raw).into_owned();
+            let open = text.find('[').map_or(0, |at| at + 1);
+            let close = text.find(']').unwrap_or(text.len());
+            let inner = &text[open..close];
+            // The name is the last word of the header, `[default]` included.
+            let end = inner.trim_end_matches(WHITE_SPACE).len();
+            let start = inner[..end].rfind(WHITE_SPACE).map_or(0, |at| at + 1);
+            let prefix = match (self.kind, &inner[..start]) {
+                (FileKind::Config, "") if name != "default" => "profile ",
+                _ => "",
+            };
+            let raw = format!(
+                "{}{prefix}{name}{}",
+                &text[..open + start],
+                &text[open + end..]
+            );
+            line.raw = raw.into_bytes();
+            if let What::Header(header) = &mut line.what {
+                header.section = Section::Profile(name.to_owned());
+                header.prefixed |= !prefix.is_empty();
+            }
+        }
+        !spans.is_empty()
+    }
+
+    /// Inserts lines in the file's own kind of line end. A file whose last line has none keeps it
+    /// so, whatever its last line then is: cutting the lines out again gives the same bytes.
+    fn insert(&mut self, at: usize, lines: Vec<(String, What)>) {
+        let end = self.line_end();
+        let unfinished = at == self.lines.len()
+            && self
+                .lines
+                .last()
+                .is_some_and(|last| !last.raw.ends_with(b"\n"));
+        if unfinished && let Some(last) = self.lines.last_mut() {
+            last.raw.extend_from_slice(end.as_bytes());
+        }
+        let mut new: Vec<Line> = lines
+            .into_iter()
+            .map(|(text, what)| Line {
+                raw: format!("{text}{end}").into_bytes(),
+                what,
+            })
+            .collect();
+        if unfinished && let Some(last) = new.last_mut() {
+            last.raw.truncate(last.raw.len() - end.len());
+        }
+        self.lines.splice(at..at, new);
+    }
+
+    fn cut(&mut self, range: Range<usize>) {
+        let unfinished = range.end == self.lines.len()
+            && self
+                .lines
+                .last()
+                .is_some_and(|last| !last.raw.ends_with(b"\n"));
+        let start = range.start;
+        self.lines.drain(range);
+        if unfinished && let Some(last) = self.lines[..start].last_mut() {
+            let without = last.raw.strip_suffix(b"\n").unwrap_or(&last.raw);
+            let without = without.strip_suffix(b"\r").unwrap_or(without);
+            last.raw.truncate(without.len());
+        }
+    }
+
+    /// That of the first line, as editors see it.
+    fn line_end(&self) -> &'static str {
+        match self.lines.first() {
+            Some(line) if line.raw.ends_with(b"\r\n") => "\r\n",
+            _ => "\n",
+        }
+    }
+}
+
+#[derive(Default)]
+struct State {
+    in_section: bool,
+    property: Option<Above>,
+}
+
+/// What stands above an indented line.
+enum Above {
+    Value,
+    /// A key without a value, which nested keys follow.
+    Empty,
+}
+
+/// White space as the SDKs' specification has it.
+const WHITE_SPACE: [char; 2] = [' ', '\t'];
+const COMMENT: [char; 2] = ['#', ';'];
+
+fn trimmed(text: &str) -> &str {
+    text.trim_matches(WHITE_SPACE)
+}
+
+/// Cuts a comment off: after a value it needs white space before it, after a header it does not.
+fn without_comment(line: &str, needs_white_space: bool) -> &str {
+    let mut white_space_before = false;
+    for (at, character) in line.char_indices() {
+        if COMMENT.contains(&character) && (white_space_before || !needs_white_space) {
+            return trimmed(&line[..at]);
+        }
+        white_space_before = character.is_whitespace();
+    }
+    trimmed(line)
+}
+
+fn split_property(line: &str) -> Result<(&str, &str), &'static str> {
+    let line = without_comment(trimmed(line), true);
+    let (key, value) = line.split_once('=').ok_or("it has no `=`")?;
+    match trimmed(key) {
+        "" => Err("it has no key before its `=`"),
+        key => Ok((key, trimmed(value))),
+    }
+}
+
+pub(super) fn is_identifier(name: &str) -> bool {
+    name.chars()
+        .all(|c| c.is_ascii_alphanumeric() || "_-/.%@:+".contains(c))
+}
+
+/// What a header means in a file of this kind, and whether it has a prefix.
+fn meaning(kind: FileKind, inner: &str) -> (Section, bool) {
+    let inner = trimmed(inner);
+    let (prefix, name) = match inner.split_once(WHITE_SPACE) {
+        Some((prefix, name)) => (Some(prefix), trimmed(name)),
+        None => (None, inner),
+    };
+    if !is_identifier(name) {
+        return (Section::Ignored, prefix.is_some());
+    }
+    let section = match (kind, prefix) {
+        (FileKind::Config, None) if name == "default" => Section::Profile(name.to_owned()),
+        (FileKind::Config, Some("profile")) => Section::Profile(name.to_owned()),
+        (FileKind::Config, Some("sso-session")) => Section::SsoSession(name.to_owned()),
+        (FileKind::Config, Some(_)) => Section::Other,
+        (FileKind::Credentials, None) => Section::Profile(name.to_owned()),
+        (FileKind::Config, None) | (FileKind::Credentials, Some(_)) => Section::Ignored,
+    };
+    (section, prefix.is_some())
+}
+
+fn property_line(key: &str, value: &str) -> (String, What) {
+    let what = What::Property {
+        key: key.to_owned(),
+        value: value.to_owned(),
+    };
+    (format!("{key} = {value}"), what)
+}
+
+/// The line with another value; all around it stays.
+fn with_value(raw: &[u8], value: &str) -> Vec<u8> {
+    let text = String::from_utf8_lossy(raw);
+    let Some((before, after)) = text.split_once('=') else {
+        return raw.to_vec();
+    };
+    let line_end = &after[after.trim_end_matches(['\r', '\n']).len()..];
+    let after = &after[..after.len() - line_end.len()];
+    let gap = &after[..after.len() - after.trim_start_matches(WHITE_SPACE).len()];
+    // A comment directly after the `=` has the white space that it needs in the gap.
+    let rest = &after[gap.len()..];
+    let old = match rest.starts_with(COMMENT) && !gap.is_empty() {
+        true => "",
+        false => without_comment(rest, true),
+    };
+    let (gap, tail) = match (gap, old) {
+        ("", "") => (" ", rest),
+        (gap, "") if rest.starts_with(COMMENT) => (gap, &after[gap.len() - 1..]),
+        (gap, old) => (gap, &rest[old.len()..]),
+    };
+    format!("{before}={gap}{value}{tail}{line_end}").into_bytes()
+}
