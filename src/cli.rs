@@ -27,9 +27,9 @@ pub struct Global {
         value_name = "FORMAT"
     )]
     pub output: Format,
-    /// The AWS profile to work with
-    #[arg(long, global = true, value_name = "NAME")]
-    pub profile: Option<String>,
+    /// The AWS profile to work with; repeatable with `check`
+    #[arg(long = "profile", global = true, value_name = "NAME")]
+    pub profiles: Vec<String>,
     /// The AWS region to work in
     #[arg(long, global = true, value_name = "REGION")]
     pub region: Option<String>,
@@ -53,10 +53,19 @@ pub struct Global {
     pub color: Color,
 }
 
+impl Global {
+    /// The profile, for a command that works with one.
+    pub fn profile(&self) -> Option<&String> {
+        self.profiles.last()
+    }
+}
+
 #[derive(Subcommand)]
 pub enum Command {
     /// Get verified AWS credentials into CloudStudio: the wizard, or with flags without questions
     Setup(Box<Setup>),
+    /// Every AWS credential on this machine: whose it is, and whether it works
+    Check(Check),
     /// Finish what an interrupted run began
     Resume(Reopen),
     /// Take back what a run made, and nothing else
@@ -128,6 +137,13 @@ pub struct Setup {
     /// Show the plan and change nothing
     #[arg(long)]
     pub dry_run: bool,
+}
+
+#[derive(Args)]
+pub struct Check {
+    /// Only read the files and variables, and ask nobody
+    #[arg(long)]
+    pub offline: bool,
 }
 
 #[derive(Args)]

@@ -62,6 +62,12 @@ impl Page {
     pub fn dim(&self, text: impl Display) -> String {
         self.dim.apply_to(text).to_string()
     }
+
+    /// A paragraph as wide as the page, each line after the first one indented; ends in a line feed.
+    pub fn wrapped(&self, text: &str, indent: &str) -> String {
+        let options = textwrap::Options::new(self.width).subsequent_indent(indent);
+        textwrap::fill(text, options) + "\n"
+    }
 }
 
 /// The program's two streams.

@@ -123,6 +123,19 @@ pub fn create_private_folder(folder: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Whether other users of this machine may read the file or list the folder.
+#[cfg(unix)]
+pub fn readable_by_others(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o044 != 0)
+}
+
+/// On Windows the profile folder's access list keeps others out.
+#[cfg(not(unix))]
+pub fn readable_by_others(_: &Path) -> bool {
+    false
+}
+
 /// A rename survives a power cut only once the folder itself is on disk.
 ///
 /// # Errors

@@ -40,15 +40,37 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// Reads the metadata that the SDK's own `Display` leaves out.
     pub fn of<E>(operation: &'static str, error: SdkError<E, HttpResponse>) -> Self
+    where
+        E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
+    {
+        Failure::read(operation, &error)
+    }
+
+    /// The refused call somewhere behind an error of aws-config's, where there is one of this kind.
+    pub fn within<E>(operation: &'static str, error: &(dyn StdError + 'static)) -> Option<Self>
+    where
+        E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
+    {
+        let mut cause = Some(error);
+        while let Some(error) = cause {
+            if let Some(error) = error.downcast_ref::<SdkError<E, HttpResponse>>() {
+                return Some(Failure::read(operation, error));
+            }
+            cause = error.source();
+        }
+        None
+    }
+
+    /// Reads the metadata that the SDK's own `Display` leaves out.
+    fn read<E>(operation: &'static str, error: &SdkError<E, HttpResponse>) -> Self
     where
         E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
     {
         let code = error
             .code()
             .map(str::to_owned)
-            .or_else(|| element(&error, "Code"));
+            .or_else(|| element(error, "Code"));
         let status = error
             .raw_response()
             .map(|response| response.status().as_u16());
@@ -59,9 +81,9 @@ impl Failure {
         let mut message = error
             .message()
             .map(str::to_owned)
-            .or_else(|| element(&error, "Message"))
-            .unwrap_or_else(|| deepest(&error));
-        let reason = match (&error, &code) {
+            .or_else(|| element(error, "Message"))
+            .unwrap_or_else(|| deepest(error));
+        let reason = match (error, &code) {
             (SdkError::ServiceError(_), Some(code)) => reason_of(code, &message),
             (SdkError::ServiceError(_), None) => Reason::Other,
             (SdkError::ConstructionFailure(_), _) => Reason::Other,

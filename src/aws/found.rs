@@ -1,9 +1,11 @@
 //! Credentials that were found on this machine: where, of which kind, whose, and whether they work.
 //! Plain values; finding and checking is `profiles.rs`'s.
 
-use aws_config::profile::Profile;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::aws::account::AccessKey;
+use crate::aws::configured::SignIn;
 use crate::aws::identity::Identity;
 use crate::aws::sdk::Session;
 use crate::error::Error;
@@ -40,6 +42,18 @@ impl Source {
             _ => None,
         }
     }
+
+    /// A profile's name, or one word for what is no profile.
+    pub fn name(&self) -> &str {
+        match self {
+            Source::Environment => "environment",
+            Source::Profile(name) => name,
+            Source::WebIdentity => "web_identity",
+            Source::Container => "container",
+            Source::Instance => "instance",
+            Source::Given => "given",
+        }
+    }
 }
 
 /// How credentials are configured.
@@ -55,6 +69,8 @@ pub enum Kind {
     Login,
     Container,
     Instance,
+    /// A profile that lacks something, or holds settings only.
+    Incomplete,
 }
 
 impl Kind {
@@ -71,32 +87,24 @@ impl Kind {
             Kind::Login => "browser sign-in",
             Kind::Container => "container role",
             Kind::Instance => "instance role",
+            Kind::Incomplete => "incomplete",
         };
         words.to_owned()
     }
 
-    /// In the order in which the Rust SDK decides (aws-config, `profile/credentials/repr.rs`).
-    pub fn of(profile: &Profile) -> Self {
-        let has = |key| profile.get(key).is_some();
-        if has("role_arn") {
-            if has("web_identity_token_file") {
-                return Kind::WebIdentity;
-            }
-            let source = profile
-                .get("source_profile")
-                .or_else(|| profile.get("credential_source"));
-            return Kind::AssumeRole(source.map(str::to_owned));
-        }
-        if has("login_session") {
-            Kind::Login
-        } else if has("sso_session") || has("sso_start_url") {
-            Kind::Sso
-        } else if has("credential_process") {
-            Kind::CredentialProcess
-        } else if has("aws_session_token") {
-            Kind::Session
-        } else {
-            Kind::Static
+    /// As `--output json` names it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Kind::Static => "static",
+            Kind::Session => "session",
+            Kind::Sso => "sso",
+            Kind::AssumeRole(_) => "assume_role",
+            Kind::WebIdentity => "web_identity",
+            Kind::CredentialProcess => "credential_process",
+            Kind::Login => "login",
+            Kind::Container => "container",
+            Kind::Instance => "instance",
+            Kind::Incomplete => "incomplete",
         }
     }
 }
@@ -104,6 +112,8 @@ impl Kind {
 /// Whether credentials work, and if not, why not and what helps.
 #[derive(Clone, Debug)]
 pub enum State {
+    /// Nobody was asked.
+    Unchecked,
     Works(Identity),
     Fails {
         status: Status,
@@ -121,13 +131,30 @@ pub enum Status {
     Unresolvable,
 }
 
-/// One credential on this machine, checked.
+/// Something about credentials that will trouble their owner one day.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Warning {
+    /// Stable, for scripts.
+    pub code: &'static str,
+    pub message: String,
+    pub hint: String,
+}
+
+/// One credential on this machine.
 #[derive(Clone, Debug)]
 pub struct Found {
     pub source: Source,
     pub kind: Kind,
+    /// The sign-in that it rests on.
+    pub signs_in: Option<SignIn>,
     /// Known once it could be resolved.
     pub access_key_id: Option<String>,
+    /// The region that is configured for it, which may be none.
+    pub region: Option<String>,
+    /// Of temporary credentials, once they could be resolved.
+    pub expires_at: Option<Timestamp>,
+    /// All of its user's keys, where IAM was asked and answered.
+    pub keys: Vec<AccessKey>,
     pub session: Session,
     pub state: State,
 }
@@ -136,8 +163,25 @@ impl Found {
     pub fn identity(&self) -> Option<&Identity> {
         match &self.state {
             State::Works(identity) => Some(identity),
-            State::Fails { .. } => None,
+            State::Unchecked | State::Fails { .. } => None,
         }
+    }
+
+    /// For a table: its name, its kind, whose it is or why it fails, and what helps.
+    pub fn row(&self) -> Vec<String> {
+        let name = match self.source.profile_name() {
+            Some(name) => name.to_owned(),
+            None => self.source.described(),
+        };
+        let (state, note) = match &self.state {
+            State::Unchecked => (
+                self.access_key_id.clone().unwrap_or_default(),
+                "not checked".to_owned(),
+            ),
+            State::Works(identity) => (identity.described(), "works".to_owned()),
+            State::Fails { what, hint, .. } => (what.clone(), hint.clone()),
+        };
+        vec![name, self.kind.described(), state, note]
     }
 
     /// The error for whoever insists on these credentials.
@@ -163,7 +207,11 @@ impl Found {
         Found {
             source,
             kind: Kind::Static,
+            signs_in: None,
             access_key_id: Some("AKIAIOSFODNN7EXAMPLE".to_owned()),
+            region: None,
+            expires_at: None,
+            keys: Vec::new(),
             session: Session {
                 provider: SharedCredentialsProvider::new(credentials),
                 region: aws_config::Region::from_static("us-east-1"),

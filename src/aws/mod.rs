@@ -3,8 +3,10 @@
 pub mod failure;
 pub mod sdk;
 pub mod identity;
-pub mod found;
-pub mod profiles;
 pub mod account;
+pub mod configured;
+pub mod found;
+pub mod warnings;
+pub mod profiles;
 pub mod proof;
 pub mod iam;

@@ -1,91 +1,186 @@
 //! Finds the credentials on this machine (variables, both `~/.aws` files, container and instance
 //! metadata) and asks STS about all of them at once. Reads only.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::environment::EnvironmentVariableCredentialsProvider;
 use aws_config::imds::credentials::ImdsCredentialsProvider;
-use aws_config::profile::{Profile, ProfileFileCredentialsProvider, ProfileSet};
+use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::web_identity_token::WebIdentityTokenCredentialsProvider;
 use aws_config::{ecs, imds};
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
-use aws_runtime::env_config::file::EnvConfigFiles;
-use aws_types::os_shim_internal as shim;
+use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
+use aws_sdk_sts::operation::assume_role::AssumeRoleError;
+use aws_sdk_sts::operation::assume_role_with_web_identity::AssumeRoleWithWebIdentityError;
+use jiff::Timestamp;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use crate::aws::account;
+use crate::aws::configured::{Defect, SignIn, configured, has_credentials, sources_of};
 use crate::aws::failure::{Failure, Reason, deepest};
 use crate::aws::found::{Found, Kind, Source, State, Status};
 use crate::aws::identity::caller_identity;
 use crate::aws::sdk::{Sdk, Session};
 use crate::env::Env;
 use crate::error::{Error, Result, did_you_mean, near_names};
-
-/// How long one credential may take to resolve and answer.
-const LIMIT: Duration = Duration::from_secs(10);
-/// How many are asked at once.
-const AT_ONCE: usize = 32;
+use crate::shared_config::{Locations, Profile, Profiles, SharedConfig};
 
 /// Which credentials to look at.
 pub enum Scope<'a> {
-    /// Every one on this machine, in the order of the default chain, then by name.
+    /// Every one on this machine; the first is the one that tools would use.
     All,
-    Profile(&'a str),
+    /// The same, and profiles that hold settings only, in the order of the files.
+    Inventory,
+    Profiles(&'a [String]),
     /// Only the one that tools without further settings would use.
     DefaultChain,
 }
 
-/// Looks, resolves and verifies, all at once; the result keeps the order of the candidates.
+/// How credentials are checked.
+#[derive(Clone, Copy)]
+pub struct Checking {
+    /// How many are asked at once.
+    pub at_once: usize,
+    /// How long one may take to resolve, and how long to answer.
+    pub limit: Duration,
+}
+
+impl Default for Checking {
+    fn default() -> Self {
+        Checking {
+            at_once: 32,
+            limit: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Both `~/.aws` files, empty where there are none.
+pub fn shared_config(env: &Env) -> SharedConfig {
+    // Without a home folder there may still be variables with credentials.
+    Locations::of(env).map_or_else(|_| SharedConfig::default(), |locations| locations.read())
+}
+
+/// Looks, resolves and verifies, all at once; keeps the order of [`list`].
 ///
 /// # Errors
-/// When the `~/.aws` files cannot be parsed, or the profile asked for is not in them.
+/// When a profile that is asked for is not in the files.
 pub async fn find(sdk: &Sdk, env: &Env, scope: Scope<'_>) -> Result<Vec<Found>> {
-    let profiles = load_profiles().await?;
-    let candidates = match scope {
-        Scope::Profile(name) => {
-            let profile = profiles
-                .get_profile(name)
-                .ok_or_else(|| unknown_profile(name, &profiles))?;
-            vec![of_profile(sdk, profile)]
+    let listed = list(sdk, env, &shared_config(env), scope)?;
+    Ok(check(sdk, listed, Checking::default(), |_| ()).await)
+}
+
+/// What there is, unchecked; what is known to be broken says so already.
+///
+/// # Errors
+/// When a profile that is asked for is not in the files.
+pub fn list(sdk: &Sdk, env: &Env, files: &SharedConfig, scope: Scope<'_>) -> Result<Vec<Found>> {
+    let profiles = files.profiles();
+    Ok(match scope {
+        Scope::Profiles(names) => {
+            let profile = |name: &String| match profiles.find(name) {
+                Some(profile) => Ok(of_profile(sdk, profile, &profiles)),
+                None => Err(unknown_profile(name, &profiles)),
+            };
+            names.iter().map(profile).collect::<Result<_>>()?
         }
-        Scope::DefaultChain => candidates(sdk, env, &profiles)
-            .into_iter()
-            .filter(|candidate| match &candidate.source {
-                Source::Profile(name) => *name == selected_profile(env),
-                _ => true,
-            })
-            .take(1)
-            .collect(),
-        Scope::All => candidates(sdk, env, &profiles),
-    };
-    let permits = Arc::new(Semaphore::new(AT_ONCE));
+        Scope::Inventory => candidates(sdk, env, &profiles),
+        Scope::All | Scope::DefaultChain => {
+            let selected = selected_profile(env);
+            let mut all = candidates(sdk, env, &profiles);
+            all.retain(|found| match found.source.profile_name() {
+                // One that is missing is kept: tools that follow AWS_PROFILE fail.
+                Some(name) => profiles.find(name).is_none_or(has_credentials),
+                None => true,
+            });
+            all.sort_by_key(|found| match &found.source {
+                Source::Environment => 0,
+                Source::Profile(name) if name == selected => 1,
+                _ => 2,
+            });
+            if let Scope::DefaultChain = scope {
+                all.retain(|found| found.source.profile_name().is_none_or(|it| it == selected));
+                all.truncate(1);
+            }
+            all
+        }
+    })
+}
+
+/// Resolves and verifies what is not known to be broken, all at once; `progress` is told how many
+/// are done. An instance role is left out where there is no instance.
+pub async fn check(
+    sdk: &Sdk,
+    listed: Vec<Found>,
+    how: Checking,
+    progress: impl Fn(usize),
+) -> Vec<Found> {
+    let permits = Arc::new(Semaphore::new(how.at_once.max(1)));
     let mut tasks = JoinSet::new();
-    for (index, candidate) in candidates.into_iter().enumerate() {
+    for (index, found) in listed.into_iter().enumerate() {
         let (sdk, permits) = (sdk.clone(), Arc::clone(&permits));
         tasks.spawn(async move {
             let _permit = permits.acquire_owned().await;
-            (index, check(&sdk, candidate).await)
+            (index, check_one(&sdk, found, how.limit).await)
         });
     }
-    let mut found: Vec<(usize, Option<Found>)> = tasks.join_all().await;
-    found.sort_by_key(|(index, _)| *index);
-    Ok(found.into_iter().filter_map(|(_, found)| found).collect())
+    let mut checked = Vec::new();
+    while let Some(done) = tasks.join_next().await {
+        // A task that panicked has told so already.
+        checked.extend(done.ok());
+        progress(checked.len());
+    }
+    checked.sort_by_key(|(index, _)| *index);
+    checked.into_iter().filter_map(|(_, found)| found).collect()
+}
+
+/// Asks IAM about the keys of the users that long-term keys belong to, all at once. Where there are
+/// more of them than may be asked at once, nobody is asked: how old keys are is worth one round
+/// trip, not many.
+pub async fn look_at_keys(sdk: &Sdk, found: &mut [Found], how: Checking) {
+    let mut asked = HashSet::new();
+    let of_keys: Vec<usize> = (0..found.len())
+        .filter(|index| {
+            let found = &found[*index];
+            let works = found.kind == Kind::Static && found.identity().is_some();
+            works && asked.insert(found.access_key_id.clone())
+        })
+        .collect();
+    if of_keys.len() > how.at_once {
+        return;
+    }
+    let mut tasks = JoinSet::new();
+    for index in of_keys {
+        let (sdk, session) = (sdk.clone(), found[index].session.clone());
+        tasks.spawn(async move {
+            // Of the caller's own user, or root's own (API reference, ListAccessKeys).
+            let iam = sdk.iam_once(&session);
+            let keys = account::access_keys(&iam, None);
+            (index, tokio::time::timeout(how.limit, keys).await)
+        });
+    }
+    while let Some(done) = tasks.join_next().await {
+        // Who may not ask IAM is not told about its keys.
+        if let Ok((index, Ok(Ok(keys)))) = done {
+            let id = found[index].access_key_id.clone();
+            for found in found.iter_mut().filter(|found| found.access_key_id == id) {
+                found.keys.clone_from(&keys);
+            }
+        }
+    }
 }
 
 /// Checks a pair that the user gave.
 pub async fn check_given(sdk: &Sdk, pair: &crate::secret::KeyPair) -> Found {
     let session = sdk.session(pair, sdk.region());
     let mut found = Found {
-        source: Source::Given,
-        kind: Kind::Static,
         access_key_id: Some(pair.access_key_id.clone()),
-        session,
-        state: nothing_known(),
+        ..unchecked(Source::Given, Kind::Static, session)
     };
-    found.state = verified(sdk, &found).await;
+    found.state = verified(sdk, &found, Checking::default().limit).await;
     found
 }
 
@@ -94,73 +189,76 @@ pub fn selected_profile(env: &Env) -> &str {
     env.var("AWS_PROFILE").unwrap_or("default")
 }
 
-async fn load_profiles() -> Result<ProfileSet> {
-    aws_config::profile::load(
-        &shim::Fs::real(),
-        &shim::Env::real(),
-        &EnvConfigFiles::default(),
-        None,
-    )
-    .await
-    .map_err(|error| {
-        Error::credentials(format!(
-            "your AWS configuration cannot be read: {}",
-            deepest(&error)
-        ))
-        .hint("mend the file that it names; `aws configure list-profiles` reads the same files")
-        .caused_by(error)
-    })
-}
-
-fn unknown_profile(name: &str, profiles: &ProfileSet) -> Error {
-    let near = near_names(name, profiles.profiles());
+fn unknown_profile(name: &str, profiles: &Profiles) -> Error {
+    let names = profiles
+        .profiles
+        .iter()
+        .map(|profile| profile.name.as_str());
     Error::credentials(format!("there is no AWS profile `{name}`")).hint(did_you_mean(
-        &near,
+        &near_names(name, names),
         "`aws configure list-profiles` shows the ones there are",
     ))
 }
 
-/// In the SDK's order of precedence; instance metadata is left out where it is switched off.
-fn candidates(sdk: &Sdk, env: &Env, profiles: &ProfileSet) -> Vec<Found> {
-    let candidate = |source, kind, provider| Found {
+fn unchecked(source: Source, kind: Kind, session: Session) -> Found {
+    Found {
         source,
         kind,
+        signs_in: None,
         access_key_id: None,
-        session: Session {
-            provider,
-            region: sdk.region(),
-        },
-        state: nothing_known(),
+        region: None,
+        expires_at: None,
+        keys: Vec::new(),
+        session,
+        state: State::Unchecked,
+    }
+}
+
+/// Instance metadata is left out where it is switched off.
+fn candidates(sdk: &Sdk, env: &Env, profiles: &Profiles) -> Vec<Found> {
+    let candidate = |source, kind, provider| {
+        let region = sdk.region();
+        let session = Session { provider, region };
+        Found {
+            region: sdk.configured_region().map(|region| region.to_string()),
+            ..unchecked(source, kind, session)
+        }
     };
     let config = sdk.provider_config(sdk.region());
     let mut all = Vec::new();
-    if env.var("AWS_ACCESS_KEY_ID").is_some() {
+    if let Some(id) = env.var("AWS_ACCESS_KEY_ID") {
         let kind = match env.var("AWS_SESSION_TOKEN") {
             Some(_) => Kind::Session,
             None => Kind::Static,
         };
         let provider = EnvironmentVariableCredentialsProvider::new();
-        all.push(candidate(
-            Source::Environment,
-            kind,
-            SharedCredentialsProvider::new(provider),
-        ));
+        let provider = SharedCredentialsProvider::new(provider);
+        let mut found = candidate(Source::Environment, kind, provider);
+        found.access_key_id = Some(id.to_owned());
+        if env.var("AWS_SECRET_ACCESS_KEY").is_none() {
+            found.state = unresolvable_for(
+                "AWS_ACCESS_KEY_ID is set without AWS_SECRET_ACCESS_KEY",
+                "set both, or neither",
+            );
+        }
+        all.push(found);
     }
     let selected = selected_profile(env);
-    if selected != "default" && profiles.get_profile(selected).is_none() {
+    if selected != "default" && profiles.find(selected).is_none() {
         // Tools that follow AWS_PROFILE fail then, so it must not be passed over.
-        let missing = Profile::new(selected.to_owned(), HashMap::new());
-        all.push(of_profile(sdk, &missing));
+        let missing = Profile::named(selected);
+        let mut found = of_profile(sdk, &missing, profiles);
+        found.state = unresolvable_for(
+            "AWS_PROFILE names it, and there is no such profile",
+            "set AWS_PROFILE to a profile that is there, or unset it",
+        );
+        all.push(found);
     }
-    let mut names: Vec<&str> = profiles.profiles().collect();
-    names.sort_by_key(|name| (*name != selected, *name != "default", *name));
     all.extend(
-        names
-            .into_iter()
-            .filter_map(|name| profiles.get_profile(name))
-            // A profile with settings only, such as a region, is no credential.
-            .filter(|profile| is_credential(profile))
-            .map(|profile| of_profile(sdk, profile)),
+        profiles
+            .profiles
+            .iter()
+            .map(|profile| of_profile(sdk, profile, profiles)),
     );
     if env.var("AWS_WEB_IDENTITY_TOKEN_FILE").is_some() && env.var("AWS_ROLE_ARN").is_some() {
         let provider = WebIdentityTokenCredentialsProvider::builder()
@@ -210,52 +308,68 @@ fn candidates(sdk: &Sdk, env: &Env, profiles: &ProfileSet) -> Vec<Found> {
     all
 }
 
-fn of_profile(sdk: &Sdk, profile: &Profile) -> Found {
+fn of_profile(sdk: &Sdk, profile: &Profile, all: &Profiles) -> Found {
     let region = sdk.region_of(profile.get("region"));
+    let configured = configured(profile, all);
     let provider = ProfileFileCredentialsProvider::builder()
         .configure(&sdk.provider_config(region.clone()))
-        .profile_name(profile.name())
+        .profile_name(profile.name.clone())
+        .profile_files(
+            EnvConfigFiles::builder()
+                .with_contents(EnvConfigFileKind::Config, sources_of(profile, all))
+                .build(),
+        )
         .build();
+    let session = Session {
+        provider: SharedCredentialsProvider::new(provider),
+        region,
+    };
+    let source = Source::Profile(profile.name.clone());
     Found {
-        source: Source::Profile(profile.name().to_owned()),
-        kind: Kind::of(profile),
-        access_key_id: None,
-        session: Session {
-            provider: SharedCredentialsProvider::new(provider),
-            region,
+        signs_in: configured.signs_in,
+        access_key_id: match configured.kind {
+            Kind::Static | Kind::Session => profile.get("aws_access_key_id").map(str::to_owned),
+            _ => None,
         },
-        state: nothing_known(),
+        region: sdk
+            .configured_region_of(profile.get("region"))
+            .map(|region| region.to_string()),
+        state: match &configured.defect {
+            Some(Defect { what, hint, .. }) => unresolvable_for(what, hint),
+            None => State::Unchecked,
+        },
+        ..unchecked(source, configured.kind, session)
     }
 }
 
-const CREDENTIAL_KEYS: [&str; 7] = [
-    "aws_access_key_id",
-    "aws_secret_access_key",
-    "sso_session",
-    "sso_start_url",
-    "role_arn",
-    "credential_process",
-    "login_session",
-];
-
-fn is_credential(profile: &Profile) -> bool {
-    CREDENTIAL_KEYS.iter().any(|key| profile.get(key).is_some())
+fn unresolvable_for(what: &str, hint: &str) -> State {
+    State::Fails {
+        status: Status::Unresolvable,
+        what: what.to_owned(),
+        hint: hint.to_owned(),
+    }
 }
 
-/// Resolves and verifies. `None` for an instance role where there is no instance.
-async fn check(sdk: &Sdk, mut found: Found) -> Option<Found> {
+/// `None` for an instance role where there is no instance.
+async fn check_one(sdk: &Sdk, mut found: Found, limit: Duration) -> Option<Found> {
+    if !matches!(found.state, State::Unchecked) {
+        return Some(found);
+    }
     let resolving = found.session.provider.provide_credentials();
-    match tokio::time::timeout(LIMIT, resolving).await {
+    match tokio::time::timeout(limit, resolving).await {
         Ok(Ok(credentials)) => {
             found.access_key_id = Some(credentials.access_key_id().to_owned());
-            found.state = verified(sdk, &found).await;
+            found.expires_at = credentials
+                .expiry()
+                .and_then(|time| Timestamp::try_from(time).ok());
+            found.state = verified(sdk, &found, limit).await;
         }
         Ok(Err(_)) if found.source == Source::Instance => return None,
         Ok(Err(error)) => found.state = unresolvable(&found, &error),
         Err(_) => {
             found.state = State::Fails {
                 status: Status::Unreachable,
-                what: format!("no answer within {} s", LIMIT.as_secs()),
+                what: format!("no answer within {} s", limit.as_secs()),
                 hint: "check the network, and the program or service that it asks".to_owned(),
             };
         }
@@ -263,8 +377,8 @@ async fn check(sdk: &Sdk, mut found: Found) -> Option<Found> {
     Some(found)
 }
 
-async fn verified(sdk: &Sdk, found: &Found) -> State {
-    match caller_identity(sdk, &found.session, LIMIT).await {
+async fn verified(sdk: &Sdk, found: &Found, limit: Duration) -> State {
+    match caller_identity(sdk, &found.session, limit).await {
         Ok(identity) => State::Works(identity),
         Err(failure) => rejected(found, failure),
     }
@@ -303,6 +417,11 @@ fn rejected(found: &Found, failure: Failure) -> State {
             format!("this machine's clock is wrong: {}", failure.message),
             "set the clock to the right time and try again".to_owned(),
         ),
+        Reason::Denied => (
+            Status::Rejected,
+            format!("not allowed ({code})"),
+            format!("the role and its source must allow {}", failure.operation),
+        ),
         _ => (
             Status::Rejected,
             format!("rejected ({code}: {})", failure.message),
@@ -313,29 +432,30 @@ fn rejected(found: &Found, failure: Failure) -> State {
 }
 
 fn unresolvable(found: &Found, error: &CredentialsError) -> State {
+    let of_role = || Failure::within::<AssumeRoleError>("sts:AssumeRole", error);
+    let of_token = || {
+        let operation = "sts:AssumeRoleWithWebIdentity";
+        Failure::within::<AssumeRoleWithWebIdentityError>(operation, error)
+    };
+    if let Some(failure) = of_role().or_else(of_token) {
+        return rejected(found, failure);
+    }
     let cause = deepest(error);
+    let unreachable = cause.contains("dns error")
+        || io_error(error).is_some_and(|io| io.kind() == std::io::ErrorKind::ConnectionRefused);
+    if unreachable {
+        return State::Fails {
+            status: Status::Unreachable,
+            what: format!("AWS cannot be reached ({cause})"),
+            hint: "check the network, --region, and AWS_ENDPOINT_URL where it is set".to_owned(),
+        };
+    }
     // A sign-in that is over shows as a missing or expired token cache, in several wordings.
-    if matches!(found.kind, Kind::Sso | Kind::Login) {
+    if found.signs_in.is_some() {
         return State::Fails {
             status: Status::Expired,
             what: "session expired".to_owned(),
             hint: sign_in_again(found),
-        };
-    }
-    if let Some(io) = io_error(error)
-        && io.kind() == std::io::ErrorKind::ConnectionRefused
-    {
-        return State::Fails {
-            status: Status::Unreachable,
-            what: format!("AWS cannot be reached ({io})"),
-            hint: "check the network, --region, and AWS_ENDPOINT_URL where it is set".to_owned(),
-        };
-    }
-    if found.source == Source::Environment {
-        return State::Fails {
-            status: Status::Unresolvable,
-            what: "AWS_ACCESS_KEY_ID is set without AWS_SECRET_ACCESS_KEY".to_owned(),
-            hint: "set both, or neither".to_owned(),
         };
     }
     State::Fails {
@@ -360,22 +480,12 @@ fn io_error<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e std:
 }
 
 fn sign_in_again(found: &Found) -> String {
-    match &found.source {
-        Source::Profile(name) if found.kind == Kind::Login => {
-            format!("aws login --profile {name}")
-        }
-        Source::Profile(name) if found.kind == Kind::Sso => {
-            format!("aws sso login --profile {name}")
-        }
-        _ => "fetch new temporary credentials, then try again".to_owned(),
-    }
-}
-
-/// Before it is checked; never seen outside this file.
-fn nothing_known() -> State {
-    State::Fails {
-        status: Status::Unresolvable,
-        what: "not checked".to_owned(),
-        hint: String::new(),
+    match &found.signs_in {
+        Some(SignIn { profile, sso: true }) => format!("aws sso login --profile {profile}"),
+        Some(SignIn {
+            profile,
+            sso: false,
+        }) => format!("aws login --profile {profile}"),
+        None => "fetch new temporary credentials, then try again".to_owned(),
     }
 }

@@ -42,6 +42,8 @@ pub struct Sdk {
     base: SdkConfig,
     /// Whether a flag named the region.
     region_is_given: bool,
+    /// Whether anything named the region, or us-east-1 stands in.
+    region_is_configured: bool,
     observer: Observer,
 }
 
@@ -60,9 +62,11 @@ impl Sdk {
             RegionProviderChain::first_try(region.map(|region| Region::new(region.to_owned())))
                 .or_else(EnvironmentVariableRegionProvider::new())
                 .or_else(of_profile.build())
-                .or_else(Region::new("us-east-1"));
+                .region()
+                .await;
+        let region_is_configured = region.is_some();
         let base = loader
-            .region(region)
+            .region(region.unwrap_or(Region::from_static("us-east-1")))
             .no_credentials()
             .http_client(http_client())
             .timeout_config(
@@ -77,6 +81,7 @@ impl Sdk {
         Sdk {
             base,
             region_is_given,
+            region_is_configured,
             observer: Observer { output },
         }
     }
@@ -86,6 +91,7 @@ impl Sdk {
         Sdk {
             base: self.base.to_builder().http_client(http_client()).build(),
             region_is_given: self.region_is_given,
+            region_is_configured: self.region_is_configured,
             observer: self.observer.clone(),
         }
     }
@@ -102,6 +108,19 @@ impl Sdk {
         match profile {
             Some(region) if !self.region_is_given => Region::new(region.to_owned()),
             _ => self.region(),
+        }
+    }
+
+    /// The region that a flag, a variable or the selected profile names.
+    pub fn configured_region(&self) -> Option<Region> {
+        self.region_is_configured.then(|| self.region())
+    }
+
+    /// As [`Sdk::region_of`], where anything names one.
+    pub fn configured_region_of(&self, profile: Option<&str>) -> Option<Region> {
+        match profile {
+            Some(_) => Some(self.region_of(profile)),
+            None => self.configured_region(),
         }
     }
 
@@ -131,6 +150,16 @@ impl Sdk {
 
     pub fn iam(&self, session: &Session) -> aws_sdk_iam::Client {
         let config = aws_sdk_iam::config::Builder::from(&self.config(session))
+            .interceptor(FormSpaces)
+            .interceptor(self.observer.clone())
+            .build();
+        aws_sdk_iam::Client::from_conf(config)
+    }
+
+    /// For questions that nobody waits for: asked once.
+    pub fn iam_once(&self, session: &Session) -> aws_sdk_iam::Client {
+        let config = aws_sdk_iam::config::Builder::from(&self.config(session))
+            .retry_config(RetryConfig::disabled())
             .interceptor(FormSpaces)
             .interceptor(self.observer.clone())
             .build();

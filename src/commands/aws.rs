@@ -41,7 +41,7 @@ impl Aws {
             Interrupt::listen()?
         };
         let region = context.global.region.as_deref();
-        let profile = context.global.profile.as_deref();
+        let profile = context.global.profile().map(String::as_str);
         let sdk = runtime.block_on(Sdk::load(region, profile, context.output.clone()));
         let folders = context.env.folders()?;
         Ok(Aws {

@@ -1,6 +1,7 @@
 //! One file per command: gather, decide, act, report.
 
 mod aws;
+mod check;
 mod credential_process;
 mod finish;
 mod reopen;
@@ -77,7 +78,17 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         output: Arc::clone(&output),
         attended,
     };
+    if !matches!(cli.command, Command::Check(_)) && context.global.profiles.len() > 1 {
+        let error = Error::usage("--profile is given more than once")
+            .hint("name one profile; only `cloudcred check` takes several");
+        output.error(&error);
+        return error.kind.exit_code();
+    }
     let result = match cli.command {
+        Command::Check(flags) => match check::run(flags, &context) {
+            Ok(code) => return code,
+            Err(error) => Err(error),
+        },
         Command::Setup(flags) => setup::run(*flags, &context),
         Command::Resume(flags) => resume::run(flags, &context),
         Command::Undo(flags) => undo::run(flags, &context),

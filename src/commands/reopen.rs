@@ -81,15 +81,13 @@ pub fn caller(
     if !record.steps.iter().any(|record| record.step.changes_aws()) {
         return Ok(None);
     }
-    let profile = context
-        .global
-        .profile
-        .as_deref()
-        .or(record.profile.as_deref());
+    let profile = context.global.profile().or(record.profile.as_ref());
     let found = match (given, profile) {
         (Some(pair), _) => aws.read(async { Ok(profiles::check_given(&aws.sdk, pair).await) })?,
         (None, profile) => {
-            let scope = profile.map_or(Scope::DefaultChain, Scope::Profile);
+            let scope = profile.map_or(Scope::DefaultChain, |profile| {
+                Scope::Profiles(std::slice::from_ref(profile))
+            });
             let found = aws.read(profiles::find(&aws.sdk, &context.env, scope))?;
             let first = found.into_iter().next();
             match first.filter(|found| found.identity().is_some() || !context.attended) {

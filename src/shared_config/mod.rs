@@ -8,6 +8,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use zeroize::Zeroizing;
 
 use crate::env::{Env, Folders};
 use crate::error::{Error, Result};
@@ -72,22 +73,33 @@ impl Locations {
         })
     }
 
-    /// Reads both; one that is not there is empty.
-    ///
-    /// # Errors
-    /// When one is there and cannot be read at all.
-    pub fn read(&self) -> Result<SharedConfig> {
-        Ok(SharedConfig {
-            config: read(FileKind::Config, &self.config)?,
-            credentials: read(FileKind::Credentials, &self.credentials)?,
-        })
+    /// Reads both; one that is not there is empty, and one that cannot be read says so.
+    pub fn read(&self) -> SharedConfig {
+        SharedConfig {
+            config: read(FileKind::Config, &self.config),
+            credentials: read(FileKind::Credentials, &self.credentials),
+        }
+    }
+
+    pub fn of_place(&self, place: Place) -> &Path {
+        match place {
+            Place::Config => &self.config,
+            Place::Credentials => &self.credentials,
+        }
     }
 }
 
-fn read(kind: FileKind, path: &Path) -> Result<SharedFile> {
-    let bytes = private_file::read(path, LONGEST_FILE)
-        .map_err(|cause| Error::from(cause).hint("make the file readable for you"))?;
-    Ok(SharedFile::parse(kind, &bytes.unwrap_or_default()))
+fn read(kind: FileKind, path: &Path) -> SharedFile {
+    match content(path) {
+        Ok(bytes) => SharedFile::parse(kind, &bytes),
+        Err(error) => SharedFile::unreadable(kind, error.message),
+    }
+}
+
+/// Empty where there is no such file.
+fn content(path: &Path) -> Result<Zeroizing<Vec<u8>>> {
+    let content = private_file::read(path, LONGEST_FILE)?;
+    Ok(Zeroizing::new(content.unwrap_or_default()))
 }
 
 /// Both files.
@@ -96,8 +108,17 @@ pub struct SharedConfig {
     pub credentials: SharedFile,
 }
 
+impl Default for SharedConfig {
+    fn default() -> Self {
+        SharedConfig {
+            config: SharedFile::parse(FileKind::Config, b""),
+            credentials: SharedFile::parse(FileKind::Credentials, b""),
+        }
+    }
+}
+
 /// A profile as both files give it together.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Profile {
     pub name: String,
     /// The file and the line where it first stands.
@@ -114,9 +135,27 @@ pub enum Place {
 }
 
 impl Profile {
+    /// One that says nothing.
+    pub fn named(name: &str) -> Self {
+        Profile {
+            name: name.to_owned(),
+            ..Profile::default()
+        }
+    }
+
     pub fn get(&self, key: &str) -> Option<&str> {
         let property = self.properties.iter().find(|property| property.key == key);
         property.map(|property| property.value.as_str())
+    }
+
+    /// Which file the key's value comes from, where it has one.
+    pub fn place_of(&self, key: &str) -> Option<Place> {
+        self.get(key)?;
+        let in_credentials = self.from_credentials.iter().any(|other| other == key);
+        Some(match in_credentials {
+            true => Place::Credentials,
+            false => Place::Config,
+        })
     }
 
     /// Its keys and values, in the order in which they first stand.
@@ -138,7 +177,7 @@ impl Profile {
 }
 
 /// What the files say together.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Profiles {
     /// In the order of the files, the config file first.
     pub profiles: Vec<Profile>,
@@ -149,18 +188,45 @@ impl Profiles {
     pub fn find(&self, name: &str) -> Option<&Profile> {
         self.profiles.iter().find(|profile| profile.name == name)
     }
+
+    pub fn sso_session(&self, name: &str) -> Option<&Profile> {
+        let mut sessions = self.sso_sessions.iter();
+        sessions.find(|session| session.name == name)
+    }
+}
+
+/// Some profiles and sign-in sessions as a config file of their own, for a reader that would refuse
+/// the whole file for one broken line in it.
+pub fn excerpt<'p>(
+    profiles: impl Iterator<Item = &'p Profile>,
+    sso_sessions: impl Iterator<Item = &'p Profile>,
+) -> String {
+    let mut text = String::new();
+    let profiles = profiles.map(|profile| ("profile", profile));
+    for (kind, section) in profiles.chain(sso_sessions.map(|session| ("sso-session", session))) {
+        text.push_str(&format!("[{kind} {}]\n", section.name));
+        for (key, value) in section.properties() {
+            text.push_str(&format!("{key} = {}\n", value.replace('\n', "\n  ")));
+        }
+    }
+    text
 }
 
 impl SharedConfig {
+    pub fn of_place(&self, place: Place) -> &SharedFile {
+        match place {
+            Place::Config => &self.config,
+            Place::Credentials => &self.credentials,
+        }
+    }
+
     /// Duplicates merge, and the last value wins; credentials win over config; `[profile default]`
     /// replaces `[default]`. (The AWS SDKs' specification; its cases are this file's tests.)
     pub fn profiles(&self) -> Profiles {
         let mut all = Profiles::default();
         let mut index = std::collections::HashMap::new();
-        for (place, file) in [
-            (Place::Config, &self.config),
-            (Place::Credentials, &self.credentials),
-        ] {
+        for place in [Place::Config, Place::Credentials] {
+            let file = self.of_place(place);
             let sections = file.sections();
             let prefixed_default = sections.iter().any(|section| {
                 section.prefixed && section.section == Section::Profile("default".to_owned())
@@ -169,7 +235,7 @@ impl SharedConfig {
                 let (is_profile, name) = match section.section {
                     Section::Profile(name) => (true, name),
                     Section::SsoSession(name) => (false, name),
-                    Section::Other | Section::Ignored => continue,
+                    Section::Other | Section::Quoted(_) | Section::Ignored => continue,
                 };
                 if is_profile && name == "default" && prefixed_default && !section.prefixed {
                     continue;
@@ -216,9 +282,8 @@ pub fn update<T>(
     let lock =
         private_file::open_lock(&folders.data.join("aws-files.lock")).map_err(Folders::unusable)?;
     lock.lock().context("cannot lock the AWS files")?;
-    // A link stays a link: the file that it names is the one that is changed.
-    let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let before = private_file::read(&path, LONGEST_FILE)?.unwrap_or_default();
+    let path = behind_links(path);
+    let before = content(&path)?;
     let mut file = SharedFile::parse(kind, &before);
     let result = change(&mut file)?;
     let after = file.to_bytes();
@@ -226,6 +291,22 @@ pub fn update<T>(
         replace(&path, &before, &after)?;
     }
     Ok(result)
+}
+
+/// A link stays a link: the file that it names is the one that is changed, and may not be there yet.
+fn behind_links(path: &Path) -> PathBuf {
+    let mut path = path.to_owned();
+    // As many as Linux follows.
+    for _ in 0..40 {
+        let Ok(target) = std::fs::read_link(&path) else {
+            break;
+        };
+        path = match path.parent() {
+            Some(folder) => folder.join(target),
+            None => target,
+        };
+    }
+    path
 }
 
 fn replace(path: &Path, before: &[u8], after: &[u8]) -> Result<()> {
@@ -242,8 +323,7 @@ fn replace(path: &Path, before: &[u8], after: &[u8]) -> Result<()> {
     }
     temporary.as_file().sync_all().with_context(failed)?;
     // The AWS CLI knows nothing of our lock.
-    let now = private_file::read(path, LONGEST_FILE)?.unwrap_or_default();
-    if now != before {
+    if content(path)?.as_slice() != before {
         return Err(
             Error::failed(format!("{} was changed meanwhile", path.display()))
                 .hint("run the command again"),

@@ -164,7 +164,7 @@ fn parsed(text: &str) -> SharedFile {
 }
 
 fn shown(file: &SharedFile) -> String {
-    String::from_utf8(file.to_bytes()).expect("text in, text out")
+    String::from_utf8(file.to_bytes().to_vec()).expect("text in, text out")
 }
 
 #[test]
@@ -240,7 +240,7 @@ fn a_profile_is_renamed_in_its_header() {
 fn one_broken_line_hides_nothing_else() {
     let bytes = b"\xEF\xBB\xBF[profile a]\nx = 1\nbroken\n[profile b\ny = 2\n[profile c]\nz = \xFF\nw = 3\n";
     let file = SharedFile::parse(FileKind::Config, bytes);
-    assert_eq!(file.to_bytes(), bytes);
+    assert_eq!(file.to_bytes().as_slice(), bytes);
     let lines: Vec<_> = file
         .problems()
         .iter()
@@ -342,7 +342,7 @@ proptest! {
 
     #[test]
     fn a_file_that_is_not_edited_stays_as_it_is(bytes in any_file()) {
-        prop_assert_eq!(SharedFile::parse(FileKind::Config, &bytes).to_bytes(), bytes);
+        prop_assert_eq!(SharedFile::parse(FileKind::Config, &bytes).to_bytes().to_vec(), bytes);
     }
 
     #[test]
@@ -358,7 +358,7 @@ proptest! {
         prop_assert_eq!(others, before);
         let mut reread = reread;
         prop_assert!(reread.remove("cloudstudio"));
-        prop_assert_eq!(reread.to_bytes(), bytes);
+        prop_assert_eq!(reread.to_bytes().to_vec(), bytes);
     }
 
     #[test]
@@ -375,7 +375,7 @@ proptest! {
         others.get_mut("a").expect("it was there").remove("new_key");
         prop_assert_eq!(others, before);
         prop_assert!(reread.remove_key("a", "new_key"));
-        prop_assert_eq!(reread.to_bytes(), bytes);
+        prop_assert_eq!(reread.to_bytes().to_vec(), bytes);
     }
 
     #[test]
@@ -388,6 +388,6 @@ proptest! {
         let mut reread = SharedFile::parse(FileKind::Config, &file.to_bytes());
         prop_assert_eq!(reread.get("a", "region"), Some("elsewhere".to_owned()));
         reread.set("a", "region", &old);
-        prop_assert_eq!(reread.to_bytes(), bytes);
+        prop_assert_eq!(reread.to_bytes().to_vec(), bytes);
     }
 }

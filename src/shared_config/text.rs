@@ -4,7 +4,11 @@
 //! ini-preserve know no indented continuation lines and nested values, take `:` for `=`, or refuse
 //! what is not UTF-8. Reads and writes no file.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::ops::Range;
+
+use zeroize::{Zeroize, Zeroizing};
 
 /// Which of the two files it is: their section headers differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,12 +18,14 @@ pub enum FileKind {
 }
 
 /// What a section header means to AWS.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Section {
     Profile(String),
     SsoSession(String),
     /// `[services x]` and the like: settings, no credentials.
     Other,
+    /// A profile in a header that only the AWS CLI reads: `[profile "a b"]`.
+    Quoted(String),
     /// AWS passes over it.
     Ignored,
 }
@@ -27,7 +33,7 @@ pub enum Section {
 /// Something in the file that AWS's tools stumble over.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// From 1.
+    /// From 1; 0 for the file as a whole.
     pub line: usize,
     /// Stable, for scripts.
     pub code: &'static str,
@@ -36,14 +42,25 @@ pub struct Problem {
     pub fatal: bool,
 }
 
-#[derive(Clone, Debug)]
+/// May hold a secret, so it has no `Debug` and is wiped.
+#[derive(Clone)]
 struct Line {
     /// With its line end, where it has one.
     raw: Vec<u8>,
     what: What,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+impl Drop for Line {
+    fn drop(&mut self) {
+        self.raw.zeroize();
+        match &mut self.what {
+            What::Property { value: text, .. } | What::Continuation(text) => text.zeroize(),
+            What::Nothing | What::Header(_) | What::Broken => {}
+        }
+    }
+}
+
+#[derive(Clone, PartialEq, Eq)]
 enum What {
     /// Blank or a comment.
     Nothing,
@@ -64,8 +81,8 @@ struct Header {
     prefixed: bool,
 }
 
-/// A property as it stands in the file.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A property as it stands in the file. Its value may be a secret.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Property {
     /// From 1.
     pub line: usize,
@@ -75,8 +92,14 @@ pub struct Property {
     pub value: String,
 }
 
+impl Drop for Property {
+    fn drop(&mut self) {
+        self.value.zeroize();
+    }
+}
+
 /// A section as it stands in the file.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct SectionText {
     /// From 1.
     pub line: usize,
@@ -88,7 +111,7 @@ pub struct SectionText {
 /// Put above a profile that we add, and removed with it.
 const MARK: &str = "# Added by cloudcred";
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct SharedFile {
     kind: FileKind,
     lines: Vec<Line>,
@@ -116,12 +139,26 @@ impl SharedFile {
         file
     }
 
-    pub fn to_bytes(&self) -> Vec<u8> {
-        self.lines
-            .iter()
-            .flat_map(|line| &line.raw)
-            .copied()
-            .collect()
+    /// Stands for a file of which only this is known.
+    pub fn unreadable(kind: FileKind, why: String) -> Self {
+        let mut file = SharedFile::parse(kind, b"");
+        file.problems.push(Problem {
+            line: 0,
+            code: "unreadable",
+            message: why,
+            fatal: true,
+        });
+        file
+    }
+
+    pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
+        let length = self.lines.iter().map(|line| line.raw.len()).sum();
+        // At once of the right size: growing would leave copies of a secret behind.
+        let mut bytes = Zeroizing::new(Vec::with_capacity(length));
+        for line in &self.lines {
+            bytes.extend_from_slice(&line.raw);
+        }
+        bytes
     }
 
     pub fn problems(&self) -> &[Problem] {
@@ -156,6 +193,15 @@ impl SharedFile {
             }
         }
         sections
+    }
+
+    /// The section that a line stands in, the line of its header included.
+    pub fn section_of(&self, line: usize) -> Option<&Section> {
+        let lines = self.lines.get(..line)?.iter();
+        lines.rev().find_map(|line| match &line.what {
+            What::Header(header) => Some(&header.section),
+            _ => None,
+        })
     }
 
     fn problem(&mut self, code: &'static str, message: impl Into<String>, fatal: bool) -> What {
@@ -233,21 +279,8 @@ impl SharedFile {
             });
         };
         let (section, prefixed) = meaning(self.kind, inner);
-        if section == Section::Ignored {
-            let inner = trimmed(inner);
-            let why = match (self.kind, inner.split_once(WHITE_SPACE)) {
-                (FileKind::Config, None) => {
-                    format!("AWS ignores the section [{inner}]: write [profile {inner}]")
-                }
-                (FileKind::Credentials, Some((_, name))) => format!(
-                    "AWS ignores the section [{inner}]: in this file, write [{}]",
-                    trimmed(name)
-                ),
-                _ => format!(
-                    "AWS ignores the section [{inner}]: the name has other characters than letters, digits and -_./%@:+"
-                ),
-            };
-            self.problem("ignored_section", why, false);
+        if let Some((code, why)) = complaint(self.kind, inner, &section, prefixed) {
+            self.problem(code, why, false);
         }
         What::Header(Header { section, prefixed })
     }
@@ -265,41 +298,40 @@ impl SharedFile {
 
     /// The SDKs merge them; botocore, and so the AWS CLI, refuses the whole file.
     fn find_duplicates(&mut self) {
-        let sections = self.sections();
-        for (index, section) in sections.iter().enumerate() {
-            let same = |other: &&SectionText| {
-                other.section == section.section && other.prefixed == section.prefixed
-            };
-            let named = matches!(
-                section.section,
-                Section::Profile(_) | Section::SsoSession(_)
-            );
-            if let Some(first) = sections[..index].iter().find(same).filter(|_| named) {
-                self.problems.push(Problem {
-                    line: section.line,
-                    code: "duplicate_section",
-                    message: format!(
-                        "the section stands in line {}, too: the AWS CLI refuses the whole file",
-                        first.line
-                    ),
-                    fatal: false,
-                });
+        let mut duplicates = Vec::new();
+        let mut duplicate = |line, code, what: String, first: usize| {
+            duplicates.push(Problem {
+                line,
+                code,
+                message: format!(
+                    "{what} stands in line {first}, too: the AWS CLI refuses the whole file"
+                ),
+                fatal: false,
+            });
+        };
+        let mut sections = HashMap::new();
+        for section in self.sections() {
+            let mut keys = HashMap::new();
+            for property in &section.properties {
+                match keys.entry(&property.key) {
+                    Entry::Vacant(entry) => drop(entry.insert(property.line)),
+                    Entry::Occupied(first) => {
+                        let what = format!("the key `{}`", property.key);
+                        duplicate(property.line, "duplicate_key", what, *first.get());
+                    }
+                }
             }
-            for (index, property) in section.properties.iter().enumerate() {
-                let before = &section.properties[..index];
-                if let Some(first) = before.iter().find(|it| it.key == property.key) {
-                    self.problems.push(Problem {
-                        line: property.line,
-                        code: "duplicate_key",
-                        message: format!(
-                            "the key `{}` stands in line {}, too: the AWS CLI refuses the whole file",
-                            property.key, first.line
-                        ),
-                        fatal: false,
-                    });
+            if let Section::Profile(_) | Section::SsoSession(_) = section.section {
+                match sections.entry((section.section, section.prefixed)) {
+                    Entry::Vacant(entry) => drop(entry.insert(section.line)),
+                    Entry::Occupied(first) => {
+                        let what = "the section".to_owned();
+                        duplicate(section.line, "duplicate_section", what, *first.get());
+                    }
                 }
             }
         }
+        self.problems.append(&mut duplicates);
     }
 
     /// The line ranges of the profile's sections, header first; the effective ones only.
@@ -593,7 +625,15 @@ fn meaning(kind: FileKind, inner: &str) -> (Section, bool) {
         None => (None, inner),
     };
     if !is_identifier(name) {
-        return (Section::Ignored, prefix.is_some());
+        let quoted = prefix == Some("profile") && kind == FileKind::Config;
+        let unquoted = name
+            .strip_prefix(['"', '\''])
+            .and_then(|rest| rest.strip_suffix(['"', '\'']));
+        let section = match unquoted.filter(|_| quoted) {
+            Some(name) => Section::Quoted(name.to_owned()),
+            None => Section::Ignored,
+        };
+        return (section, prefix.is_some());
     }
     let section = match (kind, prefix) {
         (FileKind::Config, None) if name == "default" => Section::Profile(name.to_owned()),
@@ -604,6 +644,51 @@ fn meaning(kind: FileKind, inner: &str) -> (Section, bool) {
         (FileKind::Config, None) | (FileKind::Credentials, Some(_)) => Section::Ignored,
     };
     (section, prefix.is_some())
+}
+
+/// What AWS's tools make of a header other than it seems to mean: a code and the reason.
+///
+/// botocore splits the text between the brackets as a shell does, and takes white space before the
+/// first word, or after a bare name, for part of the name (`configloader.py`).
+fn complaint(
+    kind: FileKind,
+    inner: &str,
+    section: &Section,
+    prefixed: bool,
+) -> Option<(&'static str, String)> {
+    let text = trimmed(inner);
+    let ignored = |why: String| Some(("ignored_section", why));
+    match (kind, section) {
+        (_, Section::Quoted(name)) => Some((
+            "quoted_name",
+            format!(
+                "only the AWS CLI reads the section [{text}], and the AWS SDKs ignore it: rename `{name}` so that it needs no quotes"
+            ),
+        )),
+        (FileKind::Config, Section::Ignored) if !prefixed && is_identifier(text) => ignored(
+            format!("AWS ignores the section [{text}]: write [profile {text}]"),
+        ),
+        (FileKind::Credentials, Section::Ignored) if prefixed => {
+            let (_, name) = text.split_once(WHITE_SPACE)?;
+            let name = trimmed(name);
+            ignored(format!(
+                "AWS ignores the section [{text}]: in this file, write [{name}]"
+            ))
+        }
+        (_, Section::Ignored) => ignored(format!(
+            "the AWS SDKs ignore the section [{text}]: its name has other characters than letters, digits and -_./%@:+"
+        )),
+        (_, Section::Other) => None,
+        (_, Section::Profile(_) | Section::SsoSession(_)) => {
+            let odd = inner.starts_with(WHITE_SPACE) || (!prefixed && inner.ends_with(WHITE_SPACE));
+            odd.then(|| {
+                let why = format!(
+                    "the AWS CLI does not read [{inner}], for the white space in its brackets: write [{text}]"
+                );
+                ("odd_header", why)
+            })
+        }
+    }
 }
 
 fn property_line(key: &str, value: &str) -> (String, What) {

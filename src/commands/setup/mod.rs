@@ -4,7 +4,7 @@ pub mod given;
 
 use std::time::Instant;
 
-use crate::aws::found::{Found, State};
+use crate::aws::found::Found;
 use crate::aws::profiles::{self, Scope};
 use crate::aws::sdk::Sdk;
 use crate::cli::Setup;
@@ -42,7 +42,7 @@ pub fn run(flags: Setup, context: &Context) -> Result<()> {
         found: &found,
         index: &index,
         host_name: context.env.host_name.as_deref(),
-        named: context.global.profile.is_some(),
+        named: context.global.profile().is_some(),
         attended: context.attended,
     };
     let inquiry = Asking { aws: &aws, context };
@@ -139,8 +139,8 @@ async fn look(wanted: &Wanted, sdk: &Sdk, context: &Context) -> Result<Vec<Found
     if (wanted.given_pair.is_some() && wanted.mode.is_some()) || root_without_questions {
         return Ok(Vec::new());
     }
-    let scope = match &context.global.profile {
-        Some(profile) => Scope::Profile(profile),
+    let scope = match context.global.profile() {
+        Some(profile) => Scope::Profiles(std::slice::from_ref(profile)),
         None if context.attended => Scope::All,
         None => Scope::DefaultChain,
     };
@@ -158,24 +158,12 @@ async fn look(wanted: &Wanted, sdk: &Sdk, context: &Context) -> Result<Vec<Found
             began.elapsed().as_secs_f64()
         ));
         if !found.is_empty() {
-            let rows: Vec<Vec<String>> = found.iter().map(row).collect();
+            let rows: Vec<Vec<String>> = found.iter().map(Found::row).collect();
             let text = table(&rows, context.output.page().width);
             context.output.say(&format!("\n{text}"));
         }
     }
     Ok(found)
-}
-
-fn row(found: &Found) -> Vec<String> {
-    let name = match found.source.profile_name() {
-        Some(name) => name.to_owned(),
-        None => found.source.described(),
-    };
-    let (state, note) = match &found.state {
-        State::Works(identity) => (identity.described(), "works".to_owned()),
-        State::Fails { what, hint, .. } => (what.clone(), hint.clone()),
-    };
-    vec![name, found.kind.described(), state, note]
 }
 
 /// The plan for a person's eyes.

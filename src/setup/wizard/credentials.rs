@@ -7,7 +7,7 @@ use crate::secret::KeyPair;
 use crate::setup::wizard::{Inquiry, Scene};
 
 pub enum Outcome {
-    Existing(Found),
+    Existing(Box<Found>),
     IamUser,
     Root,
 }
@@ -17,7 +17,9 @@ pub fn choose_outcome(scene: &Scene, prompt: &mut dyn Prompt) -> Result<Outcome>
     if !scene.attended {
         // The contract of `auto`: what works stays in place, and a user is never made unasked.
         return match scene.found.first() {
-            Some(found) if found.identity().is_some() => Ok(Outcome::Existing(found.clone())),
+            Some(found) if found.identity().is_some() => {
+                Ok(Outcome::Existing(Box::new(found.clone())))
+            }
             found => {
                 let error = Error::answer_needed(question.text, question.flag);
                 Err(match found.and_then(Found::failure) {
@@ -62,7 +64,7 @@ pub fn choose_outcome(scene: &Scene, prompt: &mut dyn Prompt) -> Result<Outcome>
     ));
     let chosen = prompt.select(question, &choices, 0)?;
     Ok(match chosen.checked_sub(working.len()) {
-        None => Outcome::Existing(working[chosen].clone()),
+        None => Outcome::Existing(Box::new(working[chosen].clone())),
         Some(0) => Outcome::IamUser,
         Some(_) => Outcome::Root,
     })

@@ -82,7 +82,7 @@ pub fn complete(
         SecretName::new(secret)?;
     }
     let outcome = match wanted.mode {
-        Some(Mode::Existing) => Outcome::Existing(the_working_one(scene)?.clone()),
+        Some(Mode::Existing) => Outcome::Existing(Box::new(the_working_one(scene)?.clone())),
         Some(Mode::IamUser) => Outcome::IamUser,
         Some(Mode::Root) => Outcome::Root,
         None if wanted.given_pair.is_some() && !scene.attended => {
@@ -93,7 +93,7 @@ pub fn complete(
     };
     match outcome {
         Outcome::Existing(found) => Ok(Request::Existing(ExistingRequest {
-            found,
+            found: *found,
             unused: wanted.of_a_new_key(),
         })),
         Outcome::IamUser => iam_user(wanted, tags, scene, None, inquiry, prompt),

@@ -1,0 +1,317 @@
+//! `check`: the inventory, against files of every kind and shape.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::support::home::Home;
+use crate::support::moto::{ADMINISTRATOR_ACCESS, KeyPair};
+use crate::support::proxy::{Effect, Proxy};
+use crate::{home, home_at, moto};
+
+fn keys(pair: &KeyPair) -> String {
+    format!(
+        "aws_access_key_id = {}\naws_secret_access_key = {}\n",
+        pair.access_key_id, pair.secret_access_key
+    )
+}
+
+#[track_caller]
+fn checked(home: &Home, arguments: &[&str], code: i32) -> Value {
+    home.run(&[&["check", "--output", "json"], arguments].concat())
+        .expect(code)
+        .json()
+}
+
+#[track_caller]
+fn profile<'r>(report: &'r Value, name: &str) -> &'r Value {
+    let profiles = report["profiles"].as_array().expect("a list");
+    let mut profiles = profiles.iter().filter(|it| it["name"] == name);
+    let found = profiles
+        .next()
+        .unwrap_or_else(|| panic!("no {name}: {report}"));
+    assert!(profiles.next().is_none(), "{name} stands twice: {report}");
+    found
+}
+
+fn codes(of: &Value) -> Vec<&str> {
+    let warnings = of["warnings"].as_array().expect("a list");
+    warnings
+        .iter()
+        .filter_map(|it| it["code"].as_str())
+        .collect()
+}
+
+#[test]
+fn every_kind_is_listed_in_the_order_of_the_files_with_whose_it_is() {
+    let account = moto().seeded_account();
+    let bootstrap = account.user("bootstrap").expect("seeded").arn;
+    account.create_role("deploy", &bootstrap, ADMINISTRATOR_ACCESS);
+    let home = home();
+    let deploy = format!("arn:aws:iam::{}:role/deploy", account.id);
+    // moto does not see a role's session as the role that another role trusts.
+    account.create_role("deploy-again", "*", ADMINISTRATOR_ACCESS);
+    let role = format!("role_arn = {deploy}");
+    let unknown = KeyPair {
+        access_key_id: "AKIAIOSFODNN7EXAMPLE".into(),
+        secret_access_key: "w".repeat(40),
+    };
+    let document = format!(
+        "{{\"Version\":1,\"AccessKeyId\":\"{}\",\"SecretAccessKey\":\"{}\"}}",
+        account.nobody.access_key_id, account.nobody.secret_access_key
+    );
+    home.write("document.json", &document);
+    let cat = if cfg!(windows) { "cmd /c type" } else { "cat" };
+    let process = home.path().join("document.json");
+    home.write(
+        ".aws/config",
+        &format!(
+            "[profile zeta]\nregion = eu-west-1\n\n[default]\nregion = us-east-2\n\
+             [profile chain]\n{role}-again\nsource_profile = hop\n[profile refused]\n{role}\nsource_profile = hop\n[profile hop]\n{role}\nsource_profile = default\n\
+             [profile old-sso]\nsso_start_url = https://x\nsso_region = us-east-1\nsso_account_id = 111122223333\nsso_role_name = r\n\
+             [profile sso]\nsso_session = s\nsso_account_id = 111122223333\nsso_role_name = r\n\
+             [sso-session s]\nsso_region = us-east-1\nsso_start_url = https://example.com/start\n\
+             [profile console]\nlogin_session = arn:aws:iam::111122223333:user/ana\n\
+             [profile program]\ncredential_process = {cat} {}\n\
+             [profile token]\nrole_arn = arn\nweb_identity_token_file = /nowhere\n",
+            process.display(),
+        ),
+    );
+    home.write(
+        ".aws/credentials",
+        &format!(
+            "[default]\n{}[gone]\n{}[session]\n{}aws_session_token = t\n[half]\naws_access_key_id = AKIA\n",
+            keys(&account.bootstrap),
+            keys(&unknown),
+            keys(&unknown),
+        ),
+    );
+    let report = checked(&home, &[], 0);
+    let all = report["profiles"].as_array().expect("a list");
+    let rows: Vec<[&str; 4]> = all
+        .iter()
+        .map(|it| ["name", "kind", "source", "status"].map(|key| it[key].as_str().expect("text")))
+        .collect();
+    assert_eq!(
+        rows,
+        [
+            ["zeta", "incomplete", "config", "unresolvable"],
+            ["default", "static", "credentials", "valid"],
+            ["chain", "assume_role", "config", "valid"],
+            ["refused", "assume_role", "config", "rejected"],
+            ["hop", "assume_role", "config", "valid"],
+            ["old-sso", "sso", "config", "expired"],
+            ["sso", "sso", "config", "expired"],
+            ["console", "login", "config", "expired"],
+            ["program", "credential_process", "config", "valid"],
+            ["token", "web_identity", "config", "unresolvable"],
+            ["gone", "static", "credentials", "rejected"],
+            ["session", "session", "credentials", "rejected"],
+            ["half", "incomplete", "credentials", "unresolvable"],
+        ]
+    );
+    let default = profile(&report, "default");
+    assert_eq!(default["arn"], bootstrap.as_str());
+    assert_eq!(default["account_id"], account.id.as_str());
+    assert_eq!(default["region"], "us-east-2");
+    assert_eq!(default["is_root"], false);
+    assert_eq!(default["expires_at"], Value::Null);
+    assert_eq!(
+        default["access_key_id"],
+        account.bootstrap.access_key_id.as_str()
+    );
+    let chain = profile(&report, "chain");
+    assert!(
+        chain["arn"]
+            .as_str()
+            .is_some_and(|arn| arn.contains(":assumed-role/deploy-again/"))
+    );
+    assert!(chain["expires_at"].is_string(), "{chain}");
+    assert_eq!(codes(profile(&report, "sso")), ["expired"]);
+
+    let text = home.run(&["check"]).expect(0);
+    assert!(
+        text.stdout.contains("aws sso login --profile sso"),
+        "{text}"
+    );
+    assert!(
+        text.stdout.contains("aws login --profile console"),
+        "{text}"
+    );
+    for line in text.stdout.lines() {
+        assert!(line.chars().count() <= 80, "{line}");
+    }
+    assert!(!text.stdout.contains(&account.bootstrap.secret_access_key));
+}
+
+#[test]
+fn named_profiles_must_all_work() {
+    let account = moto().seeded_account();
+    let home = home();
+    home.write(
+        ".aws/credentials",
+        &format!(
+            "[a]\n{}[b]\n{}[c]\n",
+            keys(&account.bootstrap),
+            keys(&account.nobody)
+        ),
+    );
+    checked(&home, &["--profile", "b", "--profile", "a"], 0);
+    let report = checked(&home, &["--profile", "a", "--profile", "c"], 4);
+    assert_eq!(report["profiles"].as_array().map(Vec::len), Some(2));
+    let unknown = home.run(&["check", "--profile", "aa"]).expect(4);
+    assert!(unknown.stderr.contains("`a`"), "{unknown}");
+    let twice = home
+        .run(&["setup", "--profile", "a", "--profile", "b"])
+        .expect(2);
+    assert!(twice.stderr.contains("--profile"), "{twice}");
+    let nothing = crate::home();
+    assert_eq!(
+        checked(&nothing, &[], 4)["profiles"],
+        Value::Array(Vec::new())
+    );
+}
+
+#[test]
+fn offline_asks_nobody() {
+    let account = moto().seeded_account();
+    let home = home_at("http://127.0.0.1:9").credentials(&account.bootstrap);
+    home.write(
+        ".aws/config",
+        "[profile marked]\ncredential_process = touch marked\n[profile half]\naws_access_key_id = x\n",
+    );
+    let report = checked(&home, &["--offline"], 0);
+    assert_eq!(profile(&report, "environment")["status"], "unchecked");
+    assert_eq!(profile(&report, "environment")["kind"], "environment");
+    assert_eq!(profile(&report, "marked")["status"], "unchecked");
+    assert_eq!(profile(&report, "half")["status"], "unresolvable");
+    assert!(!home.path().join("marked").exists());
+}
+
+#[test]
+fn what_is_wrong_in_a_file_is_told_with_its_line_and_hides_nothing() {
+    let account = moto().seeded_account();
+    let home = home().credentials(&account.nobody);
+    home.write(
+        ".aws/config",
+        "[plain]\nregion = x\n[ default ]\nregion = us-east-1\nnonsense\n[profile \"a b\"]\n\
+         [profile lost]\nsso_session = nowhere\nsso_account_id = 1\nsso_role_name = r\n\
+         [profile one]\nrole_arn = a\nsource_profile = two\n[profile two]\nrole_arn = a\nsource_profile = one\n\
+         [profile far]\nrole_arn = a\nsource_profile = twoo\n",
+    );
+    let credentials = format!(
+        "\u{feff}[default]\r\n{}[default]\r\naws_access_key_id = {id}\r\naws_access_key_id = {id}\r\n",
+        keys(&account.bootstrap).replace('\n', "\r\n"),
+        id = account.bootstrap.access_key_id
+    );
+    home.write(".aws/credentials", &credentials);
+    let report = checked(&home, &[], 0);
+    assert_eq!(profile(&report, "default")["status"], "valid");
+    let mut default = codes(profile(&report, "default"));
+    // The folder is as a test makes it.
+    default.retain(|code| *code != "readable_by_others");
+    default.sort_unstable();
+    assert_eq!(
+        default,
+        [
+            "duplicate_key",
+            "duplicate_section",
+            "environment_shadows_profile",
+            "odd_header",
+            "syntax"
+        ]
+    );
+    assert_eq!(
+        codes(&report),
+        ["ignored_section", "quoted_name", "byte_order_mark"]
+    );
+    assert_eq!(codes(profile(&report, "lost")), ["unknown_sso_session"]);
+    assert_eq!(codes(profile(&report, "one")), ["role_loop"]);
+    assert_eq!(codes(profile(&report, "far")), ["unknown_source_profile"]);
+    let text = home.run(&["check"]).expect(0).stdout;
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(text.contains("config, line 5: it has no `=`"), "{text}");
+    assert!(text.contains("did you mean `two`?"), "{text}");
+}
+
+#[cfg(unix)]
+#[test]
+fn files_that_others_can_read_are_told() {
+    use std::os::unix::fs::PermissionsExt;
+    let account = moto().seeded_account();
+    let home = home();
+    home.write(
+        ".aws/credentials",
+        &format!("[a]\n{}", keys(&account.bootstrap)),
+    );
+    let mode = |path: &str, mode| {
+        let mode = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(home.path().join(path), mode).expect("ours");
+    };
+    mode(".aws", 0o700);
+    assert_eq!(codes(profile(&checked(&home, &[], 0), "a")), [""; 0]);
+    mode(".aws/credentials", 0o644);
+    assert_eq!(
+        codes(profile(&checked(&home, &[], 0), "a")),
+        ["readable_by_others"]
+    );
+    mode(".aws", 0o755);
+    let report = checked(&home, &[], 0);
+    assert_eq!(codes(profile(&report, "a")), ["readable_by_others"; 2]);
+}
+
+#[test]
+fn root_keys_and_second_keys_are_told() {
+    let account = moto().seeded_account();
+    let second = account.create_access_key("bootstrap");
+    let home = home().credentials(&account.bootstrap);
+    let report = checked(&home, &[], 0);
+    let environment = profile(&report, "environment");
+    assert_eq!(codes(environment), ["two_keys"]);
+    assert!(environment.to_string().contains(&second.access_key_id));
+
+    let proxy = Proxy::as_root(moto().address(), &account.id);
+    let home = home.endpoint(&proxy.url());
+    let report = checked(&home, &[], 0);
+    let environment = profile(&report, "environment");
+    assert_eq!(environment["is_root"], true);
+    assert!(codes(environment).contains(&"root_key"));
+}
+
+#[test]
+fn two_thousand_profiles_and_a_broken_one_are_read() {
+    let home = home_at("http://127.0.0.1:9");
+    let mut text = String::from("[broken\n");
+    for number in 0..2000 {
+        text += &format!(
+            "[profile p{number}]\naws_access_key_id = AKIA{number:016}\naws_secret_access_key = s\n"
+        );
+    }
+    home.write(".aws/config", &text);
+    let report = checked(&home, &["--offline"], 0);
+    assert_eq!(report["profiles"].as_array().map(Vec::len), Some(2000));
+    assert_eq!(codes(&report), ["syntax"]);
+}
+
+#[test]
+fn credentials_are_checked_at_the_same_time() {
+    let account = moto().seeded_account();
+    let slow = Effect::Delay(Duration::from_millis(300));
+    let proxy = Proxy::start(moto().address()).rule("*", slow);
+    let home = home_at(&proxy.url());
+    let pair = keys(&account.bootstrap);
+    let text: String = (0..64)
+        .map(|number| format!("[p{number}]\n{pair}"))
+        .collect();
+    home.write(".aws/credentials", &text);
+    let began = std::time::Instant::now();
+    let report = checked(&home, &[], 0);
+    // One after the other they would take 19 s.
+    assert!(
+        began.elapsed() < Duration::from_secs(9),
+        "{:?}",
+        began.elapsed()
+    );
+    let all = report["profiles"].as_array().expect("a list");
+    assert!(all.iter().all(|it| it["status"] == "valid"), "{report}");
+}
