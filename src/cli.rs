@@ -128,6 +128,9 @@ pub struct Setup {
     /// Do not make the secret the current one
     #[arg(long)]
     pub no_current: bool,
+    /// Also write an AWS profile that reads the secret through cloudcred
+    #[arg(long, value_name = "NAME")]
+    pub aws_profile: Option<String>,
     /// Read the access key to work with from standard input: CloudStudio's JSON, AWS's CSV, or two lines
     #[arg(long)]
     pub key_stdin: bool,

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use etcetera::BaseStrategy;
 use jiff::Timestamp;
@@ -36,6 +36,7 @@ pub struct Env {
     pub stderr_is_terminal: bool,
     /// This machine's name, for descriptions that a person recognises.
     pub host_name: Option<String>,
+    program: Option<PathBuf>,
 }
 
 impl Env {
@@ -52,6 +53,7 @@ impl Env {
             stdout_is_terminal: std::io::stdout().is_terminal(),
             stderr_is_terminal: std::io::stderr().is_terminal(),
             host_name,
+            program: std::env::current_exe().ok(),
         }
     }
 
@@ -85,6 +87,17 @@ impl Env {
         Ok(Folders {
             data: base.data_dir().join("cloudcred"),
             state: state.join("cloudcred"),
+        })
+    }
+
+    /// Where this program lies.
+    ///
+    /// # Errors
+    /// When the system does not tell.
+    pub fn program(&self) -> Result<&Path> {
+        self.program.as_deref().ok_or_else(|| {
+            Error::failed("the system does not tell where this program lies")
+                .hint("start it by its full path")
         })
     }
 
@@ -142,6 +155,7 @@ impl Env {
             stdout_is_terminal: false,
             stderr_is_terminal: false,
             host_name: Some("test-host".to_owned()),
+            program: Some("/usr/bin/cloudcred".into()),
         }
     }
 }

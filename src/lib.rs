@@ -12,6 +12,7 @@ pub mod interrupt;
 pub mod prompt;
 pub mod shared_config;
 pub mod store;
+pub mod aws_profile;
 pub mod aws;
 pub mod setup;
 pub mod cli;

@@ -123,6 +123,19 @@ pub fn create_private_folder(folder: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Whether a file can be made in the folder.
+#[cfg(unix)]
+pub fn is_writable(folder: &Path) -> bool {
+    use rustix::fs::{Access, access};
+    access(folder, Access::WRITE_OK | Access::EXEC_OK).is_ok()
+}
+
+/// Only trying tells, on Windows.
+#[cfg(not(unix))]
+pub fn is_writable(_: &Path) -> bool {
+    true
+}
+
 /// Whether other users of this machine may read the file or list the folder.
 #[cfg(unix)]
 pub fn readable_by_others(path: &Path) -> bool {

@@ -13,6 +13,7 @@ use crate::aws::failure::{Failure, Reason};
 use crate::aws::iam;
 use crate::aws::proof;
 use crate::aws::sdk::{Sdk, Session};
+use crate::aws_profile::{self, Holder};
 use crate::env::{Env, Folders};
 use crate::error::{Error, Kind, Result};
 use crate::interrupt::Interrupt;
@@ -20,6 +21,7 @@ use crate::output::Output;
 use crate::secret::KeyPair;
 use crate::setup::journal::{Journal, Record, Status};
 use crate::setup::step::Step;
+use crate::shared_config::Locations;
 use crate::store::index::{Entry, Index};
 use crate::store::{SecretName, StoreKind, Stores};
 
@@ -308,6 +310,15 @@ async fn apply(
                 index.current = Some(secret.clone());
                 Ok(())
             })?)
+        }
+        Step::WriteAwsProfile { profile } => {
+            let locations = Locations::of(access.env)?;
+            if let Holder::Ours(there) = aws_profile::holder(&locations, &profile.name)?
+                && there != *profile
+            {
+                journal.made(index, |made| made.previous_aws_profile = Some(there))?;
+            }
+            Ok(aws_profile::write(access.folders, &locations, profile)?)
         }
     }
 }

@@ -9,9 +9,12 @@ use crate::aws::account::{self, PasswordPolicy, User};
 use crate::aws::failure::{Failure, Reason};
 use crate::aws::identity::{Identity, caller_identity};
 use crate::aws::sdk::Sdk;
+use crate::aws_profile::{self, AwsProfile, Holder};
+use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::secret::KeyPair;
 use crate::setup::request::{ConsolePassword, IamUserRequest, Keep, Request, RootRequest};
+use crate::shared_config::Locations;
 use crate::store::index::Index;
 use crate::store::{StoreKind, Stores};
 
@@ -29,6 +32,8 @@ pub struct Facts {
     pub stored_is_reusable: bool,
     /// Whether the wanted name is the current secret's.
     pub secret_is_current: bool,
+    /// The AWS profile that is wanted, and what has its name already.
+    pub aws_profile: Option<(AwsProfile, Holder)>,
     pub warnings: Vec<String>,
 }
 
@@ -75,19 +80,58 @@ impl Stored {
 /// # Errors
 /// When a read fails that the decision rests on; what the caller may not read is a fact, not an
 /// error.
-pub async fn gather(request: &Request, sdk: &Sdk, stores: &Stores, index: &Index) -> Result<Facts> {
-    match request {
+pub async fn gather(
+    request: &Request,
+    sdk: &Sdk,
+    stores: &Stores,
+    index: &Index,
+    env: &Env,
+) -> Result<Facts> {
+    let aws_profile = aws_profile(request, env)?;
+    let facts = match request {
         Request::Existing(_) => Ok(Facts {
             user: UserFact::Absent,
             password_policy: None,
             stored: None,
             stored_is_reusable: false,
             secret_is_current: false,
+            aws_profile: None,
             warnings: Vec::new(),
         }),
         Request::IamUser(request) => of_iam_user(request, sdk, stores, index).await,
         Request::Root(request) => of_root(request, sdk, stores, index).await,
+    };
+    let mut facts = Facts {
+        aws_profile,
+        ..facts?
+    };
+    // A profile has no place for variables.
+    let moved = ["CLOUDCRED_HOME", "XDG_DATA_HOME"];
+    let mut moved = moved.into_iter().filter(|name| env.var(name).is_some());
+    if let (Some(_), Some(name)) = (&facts.aws_profile, moved.next()) {
+        facts.warnings.push(format!(
+            "the AWS profile works only where {name} is set as it is now"
+        ));
     }
+    Ok(facts)
+}
+
+/// # Errors
+/// When the profile could not be written, or AWS's tools would not read it.
+fn aws_profile(request: &Request, env: &Env) -> Result<Option<(AwsProfile, Holder)>> {
+    let Some((keep, name)) = request
+        .keep()
+        .and_then(|keep| Some((keep, keep.aws_profile.as_ref()?)))
+    else {
+        return Ok(None);
+    };
+    let program = env.program()?;
+    let region = request.caller().region.clone();
+    let profile = AwsProfile::new(name, program, Some(&keep.secret), region)?;
+    let locations = Locations::of(env)?;
+    let holder = aws_profile::holder(&locations, name)?;
+    aws_profile::check_writable(&locations)?;
+    Ok(Some((profile, holder)))
 }
 
 async fn of_iam_user(
@@ -158,6 +202,7 @@ async fn of_iam_user(
         stored,
         stored_is_reusable,
         secret_is_current: index.is_current(&request.keep.secret),
+        aws_profile: None,
         warnings,
     })
 }
@@ -189,6 +234,7 @@ async fn of_root(
         stored,
         stored_is_reusable,
         secret_is_current: index.is_current(&request.keep.secret),
+        aws_profile: None,
         warnings: Vec::new(),
     })
 }

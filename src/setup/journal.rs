@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::aws::found::Found;
+use crate::aws_profile::AwsProfile;
 use crate::env::Folders;
 use crate::error::{Error, Result};
 use crate::private_file;
@@ -59,6 +60,9 @@ pub struct Made {
     /// The secret that was current before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous_current: Option<SecretName>,
+    /// The AWS profile of ours that had the name before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous_aws_profile: Option<AwsProfile>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -370,6 +374,7 @@ mod tests {
                 in_place: None,
                 access_key_id: None,
                 secret: None,
+                aws_profile: None,
             },
             started_at: Timestamp::UNIX_EPOCH,
             finished_at: None,

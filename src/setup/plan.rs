@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::aws::account::{AccessKey, User};
 use crate::aws::found::{Found, Source};
 use crate::aws::identity::Identity;
+use crate::aws_profile::{self, Holder};
 use crate::error::{Error, Result};
 use crate::setup::facts::{Facts, Stored, UserFact};
 use crate::setup::request::{
@@ -34,6 +35,9 @@ pub struct Goal {
     pub access_key_id: Option<String>,
     /// Absent in mode `existing`.
     pub secret: Option<Kept>,
+    /// The AWS profile that reads the secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aws_profile: Option<String>,
 }
 
 /// Where the pair is kept.
@@ -71,10 +75,28 @@ impl Plan {
 /// When what is wanted meets something that exists and nothing says what to do about it, before
 /// anything is changed.
 pub fn plan(request: &Request, facts: &Facts, run: &str, now: Timestamp) -> Result<Plan> {
-    match request {
+    let mut plan = match request {
         Request::Existing(request) => for_existing(request),
         Request::IamUser(request) => for_iam_user(request, facts, run, now),
         Request::Root(request) => for_root(request, facts),
+    }?;
+    plan.steps.extend(write_aws_profile(facts)?);
+    let wanted = facts.aws_profile.as_ref();
+    plan.goal.aws_profile = wanted.map(|(profile, _)| profile.name.clone());
+    Ok(plan)
+}
+
+fn write_aws_profile(facts: &Facts) -> Result<Option<Step>> {
+    let Some((profile, holder)) = &facts.aws_profile else {
+        return Ok(None);
+    };
+    let write = Step::WriteAwsProfile {
+        profile: profile.clone(),
+    };
+    match holder {
+        Holder::SomebodyElse(place) => Err(aws_profile::taken(&profile.name, place)),
+        Holder::Ours(there) if there == profile => Ok(None),
+        Holder::Ours(_) | Holder::Nobody => Ok(Some(write)),
     }
 }
 
@@ -115,6 +137,7 @@ fn goal(
         in_place: in_place.map(|found| found.source.clone()),
         access_key_id,
         secret,
+        aws_profile: None,
     }
 }
 

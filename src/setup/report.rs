@@ -85,7 +85,7 @@ impl SetupReport {
             key_description,
             verified: !planned,
             secret: goal.secret.clone(),
-            aws_profile: None,
+            aws_profile: goal.aws_profile.clone(),
             profile: goal
                 .in_place
                 .as_ref()

@@ -56,6 +56,7 @@ pub struct Wanted {
     pub secret: Option<String>,
     pub store: Option<StoreKind>,
     pub no_current: bool,
+    pub aws_profile: Option<String>,
     pub root_risk_acknowledged: bool,
     /// The pair from `--key-stdin`.
     pub given_pair: Option<KeyPair>,
@@ -79,6 +80,7 @@ impl Wanted {
             ("--if-exists", self.if_exists.is_some()),
             ("--secret", self.secret.is_some()),
             ("--store", self.store.is_some()),
+            ("--aws-profile", self.aws_profile.is_some()),
         ];
         flags
             .into_iter()
@@ -102,6 +104,15 @@ pub struct ExistingRequest {
 }
 
 impl Request {
+    /// Where the pair is kept, if it is.
+    pub fn keep(&self) -> Option<&Keep> {
+        match self {
+            Request::Existing(_) => None,
+            Request::IamUser(request) => Some(&request.keep),
+            Request::Root(request) => Some(&request.keep),
+        }
+    }
+
     /// The credentials that do the work, or that stay in place.
     pub fn caller(&self) -> &Found {
         match self {
@@ -177,6 +188,9 @@ impl Request {
         flag("store", keep.store.name());
         // So that it can be run more than once.
         flag("if-exists", "reuse");
+        if let Some(profile) = &keep.aws_profile {
+            flag("aws-profile", profile);
+        }
         if !keep.make_current {
             words.push("--no-current".to_owned());
         }
@@ -243,6 +257,8 @@ pub struct Keep {
     pub secret: SecretName,
     pub store: StoreKind,
     pub make_current: bool,
+    /// The AWS profile that is to read the secret.
+    pub aws_profile: Option<String>,
     /// The user agreed, for this very name, that what it holds is replaced.
     pub replace: bool,
 }

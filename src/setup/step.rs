@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::aws_profile::AwsProfile;
 use crate::setup::request::is_administrator_access;
 use crate::store::{SecretName, StoreKind};
 
@@ -59,6 +60,10 @@ pub enum Step {
     SetCurrent {
         secret: SecretName,
     },
+    /// Lets AWS's tools read the secret through `credential_process`.
+    WriteAwsProfile {
+        profile: AwsProfile,
+    },
 }
 
 impl Step {
@@ -73,6 +78,7 @@ impl Step {
             Step::StoreSecret { .. } => "store_secret",
             Step::Verify { .. } => "verify",
             Step::SetCurrent { .. } => "set_current",
+            Step::WriteAwsProfile { .. } => "write_aws_profile",
         }
     }
 
@@ -141,6 +147,13 @@ impl Step {
                 "set current",
                 format!("`{secret}`, for CloudStudio's tools"),
             ),
+            Step::WriteAwsProfile { profile } => (
+                "write AWS profile",
+                format!(
+                    "`{}`, which reads the secret through cloudcred",
+                    profile.name
+                ),
+            ),
         }
     }
 
@@ -173,6 +186,7 @@ impl Step {
             Step::StoreSecret { secret, .. } => format!("the secret `{secret}`"),
             Step::Verify { .. } => return None,
             Step::SetCurrent { secret } => format!("`{secret}` as the current secret"),
+            Step::WriteAwsProfile { profile } => format!("the AWS profile `{}`", profile.name),
         })
     }
 
@@ -184,7 +198,10 @@ impl Step {
             | Step::CreateLoginProfile { .. }
             | Step::CreateAccessKey { .. }
             | Step::DescribeAccessKey { .. } => true,
-            Step::StoreSecret { .. } | Step::Verify { .. } | Step::SetCurrent { .. } => false,
+            Step::StoreSecret { .. }
+            | Step::Verify { .. }
+            | Step::SetCurrent { .. }
+            | Step::WriteAwsProfile { .. } => false,
         }
     }
 }

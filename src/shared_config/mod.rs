@@ -267,6 +267,26 @@ impl SharedConfig {
     }
 }
 
+/// # Errors
+/// When the file could not be replaced: its folder, or the one that would hold a new folder, may not
+/// be written.
+pub fn check_writable(path: &Path) -> Result<()> {
+    let path = behind_links(path);
+    let mut folders = path.ancestors().skip(1);
+    let Some(folder) = folders.find(|folder| folder.exists()) else {
+        return Ok(());
+    };
+    if folder.is_dir() && private_file::is_writable(folder) {
+        return Ok(());
+    }
+    Err(Error::failed(format!(
+        "cannot write {}: {} does not allow it",
+        path.display(),
+        folder.display()
+    ))
+    .hint("make the folder yours to write, or go on without --aws-profile"))
+}
+
 /// Changes one of the files on disk while no other cloudcred does: another file takes its place
 /// at once, with the same mode and owner, or nothing is changed at all.
 ///

@@ -367,6 +367,39 @@ impl SharedFile {
         !self.spans(profile).is_empty()
     }
 
+    /// The line of a header that gives the name in quotes.
+    pub fn quoted(&self, profile: &str) -> Option<usize> {
+        let is_it = |what: &What| match what {
+            What::Header(header) => header.section == Section::Quoted(profile.to_owned()),
+            _ => false,
+        };
+        let mut lines = self.lines.iter();
+        lines.position(|line| is_it(&line.what)).map(|at| at + 1)
+    }
+
+    /// Each once, in the order of the file.
+    pub fn profile_names(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        for line in &self.lines {
+            if let What::Header(header) = &line.what
+                && let Section::Profile(name) = &header.section
+                && !names.contains(name)
+            {
+                names.push(name.clone());
+            }
+        }
+        names
+    }
+
+    /// The profile's keys, as often as they stand.
+    pub fn keys(&self, profile: &str) -> impl Iterator<Item = &str> {
+        let lines = self.spans(profile).into_iter().flatten();
+        lines.filter_map(|at| match &self.lines[at].what {
+            What::Property { key, .. } => Some(key.as_str()),
+            _ => None,
+        })
+    }
+
     /// The value of the profile's key, where it has one.
     pub fn get(&self, profile: &str, key: &str) -> Option<String> {
         let at = self.find(profile, key)?;
@@ -612,7 +645,8 @@ fn split_property(line: &str) -> Result<(&str, &str), &'static str> {
     }
 }
 
-pub(super) fn is_identifier(name: &str) -> bool {
+/// Whether the SDKs take it for a name or a key.
+pub fn is_identifier(name: &str) -> bool {
     name.chars()
         .all(|c| c.is_ascii_alphanumeric() || "_-/.%@:+".contains(c))
 }

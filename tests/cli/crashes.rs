@@ -21,6 +21,8 @@ const SETUP: &[&str] = &[
     "file",
     "--console-password",
     "generate",
+    "--aws-profile",
+    "cs",
     "--output",
     "json",
 ];
@@ -54,6 +56,12 @@ fn no_key_is_lost(account: &SeededAccount, home: &Home, context: &str) {
             "{context}: nobody has the secret of {id}"
         );
     }
+}
+
+fn no_profile_is_left(home: &Home) -> bool {
+    let config = home.path().join(".aws/config");
+    std::fs::read(config).is_ok_and(|bytes| bytes.is_empty())
+        || !home.path().join(".aws/config").exists()
 }
 
 /// Runs each case on one of a few threads.
@@ -110,6 +118,8 @@ fn a_kill_at_every_write_is_resumed() {
                     pair.access_key_id.as_str()
                 );
                 assert_eq!(list["secrets"][0]["current"], true, "killed at write {at}");
+                let config = home.read(".aws/config");
+                assert_eq!(config.matches("[profile cs]").count(), 1, "{config}");
             }
             // Killed before the journal existed: then nothing else did, either.
             None => assert_eq!(resumed["changed"], false, "killed at write {at}"),
@@ -130,6 +140,7 @@ fn a_kill_at_every_write_is_undone() {
         home.run(&["undo", "--yes"]).expect(0);
         assert!(account.user("ana").is_none(), "killed at write {at}");
         assert!(!home.path().join(STORED).exists(), "killed at write {at}");
+        assert!(no_profile_is_left(&home), "killed at write {at}");
         let list = home.run(&["secret", "list"]).expect(0);
         assert!(
             list.stdout.contains("no secrets yet"),
@@ -165,6 +176,7 @@ fn a_kill_during_undo_is_undone_when_repeated() {
             !home.path().join(STORED).exists(),
             "undo killed at write {at}"
         );
+        assert!(no_profile_is_left(&home), "undo killed at write {at}");
     });
     println!("faults survived {undo_writes}/{undo_writes}");
 }

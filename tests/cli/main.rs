@@ -11,6 +11,7 @@ mod support;
 
 #[cfg(target_os = "linux")]
 mod crashes;
+mod aws_profile;
 mod check;
 mod faults;
 #[allow(clippy::disallowed_methods)] // as above

@@ -25,6 +25,12 @@ pub fn check_combination(flags: &Setup, format: Format) -> Result<()> {
                 .hint("standard output can carry one document only"),
         );
     }
+    if flags.store == Some(StoreKind::Stdout) && flags.aws_profile.is_some() {
+        return Err(
+            Error::usage("--store stdout and --aws-profile exclude each other")
+                .hint("a profile reads a secret that is kept: use --store keyring or --store file"),
+        );
+    }
     if flags.key_stdin && flags.console_password == Some(PasswordChoice::Stdin) {
         return Err(
             Error::usage("--key-stdin and --console-password stdin exclude each other")
@@ -81,6 +87,7 @@ pub fn wanted(flags: Setup, context: &Context, prompt: &mut dyn Prompt) -> Resul
         secret: flags.secret,
         store: flags.store,
         no_current: flags.no_current,
+        aws_profile: flags.aws_profile,
         root_risk_acknowledged: flags.acknowledge_root_risk,
         given_pair,
         given_password,

@@ -7,6 +7,7 @@ use std::time::Instant;
 use crate::aws::found::Found;
 use crate::aws::profiles::{self, Scope};
 use crate::aws::sdk::Sdk;
+use crate::aws_profile;
 use crate::cli::Setup;
 use crate::commands::Context;
 use crate::commands::aws::{Asking, Aws};
@@ -23,6 +24,7 @@ use crate::setup::report::SetupReport;
 use crate::setup::request::{ConsolePassword, Mode, Request, Wanted};
 use crate::setup::step::Step;
 use crate::setup::wizard::{self, Scene};
+use crate::shared_config::Locations;
 use crate::store::index::Index;
 
 pub fn run(flags: Setup, context: &Context) -> Result<()> {
@@ -30,6 +32,10 @@ pub fn run(flags: Setup, context: &Context) -> Result<()> {
     let dry_run = flags.dry_run;
     let mut prompt = context.prompt()?;
     let wanted = given::wanted(flags, context, prompt.as_mut())?;
+    if let Some(name) = &wanted.aws_profile {
+        aws_profile::check_name(name)?;
+        aws_profile::check_free(&Locations::of(&context.env)?, name)?;
+    }
     let aws = Aws::start(context)?;
     let index = Index::load(&aws.folders)?;
     let found = aws.read(look(&wanted, &aws.sdk, context))?;
@@ -49,7 +55,13 @@ pub fn run(flags: Setup, context: &Context) -> Result<()> {
     let mut request = wizard::complete(wanted, &scene, &inquiry, prompt.as_mut())?;
     let facts = loop {
         context.output.working("Looking at what is there already …");
-        let facts = aws.read(gather(&request, &aws.sdk, &aws.stores, &index));
+        let facts = aws.read(gather(
+            &request,
+            &aws.sdk,
+            &aws.stores,
+            &index,
+            &context.env,
+        ));
         context.output.done();
         let facts = facts?;
         if !wizard::settle(&mut request, &facts, &scene, prompt.as_mut())? {

@@ -92,7 +92,8 @@ pub async fn settle(
         Step::AttachPolicy { .. }
         | Step::DescribeAccessKey { .. }
         | Step::Verify { .. }
-        | Step::SetCurrent { .. } => Ok(false),
+        | Step::SetCurrent { .. }
+        | Step::WriteAwsProfile { .. } => Ok(false),
     }
 }
 

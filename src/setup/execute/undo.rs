@@ -9,11 +9,13 @@ use tokio::time::{Instant, sleep};
 use crate::aws::account;
 use crate::aws::failure::{Failure, Reason};
 use crate::aws::iam;
+use crate::aws_profile;
 use crate::error::{Error, Kind, Result};
 use crate::interrupt::Interrupt;
 use crate::setup::execute::{Access, finish};
 use crate::setup::journal::{Journal, Record, Status};
 use crate::setup::step::{RUN_TAG, Step};
+use crate::shared_config::Locations;
 use crate::store::index::Index;
 use crate::store::{SecretName, StoreKind};
 
@@ -227,7 +229,10 @@ async fn undo_at_aws(access: &Access<'_>, record: &Record, index: usize) -> Resu
             }
             None => Ok(()),
         },
-        Step::StoreSecret { .. } | Step::Verify { .. } | Step::SetCurrent { .. } => Ok(()),
+        Step::StoreSecret { .. }
+        | Step::Verify { .. }
+        | Step::SetCurrent { .. }
+        | Step::WriteAwsProfile { .. } => Ok(()),
     }
 }
 
@@ -243,6 +248,11 @@ fn undo_here(access: &Access<'_>, record: &Record, index: usize) -> Result<()> {
             }
             Ok(())
         }),
+        Step::WriteAwsProfile { profile } => {
+            let locations = Locations::of(access.env)?;
+            let before = made.previous_aws_profile.as_ref();
+            aws_profile::take_back(access.folders, &locations, profile, before)
+        }
         Step::CreateUser { .. }
         | Step::AttachPolicy { .. }
         | Step::CreateLoginProfile { .. }

@@ -26,6 +26,7 @@ fn keep() -> Keep {
         secret: SecretName::new("ana").expect("valid"),
         store: StoreKind::File,
         make_current: true,
+        aws_profile: None,
         replace: false,
     }
 }
@@ -37,6 +38,7 @@ fn facts() -> Facts {
         stored: None,
         stored_is_reusable: false,
         secret_is_current: false,
+        aws_profile: None,
         warnings: Vec::new(),
     }
 }
@@ -210,4 +212,22 @@ fn the_root_users_key_is_stored_once() {
     };
     let again = plan_of(&request(Some(IfExists::Reuse)), &again).expect("the same");
     assert!(again.steps.is_empty());
+}
+
+#[test]
+fn an_aws_profile_is_written_last_and_never_over_somebody_elses() {
+    let program = std::path::Path::new("/usr/bin/cloudcred");
+    let profile = aws_profile::AwsProfile::new("cs", program, Some(&keep().secret), None);
+    let profile = profile.expect("valid");
+    let with = |holder| Facts {
+        aws_profile: Some((profile.clone(), holder)),
+        ..facts()
+    };
+    let free = planned(request(), &with(Holder::Nobody)).expect("free");
+    assert_eq!(names(&free).last(), Some(&"write_aws_profile"));
+    assert_eq!(free.goal.aws_profile.as_deref(), Some("cs"));
+    let there = planned(request(), &with(Holder::Ours(profile.clone()))).expect("ours");
+    assert!(!names(&there).contains(&"write_aws_profile"));
+    let taken = planned(request(), &with(Holder::SomebodyElse("x, line 1".into())));
+    assert_eq!(taken.expect_err("taken").kind, Kind::Failed);
 }

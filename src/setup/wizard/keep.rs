@@ -61,6 +61,7 @@ pub fn keep(
         secret,
         store,
         make_current,
+        aws_profile: wanted.aws_profile.take(),
         replace: false,
     })
 }
