@@ -1,8 +1,7 @@
-//! The AWS SDKs' own cases, read from the sources of aws-runtime; and edits of generated files.
+//! The AWS SDKs' own cases, read from the sources of aws-runtime; and edits, byte by byte.
 
 use std::collections::BTreeMap;
 
-use proptest::prelude::*;
 use serde::Deserialize;
 
 use super::*;
@@ -285,109 +284,4 @@ fn what_aws_passes_over_is_named() {
     assert!(file.problems().iter().all(|problem| !problem.fatal));
     let file = SharedFile::parse(FileKind::Credentials, b"[profile foo]\n");
     assert!(file.problems()[0].message.contains("write [foo]"));
-}
-
-/// Lines such as people and programs write, and some that nobody should.
-fn any_line() -> impl Strategy<Value = String> {
-    prop_oneof![
-        Just(String::new()),
-        Just("  \t".to_owned()),
-        "# [a-z \\[\\]=]{0,12}",
-        "\\[profile (a|b|c|default)\\]( ?[#;] x)?",
-        "\\[ *profile\t+(a|b)  \\]",
-        Just("[default]".to_owned()),
-        Just("[sso-session a]".to_owned()),
-        "\\[[a-z ]{0,8}\\]?",
-        "(region|Output|x_y) {0,2}= {0,2}[a-z0-9/+=]{0,10}( +[#;] note)?",
-        "s3 ?=",
-        "  (nested|more) = [a-z]{1,5}",
-        " -continued [#;]? x",
-        "[ -~]{0,20}",
-        "[a-zäöü]{1,5} = ü",
-    ]
-}
-
-fn any_file() -> impl Strategy<Value = Vec<u8>> {
-    let lines = prop::collection::vec((any_line(), prop::bool::ANY), 0..25);
-    (lines, prop::bool::ANY, prop::bool::ANY, 0..40u8).prop_map(|(lines, crlf, ended, odd)| {
-        let mut bytes = Vec::new();
-        for (line, other) in lines {
-            bytes.extend_from_slice(line.as_bytes());
-            if odd == 0 {
-                bytes.push(0xFF);
-            }
-            // Mostly one kind of line end, as editors leave it.
-            let crlf = if odd == 1 { other } else { crlf };
-            bytes.extend_from_slice(if crlf { b"\r\n" } else { b"\n" });
-        }
-        if !ended {
-            while bytes.ends_with(b"\n") || bytes.ends_with(b"\r") {
-                bytes.pop();
-            }
-        }
-        bytes
-    })
-}
-
-fn profiles_of(file: &SharedFile) -> Sections {
-    let files = SharedConfig {
-        config: file.clone(),
-        credentials: SharedFile::parse(FileKind::Credentials, b""),
-    };
-    as_sections(&files.profiles().profiles)
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
-
-    #[test]
-    fn a_file_that_is_not_edited_stays_as_it_is(bytes in any_file()) {
-        prop_assert_eq!(SharedFile::parse(FileKind::Config, &bytes).to_bytes().to_vec(), bytes);
-    }
-
-    #[test]
-    fn an_added_profile_is_removed_without_a_trace(bytes in any_file()) {
-        let mut file = SharedFile::parse(FileKind::Config, &bytes);
-        let before = profiles_of(&file);
-        file.add("cloudstudio", &[("credential_process", "\"/a b/cloudcred\" credential-process"), ("region", "x")]);
-        let reread = SharedFile::parse(FileKind::Config, &file.to_bytes());
-        prop_assert_eq!(reread.get("cloudstudio", "region"), Some("x".to_owned()));
-        prop_assert!(reread.to_bytes().starts_with(&bytes));
-        let mut others = profiles_of(&reread);
-        others.remove("cloudstudio");
-        prop_assert_eq!(others, before);
-        let mut reread = reread;
-        prop_assert!(reread.remove("cloudstudio"));
-        prop_assert_eq!(reread.to_bytes().to_vec(), bytes);
-    }
-
-    #[test]
-    fn an_added_key_is_removed_without_a_trace(bytes in any_file()) {
-        let mut file = SharedFile::parse(FileKind::Config, &bytes);
-        if !file.has("a") {
-            return Ok(());
-        }
-        let before = profiles_of(&file);
-        file.set("a", "new_key", "value");
-        let mut reread = SharedFile::parse(FileKind::Config, &file.to_bytes());
-        prop_assert_eq!(reread.get("a", "new_key"), Some("value".to_owned()));
-        let mut others = profiles_of(&reread);
-        others.get_mut("a").expect("it was there").remove("new_key");
-        prop_assert_eq!(others, before);
-        prop_assert!(reread.remove_key("a", "new_key"));
-        prop_assert_eq!(reread.to_bytes().to_vec(), bytes);
-    }
-
-    #[test]
-    fn a_changed_value_is_changed_back_without_a_trace(bytes in any_file()) {
-        let mut file = SharedFile::parse(FileKind::Config, &bytes);
-        let Some(old) = file.get("a", "region").filter(|old| !old.is_empty() && !old.contains('\n')) else {
-            return Ok(());
-        };
-        file.set("a", "region", "elsewhere");
-        let mut reread = SharedFile::parse(FileKind::Config, &file.to_bytes());
-        prop_assert_eq!(reread.get("a", "region"), Some("elsewhere".to_owned()));
-        reread.set("a", "region", &old);
-        prop_assert_eq!(reread.to_bytes().to_vec(), bytes);
-    }
 }

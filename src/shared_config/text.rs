@@ -662,7 +662,8 @@ fn meaning(kind: FileKind, inner: &str) -> (Section, bool) {
         let quoted = prefix == Some("profile") && kind == FileKind::Config;
         let unquoted = name
             .strip_prefix(['"', '\''])
-            .and_then(|rest| rest.strip_suffix(['"', '\'']));
+            .and_then(|rest| rest.strip_suffix(['"', '\'']))
+            .filter(|name| !name.contains(['"', '\'']));
         let section = match unquoted.filter(|_| quoted) {
             Some(name) => Section::Quoted(name.to_owned()),
             None => Section::Ignored,

@@ -24,6 +24,7 @@ mod matrix;
 mod reopen;
 mod secret;
 mod setup;
+mod shared_files;
 #[cfg(unix)]
 mod wizard;
 
