@@ -65,8 +65,7 @@ impl Page {
 
     /// A paragraph as wide as the page, each line after the first one indented; ends in a line feed.
     pub fn wrapped(&self, text: &str, indent: &str) -> String {
-        let options = textwrap::Options::new(self.width).subsequent_indent(indent);
-        textwrap::fill(text, options) + "\n"
+        textwrap::fill(text, whole_words(self.width).subsequent_indent(indent)) + "\n"
     }
 }
 
@@ -252,8 +251,16 @@ pub fn plain(text: &str, unicode: bool) -> String {
     }
 }
 
+/// Neither flags nor paths are broken.
+fn whole_words<'a>(width: usize) -> textwrap::Options<'a> {
+    textwrap::Options::new(width)
+        .break_words(false)
+        .word_splitter(textwrap::WordSplitter::NoHyphenation)
+}
+
 /// Left-aligned columns with two spaces between them; the last one is not padded. A cell that does
-/// not fit on the page moves down, under the cell before it where there is room.
+/// not fit on the page moves down, under the cell before it where there is room; one that is wider
+/// than the page is broken between words.
 pub fn table(rows: &[Vec<String>], width: usize) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let widths: Vec<usize> = (0..columns)
@@ -285,8 +292,10 @@ pub fn table(rows: &[Vec<String>], width: usize) -> String {
                 start = if before + needed <= width { before } else { 4 };
             }
             text.push_str(&" ".repeat(start - used));
-            text.push_str(cell);
-            used = start + needed;
+            let lines = textwrap::wrap(cell, whole_words(width.saturating_sub(start).max(20)));
+            let indent = format!("\n{}", " ".repeat(start));
+            text.push_str(&lines.join(&indent));
+            used = start + lines.last().map_or(0, |line| measure_text_width(line));
             // Never in the first column, where names stand.
             before = start.max(4);
             start = used.max(start + padded) + 2;
@@ -322,6 +331,11 @@ mod tests {
         assert_eq!(
             table(&rows, 24),
             "  name\n    a rather long state\n    a note\n"
+        );
+        let wide = [row(&["name", "a state of --many-words that fit nowhere"])];
+        assert_eq!(
+            table(&wide, 30),
+            "  name\n    a state of --many-words\n    that fit nowhere\n"
         );
     }
 
