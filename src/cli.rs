@@ -1,7 +1,10 @@
 //! The command line: every flag and its help. Reads no file, variable or network.
 
+use std::ffi::OsString;
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::export::ExportFormat;
 use crate::output::{Color, Format};
 use crate::setup::request::{IfExists, PasswordChoice};
 use crate::store::StoreKind;
@@ -78,6 +81,10 @@ pub enum Command {
     /// The CloudStudio environment secrets on this machine
     #[command(subcommand)]
     Secret(Secret),
+    /// Print a secret as environment variables
+    Export(Export),
+    /// Run a command with a secret in its environment
+    Exec(Exec),
 }
 
 /// `--mode`.
@@ -170,9 +177,123 @@ pub enum Secret {
         #[arg(long)]
         reveal: bool,
     },
+    /// Keep an access key that you have: CloudStudio's JSON, AWS's CSV, shell exports, or two lines
+    Add(AddSecret),
+    /// Make one secret the current one, as CloudStudio's "set current" does
+    Use(UseSecret),
+    /// Put one secret on the clipboard, to be pasted into CloudStudio
+    Copy(CopySecret),
+    /// Give one secret another name
+    Rename {
+        /// Its name, as `secret list` shows it
+        old: String,
+        /// The name that it gets
+        new: String,
+    },
+    /// Keep one secret in another place
+    Move {
+        /// Its name, as `secret list` shows it
+        name: String,
+        /// The place that it moves to
+        #[arg(long, value_enum)]
+        store: Keeper,
+    },
     /// Remove one secret from this machine; its key stays at AWS
     Remove {
         /// Its name, as `secret list` shows it
         name: String,
     },
+}
+
+/// `--store`, for a secret that stays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Keeper {
+    /// The system's keyring: Keychain, Credential Manager, or a Secret Service
+    Keyring,
+    /// A file that only its owner may read
+    File,
+}
+
+impl From<Keeper> for StoreKind {
+    fn from(keeper: Keeper) -> Self {
+        match keeper {
+            Keeper::Keyring => StoreKind::Keyring,
+            Keeper::File => StoreKind::File,
+        }
+    }
+}
+
+#[derive(Args)]
+pub struct AddSecret {
+    /// The name that it gets
+    pub name: String,
+    /// Where it is kept [default: keyring]
+    #[arg(long, value_enum)]
+    pub store: Option<Keeper>,
+    /// Read the access key from standard input instead of asking for it
+    #[arg(long)]
+    pub key_stdin: bool,
+    /// Do not ask AWS whether the key works
+    #[arg(long)]
+    pub no_verify: bool,
+    /// Give up the pair that has the name
+    #[arg(long)]
+    pub replace: bool,
+}
+
+#[derive(Args)]
+pub struct UseSecret {
+    /// Its name, as `secret list` shows it
+    pub name: String,
+}
+
+/// `--field`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub enum Field {
+    AccessKey,
+    SecretKey,
+    /// The document that CloudStudio's editor takes
+    Json,
+}
+
+#[derive(Args)]
+pub struct CopySecret {
+    /// The secret [default: the current one]
+    pub name: Option<String>,
+    /// What of it
+    #[arg(long, value_enum, default_value = "json")]
+    pub field: Field,
+    /// Clear the clipboard after this many seconds, unless it holds something else by then
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value = "45",
+        value_parser = clap::value_parser!(u64).range(1..=3600)
+    )]
+    pub clear_after: u64,
+}
+
+#[derive(Args)]
+pub struct Export {
+    /// The secret [default: the current one]
+    pub name: Option<String>,
+    /// The syntax [default: bash; on Windows powershell]
+    #[arg(long, value_enum)]
+    pub format: Option<ExportFormat>,
+    /// Print what unsets the variables again
+    #[arg(long)]
+    pub unset: bool,
+    /// Print it even to a terminal
+    #[arg(long)]
+    pub force: bool,
+}
+
+#[derive(Args)]
+pub struct Exec {
+    /// The secret [default: the current one]
+    pub name: Option<String>,
+    /// The command and its arguments, after `--`
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    pub command: Vec<OsString>,
 }

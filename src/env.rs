@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use etcetera::BaseStrategy;
 use jiff::Timestamp;
@@ -24,6 +25,28 @@ impl Folders {
     pub fn unusable(cause: anyhow::Error) -> Error {
         Error::from(cause)
             .hint("make it yours to read and write, or set CLOUDCRED_HOME to a folder that is")
+    }
+}
+
+/// Lets the command take this process's place: same process ID, terminal and signals on Unix. Where
+/// a process cannot be replaced, waits for the command and ends with its exit code.
+///
+/// Returns only when the command cannot be started, with the system's reason.
+#[cfg(unix)]
+pub fn replace_process(command: &mut Command) -> std::io::Error {
+    std::os::unix::process::CommandExt::exec(command)
+}
+
+#[cfg(not(unix))]
+#[allow(clippy::disallowed_methods)] // the one place that owns process state
+pub fn replace_process(command: &mut Command) -> std::io::Error {
+    // Ctrl-C reaches the command as well, and it is the command that decides what comes of it.
+    if let Err(error) = ctrlc::set_handler(|| {}) {
+        return std::io::Error::other(error);
+    }
+    match command.status() {
+        Ok(status) => std::process::exit(status.code().unwrap_or(1)),
+        Err(error) => error,
     }
 }
 
@@ -104,6 +127,11 @@ impl Env {
     /// Whether a person sits in front: both ends of the conversation are terminals and no CI runs.
     pub fn someone_can_be_asked(&self) -> bool {
         self.stdin_is_terminal && self.stderr_is_terminal && self.var("CI").is_none()
+    }
+
+    /// Whether this is a session on somebody's machine far away: its clipboard is not theirs.
+    pub fn is_remote(&self) -> bool {
+        self.var("SSH_TTY").is_some() || self.var("SSH_CONNECTION").is_some()
     }
 
     /// Whether the terminal shows characters beyond ASCII. Windows terminals do; elsewhere the

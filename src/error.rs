@@ -21,10 +21,14 @@ pub enum Kind {
     PartlyApplied,
     /// The user said no, or pressed Ctrl-C.
     Cancelled,
+    /// The command to be run is there, but cannot be started.
+    CommandRefused,
+    /// The command to be run is not there.
+    CommandNotFound,
 }
 
 impl Kind {
-    /// The exit code, as the README lists them: 1, 2, 3, 4, 5 or 130.
+    /// The exit code, as the README lists them: 1, 2, 3, 4, 5 or 130, and a shell's 126 and 127.
     pub fn exit_code(self) -> u8 {
         match self {
             Kind::Failed => 1,
@@ -33,6 +37,8 @@ impl Kind {
             Kind::Credentials => 4,
             Kind::PartlyApplied => 5,
             Kind::Cancelled => 130,
+            Kind::CommandRefused => 126,
+            Kind::CommandNotFound => 127,
         }
     }
 }

@@ -181,6 +181,16 @@ impl Output {
         }
     }
 
+    /// A command to the terminal behind stderr, which shows nothing of it.
+    ///
+    /// # Errors
+    /// When stderr is closed.
+    pub fn control_terminal(&self, sequence: &str) -> Result<()> {
+        self.stderr.write_str(sequence).map_err(|cause| {
+            Error::failed(format!("cannot write to the terminal: {cause}")).caused_by(cause)
+        })
+    }
+
     pub fn warn(&self, text: &str) {
         let yellow = self.stderr.style().yellow().bold();
         self.say(&format!("{} {text}", yellow.apply_to("warning:")));

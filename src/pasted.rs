@@ -70,9 +70,17 @@ struct Halves {
 /// `credential_process` document, by their field names.
 #[derive(Deserialize)]
 struct JsonPair {
-    #[serde(alias = "AccessKeyId", alias = "aws_access_key_id")]
+    #[serde(
+        alias = "AccessKeyId",
+        alias = "aws_access_key_id",
+        alias = "AWS_ACCESS_KEY_ID"
+    )]
     access_key: Option<String>,
-    #[serde(alias = "SecretAccessKey", alias = "aws_secret_access_key")]
+    #[serde(
+        alias = "SecretAccessKey",
+        alias = "aws_secret_access_key",
+        alias = "AWS_SECRET_ACCESS_KEY"
+    )]
     secret_key: Option<String>,
     #[serde(rename = "AccessKey")]
     nested: Option<Box<JsonPair>>,
@@ -160,7 +168,8 @@ fn from_lines(text: &str) -> Halves {
     let lines = text
         .lines()
         .map(str::trim)
-        .filter(|line| !line.is_empty() && !line.starts_with(['[', '#']));
+        .filter(|line| !line.is_empty() && !line.starts_with(['[', '#']))
+        .filter(|line| !line.starts_with("unset "));
     for line in lines {
         match assignment(line) {
             Some((Name::Other, _)) => {}
@@ -190,9 +199,20 @@ enum Name {
     Other,
 }
 
-/// Splits `export AWS_ACCESS_KEY_ID="…"`, `aws_access_key_id = …`, `$Env:AWS_… = …` and
-/// `Access key ID: …`. Other settings have names of letters and `_`, followed by `=`.
+/// Splits `export AWS_ACCESS_KEY_ID="…"`, `aws_access_key_id = …`, `$Env:AWS_… = …`, fish's
+/// `set -gx AWS_… …` and `Access key ID: …`. Other settings have names of letters and `_`, followed
+/// by `=`.
 fn assignment(line: &str) -> Option<(Name, &str)> {
+    if let Some(rest) = line.strip_prefix("set -") {
+        // The options, the name, and all the rest.
+        let rest = rest.split_once(" AWS_").map_or("", |(_, rest)| rest);
+        let (name, value) = rest.split_once(' ').unwrap_or((rest, ""));
+        return Some(match name {
+            "ACCESS_KEY_ID" => (Name::AccessKeyId, value),
+            "SECRET_ACCESS_KEY" => (Name::SecretAccessKey, value),
+            _ => (Name::Other, value),
+        });
+    }
     let (name, value) = line.split_once(['=', ':']).and_then(|(name, value)| {
         // PowerShell's `$Env:NAME = value` has both signs.
         if name.eq_ignore_ascii_case("$env") {
@@ -321,6 +341,7 @@ mod tests {
             format!("export AWS_ACCESS_KEY_ID=\"{ID}\"\nexport AWS_SECRET_ACCESS_KEY='{SECRET}'"),
             format!("$Env:AWS_ACCESS_KEY_ID=\"{ID}\"\n$Env:AWS_SECRET_ACCESS_KEY=\"{SECRET}\""),
             format!("SET AWS_ACCESS_KEY_ID={ID}\r\nSET AWS_SECRET_ACCESS_KEY={SECRET}\r\n"),
+            format!("set -gx AWS_ACCESS_KEY_ID {ID}\nset -gx AWS_SECRET_ACCESS_KEY '{SECRET}'"),
             format!("Access key ID: {ID}\nSecret access key: {SECRET}"),
             format!(
                 "{{\"AccessKey\":{{\"UserName\":\"ana\",\"AccessKeyId\":\"{ID}\",\"SecretAccessKey\":\"{SECRET}\"}}}}"

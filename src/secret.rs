@@ -33,7 +33,8 @@ struct ProcessDocument<'a> {
     version: u32,
     access_key_id: &'a str,
     secret_access_key: &'a str,
-    account_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account_id: Option<&'a str>,
 }
 
 impl KeyPair {
@@ -54,8 +55,9 @@ impl KeyPair {
     }
 
     /// What a `credential_process` prints (AWS SDKs and Tools reference, "Process credential
-    /// provider"): a key without `Expiration` is never asked for again.
-    pub fn to_process_document(&self, account_id: &str) -> SecretString {
+    /// provider"): a key without `Expiration` is never asked for again. `AccountId` is left out
+    /// where nobody knows it.
+    pub fn to_process_document(&self, account_id: Option<&str>) -> SecretString {
         let document = ProcessDocument {
             version: 1,
             access_key_id: &self.access_key_id,

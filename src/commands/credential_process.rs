@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use secrecy::ExposeSecret;
 
-use crate::commands::Context;
+use crate::commands::{Context, chosen};
 use crate::error::{Error, Result};
+use crate::store::Stores;
 use crate::store::index::Index;
-use crate::store::{SecretName, Stores};
 
 /// Tools wait for it, and show nothing meanwhile.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -25,15 +25,15 @@ pub fn run(name: Option<&str>, context: &Context) -> Result<()> {
 fn document(name: Option<&str>, context: &Context) -> Result<()> {
     let folders = context.env.folders()?;
     let index = Index::load(&folders)?;
-    let entry = match name {
-        Some(name) => index.require(&SecretName::new(name)?)?,
-        None => index.require_current()?,
-    };
+    let entry = chosen::find(name, &index)?;
     let stores = Stores {
         patience: PATIENCE,
         ..context.stores(&folders)
     };
     let pair = stores.require(entry)?;
-    let document = pair.to_process_document(&entry.account_id);
+    // What the index says is about the key that it names.
+    let known = entry.access_key_id == pair.access_key_id;
+    let account_id = entry.account_id.as_deref().filter(|_| known);
+    let document = pair.to_process_document(account_id);
     context.output.raw(document.expose_secret().as_bytes())
 }

@@ -2,7 +2,10 @@
 
 mod aws;
 mod check;
+mod chosen;
 mod credential_process;
+mod exec;
+mod export;
 mod finish;
 mod reopen;
 mod resume;
@@ -93,6 +96,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Command::Resume(flags) => resume::run(flags, &context),
         Command::Undo(flags) => undo::run(flags, &context),
         Command::Secret(command) => secret::run(command, &context),
+        Command::Export(flags) => export::run(flags, &context),
+        Command::Exec(flags) => exec::run(flags, &context),
         Command::CredentialProcess { name } => {
             return match credential_process::run(name.as_deref(), &context) {
                 Ok(()) => 0,

@@ -432,8 +432,8 @@ fn keep(
             name: secret.clone(),
             store,
             access_key_id: pair.access_key_id.clone(),
-            account_id: owner.account_id,
-            arn: owner.arn,
+            account_id: Some(owner.account_id),
+            arn: Some(owner.arn),
             created_at: access.env.now(),
             verified_at: None,
         });

@@ -293,9 +293,12 @@ async fn known(
         }
         None => None,
     };
-    let by_index = index
-        .find(&keep.secret)
-        .map(|entry| Identity::new(&entry.account_id, &entry.arn));
+    let by_index = index.find(&keep.secret).and_then(|entry| {
+        Some(Identity::new(
+            entry.account_id.as_ref()?,
+            entry.arn.as_ref()?,
+        ))
+    });
     Ok(Some(Stored {
         store,
         access_key_id: pair.map(|pair| pair.access_key_id),

@@ -2,6 +2,7 @@
 //!
 //! No secrets in it. Changed under a lock, written as a whole, renamed into place.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -22,9 +23,11 @@ pub struct Entry {
     pub name: SecretName,
     pub store: StoreKind,
     pub access_key_id: String,
-    /// Twelve digits.
-    pub account_id: String,
-    pub arn: String,
+    /// Twelve digits; absent, like the ARN, for a pair that was stored unverified.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account_id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arn: Option<String>,
     pub created_at: Timestamp,
     /// When STS last answered for the pair; absent for one that was never proven.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -82,16 +85,27 @@ impl Index {
     /// # Errors
     /// When it cannot be locked, read or written, or `change` refuses; it is then unchanged.
     pub fn update<T>(folders: &Folders, change: impl FnOnce(&mut Index) -> Result<T>) -> Result<T> {
+        let mut locked = Index::lock(folders)?;
+        let result = change(&mut locked.index)?;
+        locked.save()?;
+        Ok(result)
+    }
+
+    /// Loads the index and keeps every other cloudcred from changing it, or what it lists, for as
+    /// long as the value lives.
+    ///
+    /// # Errors
+    /// When it cannot be locked or read.
+    pub fn lock(folders: &Folders) -> Result<Locked> {
         private_file::create_folder(&folders.data).map_err(Folders::unusable)?;
-        // Let go of when the file is closed, at the end of this function.
         let lock = private_file::open_lock(&folders.data.join("secrets.lock"))
             .map_err(Folders::unusable)?;
         lock.lock().context("cannot lock the secret index")?;
-        let mut index = Index::load(folders)?;
-        let result = change(&mut index)?;
-        let text = toml::to_string(&index).context("cannot write the secret index")?;
-        private_file::write(&path(folders), text.as_bytes()).map_err(Folders::unusable)?;
-        Ok(result)
+        Ok(Locked {
+            index: Index::load(folders)?,
+            path: path(folders),
+            _lock: lock,
+        })
     }
 
     pub fn find(&self, name: &SecretName) -> Option<&Entry> {
@@ -154,6 +168,25 @@ impl Index {
     }
 }
 
+/// The index in the hands of one process.
+pub struct Locked {
+    pub index: Index,
+    path: PathBuf,
+    /// Let go of when the file is closed.
+    _lock: File,
+}
+
+impl Locked {
+    /// Writes the index, and keeps the lock.
+    ///
+    /// # Errors
+    /// When it cannot be written; the old one is then untouched.
+    pub fn save(&self) -> Result<()> {
+        let text = toml::to_string(&self.index).context("cannot write the secret index")?;
+        private_file::write(&self.path, text.as_bytes()).map_err(Folders::unusable)
+    }
+}
+
 /// Keeps a damaged index under another name, so that it is neither lost nor in the way.
 fn set_aside(path: &Path, why: &str) -> Error {
     let damaged = format!("the secret index {} is damaged ({why})", path.display());
@@ -186,8 +219,8 @@ mod tests {
             name: SecretName::new(name).expect("a valid name"),
             store: StoreKind::File,
             access_key_id: "AKIAIOSFODNN7EXAMPLE".into(),
-            account_id: "111122223333".into(),
-            arn: "arn:aws:iam::111122223333:user/ana".into(),
+            account_id: Some("111122223333".into()),
+            arn: Some("arn:aws:iam::111122223333:user/ana".into()),
             created_at: Timestamp::UNIX_EPOCH,
             verified_at: None,
         }

@@ -150,7 +150,9 @@ impl Stores {
             Error::failed(format!(
                 "the secret `{name}` is no longer in its place ({store})"
             ))
-            .hint(format!("forget it with: cloudcred secret remove {name}"))
+            .hint(format!(
+                "put it back with `cloudcred secret add {name}`, or forget it with `cloudcred secret remove {name}`"
+            ))
         })
     }
 }
@@ -169,6 +171,18 @@ impl Place {
                 output.raw(pair.to_document().expose_secret().as_bytes())?;
                 output.raw(b"\n")
             }
+        }
+    }
+
+    /// Keeps the pair and makes sure that it can be read back.
+    ///
+    /// # Errors
+    /// When the place refuses, or gives back something else.
+    pub fn keep(&self, name: &SecretName, pair: &KeyPair) -> Result<()> {
+        self.put(name, pair)?;
+        match self.find(name)? {
+            Some(back) if back.same_as(pair) => Ok(()),
+            _ => Err(not_given_back()),
         }
     }
 
@@ -210,15 +224,13 @@ impl Place {
         let found = self.find(&canary);
         self.remove(&canary)?;
         let same = found?.is_some_and(|back| back.same_as(&pair));
-        if same {
-            Ok(())
-        } else {
-            Err(
-                Error::failed("the store does not give back what was put into it")
-                    .hint("choose another one with --store"),
-            )
-        }
+        if same { Ok(()) } else { Err(not_given_back()) }
     }
+}
+
+fn not_given_back() -> Error {
+    Error::failed("the store does not give back what was put into it")
+        .hint("choose another one with --store")
 }
 
 #[cfg(test)]

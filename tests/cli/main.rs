@@ -13,6 +13,11 @@ mod support;
 mod crashes;
 mod aws_profile;
 mod check;
+#[cfg(unix)]
+mod exec;
+#[cfg(unix)]
+#[allow(clippy::disallowed_methods)] // as above
+mod export;
 mod faults;
 #[allow(clippy::disallowed_methods)] // as above
 mod harness;
@@ -42,6 +47,23 @@ fn home_at(url: &str) -> Home {
 
 fn moto() -> &'static Moto {
     shared()
+}
+
+/// Keeps the pair in this home's file store without asking AWS, through the program.
+#[track_caller]
+fn keep(home: &Home, name: &str, pair: &KeyPair) {
+    let lines = format!("{}\n{}\n", pair.access_key_id, pair.secret_access_key);
+    let add = ["secret", "add", name, "--store", "file", "--key-stdin"];
+    home.run_with_stdin(&[&add[..], &["--no-verify"]].concat(), &lines)
+        .expect(0);
+}
+
+/// A pair that looks like AWS's and belongs to nobody.
+fn made_up_pair(number: u32) -> KeyPair {
+    KeyPair {
+        access_key_id: format!("AKIAMADEUP{number:010}"),
+        secret_access_key: format!("wJalrXUtnFEMI/K7MDENG+bPxRfiCY{number:010}"),
+    }
 }
 
 /// Reads a CloudStudio document.

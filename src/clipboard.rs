@@ -1,0 +1,84 @@
+//! The clipboard in front of the person: the system's, or over SSH the one of their own terminal,
+//! asked by an escape sequence (OSC 52).
+
+use std::sync::Arc;
+
+#[cfg(target_os = "macos")]
+use arboard::SetExtApple as _;
+#[cfg(all(unix, not(target_os = "macos")))]
+use arboard::SetExtLinux as _;
+#[cfg(windows)]
+use arboard::SetExtWindows as _;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use secrecy::{ExposeSecret, SecretString};
+use zeroize::Zeroizing;
+
+use crate::env::Env;
+use crate::error::{Error, Result};
+use crate::output::Output;
+
+pub enum Clipboard {
+    System(arboard::Clipboard),
+    /// Write only: terminals answer no question about what they hold.
+    Terminal(Arc<Output>),
+}
+
+impl Clipboard {
+    /// # Errors
+    /// When there is none.
+    pub fn open(env: &Env, output: &Arc<Output>) -> Result<Self> {
+        if env.is_remote() && env.stderr_is_terminal {
+            return Ok(Clipboard::Terminal(Arc::clone(output)));
+        }
+        arboard::Clipboard::new()
+            .map(Clipboard::System)
+            .map_err(|cause| Error::failed("no clipboard is within reach").caused_by(cause))
+    }
+
+    /// Puts the text there, and asks programs that keep a history to leave it out.
+    ///
+    /// # Errors
+    /// When the clipboard refuses.
+    pub fn put(&mut self, text: &SecretString) -> Result<()> {
+        match self {
+            Clipboard::System(clipboard) => clipboard
+                .set()
+                .exclude_from_history()
+                .text(text.expose_secret())
+                .map_err(|cause| refused("the clipboard refuses the text", cause)),
+            Clipboard::Terminal(output) => {
+                let encoded = Zeroizing::new(BASE64_STANDARD.encode(text.expose_secret()));
+                let sequence = Zeroizing::new(format!("\u{1b}]52;c;{}\u{7}", *encoded));
+                output.control_terminal(&sequence)
+            }
+        }
+    }
+
+    /// Empties it, unless it is known to hold something else by now; whether it was emptied.
+    ///
+    /// # Errors
+    /// When the clipboard refuses.
+    pub fn clear(&mut self, text: &SecretString) -> Result<bool> {
+        match self {
+            Clipboard::System(clipboard) => {
+                let found = clipboard.get_text().map(Zeroizing::new);
+                // An image, say, is something else, too.
+                if !found.is_ok_and(|found| *found == text.expose_secret()) {
+                    return Ok(false);
+                }
+                clipboard
+                    .clear()
+                    .map(|()| true)
+                    .map_err(|cause| refused("the clipboard cannot be cleared", cause))
+            }
+            Clipboard::Terminal(output) => {
+                output.control_terminal("\u{1b}]52;c;\u{7}").map(|()| true)
+            }
+        }
+    }
+}
+
+fn refused(what: &str, cause: arboard::Error) -> Error {
+    Error::failed(format!("{what}: {cause}")).caused_by(cause)
+}

@@ -1,0 +1,56 @@
+//! `cloudcred exec`: a command with the pair in its environment, in place of this process. Never a
+//! shell, no async runtime.
+
+use std::io::ErrorKind;
+use std::path::Path;
+use std::process::Command;
+
+use secrecy::ExposeSecret;
+
+use crate::cli::Exec;
+use crate::commands::{Context, chosen};
+use crate::env;
+use crate::error::{Error, Kind, Result};
+use crate::export::{ACCESS_KEY_ID, CONFLICTING, SECRET_ACCESS_KEY};
+
+/// # Errors
+/// The only way to return: the command did not start. As in a shell, one that is not there ends
+/// with 127, and one that cannot be run with 126.
+pub fn run(flags: Exec, context: &Context) -> Result<()> {
+    let Some((program, arguments)) = flags.command.split_first() else {
+        return Err(Error::usage("there is no command to run"));
+    };
+    let pair = chosen::read(flags.name.as_deref(), context)?.pair;
+    let mut command = Command::new(program);
+    command.args(arguments);
+    for name in CONFLICTING {
+        command.env_remove(name);
+    }
+    command
+        .env(ACCESS_KEY_ID, &pair.access_key_id)
+        .env(SECRET_ACCESS_KEY, pair.secret_access_key.expose_secret());
+    let cause = env::replace_process(&mut command);
+    let name = program.to_string_lossy();
+    Err(match cause.kind() {
+        // A script is there, and what its first line names is not.
+        ErrorKind::NotFound if Path::new(program).is_file() => Error::new(
+            Kind::CommandRefused,
+            format!("the command `{name}` cannot be run: its interpreter is missing"),
+        )
+        .hint("the first line of a script names it, after #!"),
+        ErrorKind::NotFound => Error::new(
+            Kind::CommandNotFound,
+            format!("the command `{name}` is not found"),
+        )
+        .hint("check its spelling and PATH; shell built-ins and aliases are no programs"),
+        // A NUL in the pair or in an argument, which no system takes.
+        ErrorKind::InvalidInput => Error::failed(format!("`{name}` cannot be given this pair"))
+            .hint("the secret or an argument holds a NUL character"),
+        _ => Error::new(
+            Kind::CommandRefused,
+            format!("the command `{name}` cannot be run: {cause}"),
+        )
+        .hint("check that it is a program and that you may execute it"),
+    }
+    .caused_by(cause))
+}

@@ -1,0 +1,113 @@
+//! `cloudcred export`: the pair as environment variables, for a shell, a file or GitHub Actions. No
+//! network, no async runtime.
+
+use std::fs::OpenOptions;
+use std::io::{Read, Seek, SeekFrom, Write};
+
+use anyhow::Context as _;
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::cli::Export;
+use crate::commands::{Context, chosen};
+use crate::env::Env;
+use crate::error::{Error, Result};
+use crate::export::{self, CONFLICTING, ExportFormat, github_environment};
+use crate::output::Format;
+use crate::secret::KeyPair;
+
+/// A shell would find nothing better to say.
+const DEFAULT: ExportFormat = if cfg!(windows) {
+    ExportFormat::Powershell
+} else {
+    ExportFormat::Bash
+};
+
+pub fn run(flags: Export, context: &Context) -> Result<()> {
+    let format = match (flags.format, context.output.format()) {
+        (None, Format::Text) => DEFAULT,
+        (None | Some(ExportFormat::Json), Format::Json) => ExportFormat::Json,
+        (Some(format), Format::Text) => format,
+        (Some(_), Format::Json) => {
+            return Err(
+                Error::usage("--output json goes with --format json only").hint("leave one out")
+            );
+        }
+    };
+    if flags.unset {
+        let name = flags.name.as_deref();
+        if name.is_some() {
+            return Err(Error::usage("--unset takes no name")
+                .hint("it unsets the variables, whichever secret they hold"));
+        }
+        return context.output.raw(export::unset(format)?.as_bytes());
+    }
+    if context.env.stdout_is_terminal && !flags.force {
+        return Err(
+            Error::usage("this would show the secret access key on the terminal").hint(format!(
+                "use it like this: {}; or show it with --force",
+                format.usage()
+            )),
+        );
+    }
+    let pair = chosen::read(flags.name.as_deref(), context)?.pair;
+    // Before anything is printed: a mask is not asked for in vain.
+    let file = match format {
+        ExportFormat::Github => Some(github_file(&context.env)?),
+        _ => None,
+    };
+    let text = export::set(&pair, format)?;
+    context.output.raw(text.expose_secret().as_bytes())?;
+    match file {
+        Some(file) => hand_over(file, &pair, context),
+        None => Ok(()),
+    }
+}
+
+fn github_file(env: &Env) -> Result<&str> {
+    env.var("GITHUB_ENV").ok_or_else(|| {
+        Error::failed("GITHUB_ENV is not set: this is no step of a GitHub Actions job")
+            .hint("use another --format, or `cloudcred exec`")
+    })
+}
+
+/// Gives the pair to the job's later steps.
+fn hand_over(file: &str, pair: &KeyPair, context: &Context) -> Result<()> {
+    let (profiles, emptied): (Vec<&str>, Vec<&str>) = CONFLICTING
+        .into_iter()
+        .filter(|name| context.env.var(name).is_some())
+        .partition(|name| name.ends_with("PROFILE"));
+    let delimiter = format!("cloudcred-{:032x}", rand::random::<u128>());
+    append(file, &github_environment(pair, &emptied, &delimiter))
+        .map_err(|cause| Error::from(cause).hint("GITHUB_ENV must name a file of this job"))?;
+    for name in profiles {
+        // An empty profile is an error to botocore, and nothing can be unset there.
+        context.output.warn(&format!(
+            "{name} is set in this job, cannot be unset from here, and comes first in some tools"
+        ));
+    }
+    context
+        .output
+        .say("the later steps of this job have the pair in their environment");
+    Ok(())
+}
+
+/// Adds the text in one write, on a line of its own.
+fn append(path: &str, text: &SecretString) -> anyhow::Result<()> {
+    let failed = || format!("cannot append to {path}");
+    let mut file = OpenOptions::new()
+        .read(true)
+        .append(true)
+        .create(true)
+        .open(path)
+        .with_context(failed)?;
+    if file.seek(SeekFrom::End(0)).with_context(failed)? > 0 {
+        let mut last = [0];
+        file.seek(SeekFrom::End(-1)).with_context(failed)?;
+        file.read_exact(&mut last).with_context(failed)?;
+        if last != *b"\n" {
+            file.write_all(b"\n").with_context(failed)?;
+        }
+    }
+    file.write_all(text.expose_secret().as_bytes())
+        .with_context(failed)
+}

@@ -1,0 +1,122 @@
+//! `cloudcred secret copy`: a secret on the clipboard for as long as it takes to paste it, and what
+//! to do with it in the app.
+
+use std::time::{Duration, Instant};
+
+use secrecy::SecretString;
+use serde::Serialize;
+
+use crate::cli::{CopySecret, Field};
+use crate::clipboard::Clipboard;
+use crate::commands::{Context, chosen};
+use crate::error::{Error, Result};
+use crate::interrupt::Interrupt;
+use crate::output::{Page, Report, table};
+use crate::store::SecretName;
+
+#[derive(Serialize)]
+struct Copied {
+    name: SecretName,
+    field: &'static str,
+    cleared: bool,
+}
+
+impl Report for Copied {
+    fn text(&self, _: &Page) -> String {
+        match self.cleared {
+            true => "the clipboard is cleared\n".to_owned(),
+            false => "the clipboard holds something else by now, and was left alone\n".to_owned(),
+        }
+    }
+}
+
+pub fn run(flags: &CopySecret, context: &Context) -> Result<()> {
+    let secret = chosen::read(flags.name.as_deref(), context)?;
+    let name = secret.entry.name;
+    let reveal =
+        |error: Error| error.hint(format!("print it: cloudcred secret show {name} --reveal"));
+    let mut clipboard = Clipboard::open(&context.env, &context.output).map_err(reveal)?;
+    let (field, text) = match flags.field {
+        Field::AccessKey => ("access_key", SecretString::from(secret.pair.access_key_id)),
+        Field::SecretKey => ("secret_key", secret.pair.secret_access_key),
+        Field::Json => ("json", secret.pair.to_document()),
+    };
+    let patience = Duration::from_secs(flags.clear_after);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(anyhow::Error::from)?;
+    let cleared = runtime.block_on(async {
+        // Before there is anything to be cleared.
+        let mut interrupt = Interrupt::listen()?;
+        clipboard.put(&text).map_err(reveal)?;
+        tell(&name, flags.field, &clipboard, flags.clear_after, context);
+        wait(patience, &mut interrupt, context).await;
+        clipboard.clear(&text)
+    })?;
+    context.output.result(&Copied {
+        name,
+        field,
+        cleared,
+    })
+}
+
+/// Until the time is over or somebody ends it; both are good ends.
+async fn wait(patience: Duration, interrupt: &mut Interrupt, context: &Context) {
+    let until = Instant::now() + patience;
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            break;
+        }
+        context.output.working(&format!(
+            "on the clipboard for {} s more; Ctrl-C clears it now",
+            left.as_secs_f64().ceil()
+        ));
+        tokio::select! {
+            biased;
+            () = interrupt.wait() => break,
+            () = tokio::time::sleep(left.min(Duration::from_secs(1))) => {}
+        }
+    }
+    context.output.done();
+}
+
+/// What is on the clipboard, and the three steps in the app.
+fn tell(name: &SecretName, field: Field, clipboard: &Clipboard, seconds: u64, context: &Context) {
+    let (what, paste) = match field {
+        Field::Json => (
+            "the document of",
+            "paste it in place of what the editor shows, and apply".to_owned(),
+        ),
+        Field::AccessKey => (
+            "the access_key of",
+            format!(
+                "paste it as access_key; then `cloudcred secret copy {name} --field secret_key`"
+            ),
+        ),
+        Field::SecretKey => (
+            "the secret_key of",
+            "paste it as secret_key, and apply".to_owned(),
+        ),
+    };
+    let output = &context.output;
+    output.say(&format!(
+        "On the clipboard: {what} `{name}`. In CloudStudio:"
+    ));
+    let steps = [
+        "AWS provider → add secret".to_owned(),
+        paste,
+        "set current".to_owned(),
+    ];
+    let rows: Vec<Vec<String>> = (1..)
+        .zip(steps)
+        .map(|(number, step)| vec![number.to_string(), step])
+        .collect();
+    output.say(table(&rows, output.page().width).trim_end());
+    if matches!(clipboard, Clipboard::Terminal(_)) {
+        output.say(&format!(
+            "It was sent to your terminal, which may not accept it: then `cloudcred secret show {name} --reveal` prints it. In {seconds} s the clipboard is cleared, whatever it holds by then."
+        ));
+    }
+}

@@ -1,0 +1,86 @@
+//! `cloudcred secret list`: what the index knows. Opens no store, so it takes a few milliseconds.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::commands::Context;
+use crate::commands::secret::{Listed, whose};
+use crate::error::Result;
+use crate::output::{Page, Report, table};
+use crate::store::index::Index;
+
+#[derive(Serialize)]
+struct List {
+    secrets: Vec<Listed>,
+    #[serde(skip)]
+    rows: Vec<Vec<String>>,
+}
+
+impl Report for List {
+    fn text(&self, page: &Page) -> String {
+        if self.secrets.is_empty() {
+            return "no secrets yet: `cloudcred setup` makes one, `cloudcred secret add NAME` keeps one that you have\n"
+                .to_owned();
+        }
+        table(&self.rows, page.width)
+    }
+}
+
+pub fn run(context: &Context) -> Result<()> {
+    let index = Index::load(&context.env.folders()?)?;
+    let now = context.env.now();
+    let rows = index.secrets.iter().map(|entry| {
+        let current = match index.is_current(&entry.name) {
+            true => "current",
+            false => "",
+        };
+        vec![
+            entry.name.to_string(),
+            current.to_owned(),
+            entry.store.name().to_owned(),
+            whose(entry),
+            entry.access_key_id.clone(),
+            age(entry.created_at, now),
+        ]
+    });
+    let rows = rows.collect();
+    let entries = index.secrets.iter();
+    let secrets = entries.map(|entry| Listed::of(entry, &index)).collect();
+    context.output.result(&List { secrets, rows })
+}
+
+/// In the largest unit that says something: a key's age matters by months, not by minutes.
+fn age(from: Timestamp, now: Timestamp) -> String {
+    let seconds = now.as_second() - from.as_second();
+    let count = |number: i64, unit: &str| match number {
+        1 => format!("1 {unit} old"),
+        _ => format!("{number} {unit}s old"),
+    };
+    match seconds / 60 {
+        ..1 => "new".to_owned(),
+        minutes @ 1..60 => count(minutes, "minute"),
+        minutes @ 60..1440 => count(minutes / 60, "hour"),
+        minutes => count(minutes / 1440, "day"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_age_has_one_unit() {
+        let ages = [
+            (-5, "new"),
+            (59, "new"),
+            (60, "1 minute old"),
+            (7200, "2 hours old"),
+            (86_400, "1 day old"),
+            (100 * 86_400, "100 days old"),
+        ];
+        for (seconds, expected) in ages {
+            let now = Timestamp::from_second(seconds).expect("in range");
+            assert_eq!(age(Timestamp::UNIX_EPOCH, now), expected);
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! `cloudcred secret remove`: forgets a secret on this machine. Its key stays at AWS.
+
+use serde::Serialize;
+
+use crate::commands::Context;
+use crate::error::{Error, Result};
+use crate::output::{Page, Report};
+use crate::prompt::Question;
+use crate::store::SecretName;
+use crate::store::index::Index;
+
+#[derive(Serialize)]
+struct Removed {
+    removed: SecretName,
+    access_key_id: String,
+    was_current: bool,
+}
+
+impl Report for Removed {
+    fn text(&self, _: &Page) -> String {
+        let current = match self.was_current {
+            true => "\nno secret is current any more: `cloudcred secret use NAME` sets another one",
+            false => "",
+        };
+        format!(
+            "removed the secret `{}` from this machine; its key {} still works at AWS{current}\n",
+            self.removed, self.access_key_id
+        )
+    }
+}
+
+pub fn run(name: &SecretName, context: &Context) -> Result<()> {
+    let folders = context.env.folders()?;
+    let index = Index::load(&folders)?;
+    let entry = index.require(name)?.clone();
+    if !context.global.yes {
+        let current = match index.is_current(name) {
+            true => ", which is the current one",
+            false => "",
+        };
+        let text = format!(
+            "Remove the secret `{}` ({}){current}?",
+            entry.name, entry.access_key_id
+        );
+        if !context
+            .prompt()?
+            .confirm(Question::required(&text, "--yes"))?
+        {
+            return Err(Error::cancelled().hint("nothing was changed"));
+        }
+    }
+    let stores = context.stores(&folders);
+    let mut locked = Index::lock(&folders)?;
+    let there = locked.index.require(name)?;
+    if there.access_key_id != entry.access_key_id || there.store != entry.store {
+        return Err(
+            Error::failed(format!("the secret `{name}` was changed meanwhile"))
+                .hint("look at it again with `cloudcred secret list`"),
+        );
+    }
+    let was_current = locked.index.is_current(name);
+    // The secret first: an entry without it is told and can be removed again, while a secret
+    // without an entry would lie there forgotten.
+    stores.place(entry.store).remove(&entry.name)?;
+    locked.index.remove(name);
+    locked.save()?;
+    drop(locked);
+    context.output.result(&Removed {
+        removed: entry.name,
+        access_key_id: entry.access_key_id,
+        was_current,
+    })
+}
