@@ -10,6 +10,8 @@
 mod support;
 
 #[cfg(target_os = "linux")]
+mod clipboard;
+#[cfg(target_os = "linux")]
 mod crashes;
 mod aws_profile;
 mod check;

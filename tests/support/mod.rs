@@ -14,3 +14,5 @@ pub mod python;
 pub mod secret_service;
 #[cfg(unix)]
 pub mod terminal;
+#[cfg(target_os = "linux")]
+pub mod x_server;
