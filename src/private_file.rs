@@ -7,8 +7,12 @@
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+
+/// By which temporary files are known.
+const PREFIX: &str = ".cloudcred-";
 
 /// Writes `content` to `path`, creating its folder if need be.
 ///
@@ -22,7 +26,7 @@ pub fn write(path: &Path, content: &[u8]) -> Result<()> {
     let failed = || format!("cannot write {}", path.display());
     // tempfile creates with mode 0600, so the content is never readable by others.
     let mut temporary = tempfile::Builder::new()
-        .prefix(".cloudcred-")
+        .prefix(PREFIX)
         .tempfile_in(folder)
         .with_context(failed)?;
     temporary.write_all(content).with_context(failed)?;
@@ -32,6 +36,25 @@ pub fn write(path: &Path, content: &[u8]) -> Result<()> {
         .map_err(|refused| refused.error)
         .with_context(failed)?;
     sync_folder(folder).with_context(failed)
+}
+
+/// Removes what writes have left in the folder that were killed half-way: temporary files of ours
+/// that are older than a minute, since a younger one may be somebody's who is still writing.
+///
+/// # Errors
+/// With the path and the system's reason.
+pub fn sweep(folder: &Path) -> Result<()> {
+    let failed = || format!("cannot look through {}", folder.display());
+    for entry in fs::read_dir(folder).with_context(failed)? {
+        let entry = entry.with_context(failed)?;
+        let ours = entry.file_name().to_string_lossy().starts_with(PREFIX);
+        let written = entry.metadata().and_then(|metadata| metadata.modified());
+        let age = written.ok().and_then(|written| written.elapsed().ok());
+        if ours && age.is_some_and(|age| age > Duration::from_secs(60)) {
+            remove(&entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 /// Reads `path`, at most `limit` bytes; `None` when there is no such file.

@@ -33,6 +33,7 @@ impl FileStore {
         for folder in [secrets, &self.folder] {
             private_file::create_private_folder(folder).map_err(Folders::unusable)?;
         }
+        private_file::sweep(&self.folder).map_err(Folders::unusable)?;
         private_file::write(&self.path(name), document.expose_secret().as_bytes())
             .map_err(Folders::unusable)
     }

@@ -180,10 +180,33 @@ impl Locked {
     /// Writes the index, and keeps the lock.
     ///
     /// # Errors
-    /// When it cannot be written; the old one is then untouched.
+    /// When it cannot be written. Nearly always the old one is then untouched; see
+    /// [`Locked::save_or`].
     pub fn save(&self) -> Result<()> {
-        let text = toml::to_string(&self.index).context("cannot write the secret index")?;
-        private_file::write(&self.path, text.as_bytes()).map_err(Folders::unusable)
+        private_file::write(&self.path, self.text()?.as_bytes()).map_err(Folders::unusable)
+    }
+
+    /// Writes the index, or takes back what it was to speak of. A write may fail at its very end,
+    /// when the new index is there already and only its folder is not known to be on disk: then
+    /// nothing is taken back, since the index speaks of it.
+    ///
+    /// # Errors
+    /// As [`Locked::save`].
+    pub fn save_or(&self, take_back: impl FnOnce()) -> Result<()> {
+        self.save().inspect_err(|_| {
+            let there = private_file::read(&self.path, LONGEST_INDEX);
+            let new = self.text().map(String::into_bytes);
+            // Where nobody can tell, a copy too many is better than one too few.
+            if let (Ok(there), Ok(new)) = (there, new)
+                && there != Some(new)
+            {
+                take_back();
+            }
+        })
+    }
+
+    fn text(&self) -> Result<String> {
+        Ok(toml::to_string(&self.index).context("cannot write the secret index")?)
     }
 }
 

@@ -174,16 +174,27 @@ impl Place {
         }
     }
 
-    /// Keeps the pair and makes sure that it can be read back.
+    /// Keeps the pair in place of `old`, and makes sure that it can be read back.
     ///
     /// # Errors
-    /// When the place refuses, or gives back something else.
-    pub fn keep(&self, name: &SecretName, pair: &KeyPair) -> Result<()> {
-        self.put(name, pair)?;
-        match self.find(name)? {
+    /// When the place refuses, or gives back something else; it then holds `old` again, if it
+    /// allows that.
+    pub fn replace(&self, name: &SecretName, old: Option<&KeyPair>, pair: &KeyPair) -> Result<()> {
+        let kept = self.put(name, pair).and_then(|()| match self.find(name)? {
             Some(back) if back.same_as(pair) => Ok(()),
             _ => Err(not_given_back()),
-        }
+        });
+        kept.inspect_err(|_| self.restore(name, old))
+    }
+
+    /// Gives the name back what it held, as far as the place allows it: this is for when something
+    /// has failed already, and that is what should be told.
+    pub fn restore(&self, name: &SecretName, old: Option<&KeyPair>) {
+        let restored = match old {
+            Some(old) => self.put(name, old),
+            None => self.remove(name).map(drop),
+        };
+        restored.unwrap_or_default();
     }
 
     /// The pair of that name, if there is one. Standard output keeps none.

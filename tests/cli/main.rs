@@ -30,6 +30,7 @@ mod layering;
 mod matrix;
 mod reopen;
 mod secret;
+mod secrets;
 mod setup;
 mod shared_files;
 #[cfg(unix)]

@@ -233,21 +233,15 @@ impl Addition<'_> {
             .as_ref()
             .is_some_and(|there| there.same_as(self.pair));
         if !is_in_place {
-            place.keep(name, self.pair)?;
+            place.replace(name, in_place.as_ref(), self.pair)?;
         }
         let name = name.clone();
         locked.index.put(self.entry(&name, entry.as_ref(), context));
-        if let Err(error) = locked.save() {
-            // As it was: what the index does not know must not stay, nor the old pair be lost.
+        locked.save_or(|| {
             if !is_in_place {
-                let restored = match &in_place {
-                    Some(old) => place.put(&name, old),
-                    None => place.remove(&name).map(drop),
-                };
-                restored.unwrap_or_default();
+                place.restore(&name, in_place.as_ref());
             }
-            return Err(error);
-        }
+        })?;
         if let Some((old, _)) = &elsewhere {
             old.remove(&name)?;
         }

@@ -9,7 +9,7 @@ use crate::commands::Context;
 use crate::error::{Error, Kind, Result};
 use crate::output::{Page, Report};
 use crate::secret::KeyPair;
-use crate::store::index::{Index, Locked};
+use crate::store::index::Index;
 use crate::store::{Place, SecretName, StoreKind};
 
 #[derive(Serialize)]
@@ -68,7 +68,7 @@ pub fn rename(old: &str, new: &str, context: &Context) -> Result<()> {
     if was_current {
         index.current = Some(new.clone());
     }
-    save_or_remove(&locked, &place, &new)?;
+    locked.save_or(|| place.restore(&new, None))?;
     clear(&place, &entry.name, entry.store)?;
     drop(locked);
     context.output.result(&renamed(true))
@@ -121,7 +121,7 @@ pub fn move_to(name: &str, store: StoreKind, context: &Context) -> Result<()> {
     let mut entry_there = entry.clone();
     entry_there.store = store;
     locked.index.put(entry_there);
-    save_or_remove(&locked, &target, &name)?;
+    locked.save_or(|| target.restore(&name, None))?;
     clear(&stores.place(entry.store), &name, entry.store)?;
     drop(locked);
     context.output.result(&moved(true))
@@ -132,7 +132,7 @@ fn keep(place: &Place, name: &SecretName, store: StoreKind, pair: &KeyPair) -> R
     match place.find(name)? {
         Some(there) if there.same_as(pair) => Ok(()),
         Some(_) => Err(taken(name, store)),
-        None => place.keep(name, pair),
+        None => place.replace(name, None, pair),
     }
 }
 
@@ -142,14 +142,6 @@ fn taken(name: &SecretName, store: StoreKind) -> Error {
         store.name()
     ))
     .hint("choose another name, or remove that one first")
-}
-
-/// Where the index cannot be written, the copy that it does not know must not stay.
-fn save_or_remove(locked: &Locked, place: &Place, copy: &SecretName) -> Result<()> {
-    locked.save().inspect_err(|_| {
-        // The first error is the one to tell; the same command again finds what is left.
-        place.remove(copy).unwrap_or_default();
-    })
 }
 
 /// Removes a leftover, if it is one: the same pair. Whether it was.
