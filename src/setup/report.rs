@@ -173,8 +173,15 @@ impl Report for SetupReport {
             && kept.store != StoreKind::Stdout
         {
             line(
+                "Use it without pasting",
+                &format!(
+                    "cloudcred secret use {} --aws-profile cloudstudio",
+                    kept.name
+                ),
+            );
+            line(
                 "Paste it into the app",
-                &format!("cloudcred secret show {} --reveal", kept.name),
+                &format!("cloudcred secret copy {}", kept.name),
             );
             line("", "AWS provider → add secret → paste, apply → set current");
         }

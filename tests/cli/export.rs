@@ -1,75 +1,17 @@
 //! `export`: what it prints, real shells take for the same bytes; and nobody sees it unasked.
 
 use std::fs;
-use std::path::PathBuf;
-use std::process::Command;
-use std::thread;
-use std::time::Duration;
 
 use crate::support::home::Home;
 use crate::support::moto::KeyPair;
-use crate::support::process::{self, Ran};
 use crate::support::terminal::Terminal;
 use crate::{home, keep, made_up_pair};
-
-const LIMIT: Duration = Duration::from_secs(120);
-/// Each takes what `--format` prints. A shell that is missing fails its test: `.ci/run` installs it.
-const SHELLS: [(&str, &str); 4] = [
-    ("bash", "bash"),
-    ("dash", "bash"),
-    ("zsh", "bash"),
-    ("fish", "fish"),
-];
 
 fn scene() -> Home {
     let home = home();
     keep(&home, "ana", &made_up_pair(1));
     home.run(&["secret", "use", "ana"]).expect(0);
     home
-}
-
-fn run_shell(home: &Home, shell: &str, script: &str) -> Ran {
-    let mut command = Command::new(shell);
-    command.args(["-c", script]);
-    home.clean(&mut command);
-    let program = PathBuf::from(env!("CARGO_BIN_EXE_cloudcred"));
-    let folder = program.parent().expect("a folder").display();
-    let path = std::env::var("PATH").expect("PATH is set");
-    command.env("PATH", format!("{folder}:{path}"));
-    process::run(command, None, LIMIT)
-}
-
-/// Secrets of every kind, the same in each run: an xorshift generator needs no seed from outside.
-struct Secrets(u64);
-
-impl Secrets {
-    fn number(&mut self, below: u32) -> u32 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) as u32 % below
-    }
-
-    fn character(&mut self, kind: u32) -> char {
-        const QUOTES: &[u8] = b"'\"\\`$!%^&|<>()[]{}*?#~;=: \n\r\t-";
-        loop {
-            let point = match kind {
-                0 => 0x20 + self.number(0x5f),
-                1 => u32::from(QUOTES[self.number(QUOTES.len() as u32) as usize]),
-                2 => 1 + self.number(0x2fff),
-                _ => 1 + self.number(0x10_fffe),
-            };
-            if let Some(character) = char::from_u32(point) {
-                return character;
-            }
-        }
-    }
-
-    fn next(&mut self) -> String {
-        let kind = self.number(4);
-        let length = 1 + self.number(64);
-        (0..length).map(|_| self.character(kind)).collect()
-    }
 }
 
 /// Puts the secret where it is kept, past cloudcred: AWS makes none like these.
@@ -80,74 +22,6 @@ fn change_from_outside(home: &Home, secret: &str) {
         ".local/share/cloudcred/secrets/aws/ana.json",
         &document.to_string(),
     );
-}
-
-#[test]
-fn a_thousand_secrets_reach_the_environment_of_every_shell_unchanged() {
-    const WORKERS: usize = 4;
-    let mut generator = Secrets(0x2545_f491_4f6c_dd1d);
-    let secrets: Vec<String> = (0..1000).map(|_| generator.next()).collect();
-    thread::scope(|scope| {
-        for share in secrets.chunks(secrets.len().div_ceil(WORKERS)) {
-            scope.spawn(|| round_trips(share));
-        }
-    });
-}
-
-fn round_trips(secrets: &[String]) {
-    let home = scene();
-    let mut scripts = [("bash", String::new()), ("fish", String::new())];
-    for secret in secrets {
-        change_from_outside(&home, secret);
-        for (format, script) in &mut scripts {
-            let printed = home.run(&["export", "--format", format]).expect(0);
-            script.push_str(&printed.stdout);
-            script.push_str("printenv -0 AWS_SECRET_ACCESS_KEY\n");
-        }
-    }
-    for (shell, format) in SHELLS {
-        let script = scripts.iter().find(|(name, _)| *name == format);
-        let (_, script) = script.expect("one of the two");
-        home.write("script", script);
-        let mut command = Command::new(shell);
-        command.arg(home.path().join("script"));
-        home.clean(&mut command);
-        let ran = process::run(command, None, LIMIT).expect(0);
-        let got: Vec<&str> = ran.stdout.split_terminator('\0').collect();
-        assert_eq!(got.len(), secrets.len(), "{shell}: {}", ran.stderr);
-        for (got, secret) in got.iter().zip(secrets) {
-            assert_eq!(got, secret, "{shell}");
-        }
-    }
-}
-
-#[test]
-fn shells_take_it_as_people_type_it_and_forget_what_conflicts() {
-    let home = scene()
-        .variable("AWS_SESSION_TOKEN", "stale")
-        .variable("AWS_PROFILE", "other");
-    let secret = "it's \"$(touch x)\" `y` \\ !z\n\u{2019} ü";
-    change_from_outside(&home, secret);
-    for (shell, format) in SHELLS {
-        let load = match shell {
-            "fish" => "cloudcred export --format fish | source",
-            _ => "eval \"$(cloudcred export --format bash)\"",
-        };
-        let unset = match shell {
-            "fish" => "cloudcred export --unset --format fish | source",
-            _ => "eval \"$(cloudcred export --unset)\"",
-        };
-        let script = format!(
-            "{load}\nprintenv -0 AWS_SECRET_ACCESS_KEY\nenv | grep -c '^AWS_.*\\(TOKEN\\|PROFILE\\)'\n{unset}\nenv | grep -c '^AWS_.*KEY'\ntrue"
-        );
-        let ran = run_shell(&home, shell, &script).expect(0);
-        assert_eq!(
-            ran.stdout,
-            format!("{secret}\0{}\n0\n", 0),
-            "{shell}: {ran}"
-        );
-        assert!(!home.path().join("x").exists(), "{shell} ran it: {format}");
-    }
 }
 
 #[test]
@@ -258,4 +132,137 @@ fn github_is_told_what_to_mask_before_later_steps_get_it() {
     let (delimiter, rest) = heredoc.split_once('\n').expect("lines");
     assert_eq!(rest, format!("one\nPATH=/evil\n%\n{delimiter}\n"));
     assert!(delimiter.len() > 32);
+}
+
+/// Linux has all of them, and `.ci/run` installs them.
+#[cfg(target_os = "linux")]
+mod shells {
+    use std::path::PathBuf;
+    use std::process::Command;
+    use std::thread;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::support::process::{self, Ran};
+
+    const LIMIT: Duration = Duration::from_secs(120);
+    /// Each takes what `--format` prints. A shell that is missing fails its test: `.ci/run` installs it.
+    const SHELLS: [(&str, &str); 4] = [
+        ("bash", "bash"),
+        ("dash", "bash"),
+        ("zsh", "bash"),
+        ("fish", "fish"),
+    ];
+
+    fn run_shell(home: &Home, shell: &str, script: &str) -> Ran {
+        let mut command = Command::new(shell);
+        command.args(["-c", script]);
+        home.clean(&mut command);
+        let program = PathBuf::from(env!("CARGO_BIN_EXE_cloudcred"));
+        let folder = program.parent().expect("a folder").display();
+        let path = std::env::var("PATH").expect("PATH is set");
+        command.env("PATH", format!("{folder}:{path}"));
+        process::run(command, None, LIMIT)
+    }
+
+    /// Secrets of every kind, the same in each run: an xorshift generator needs no seed from outside.
+    struct Secrets(u64);
+
+    impl Secrets {
+        fn number(&mut self, below: u32) -> u32 {
+            self.0 ^= self.0 << 13;
+            self.0 ^= self.0 >> 7;
+            self.0 ^= self.0 << 17;
+            (self.0 >> 11) as u32 % below
+        }
+
+        fn character(&mut self, kind: u32) -> char {
+            const QUOTES: &[u8] = b"'\"\\`$!%^&|<>()[]{}*?#~;=: \n\r\t-";
+            loop {
+                let point = match kind {
+                    0 => 0x20 + self.number(0x5f),
+                    1 => u32::from(QUOTES[self.number(QUOTES.len() as u32) as usize]),
+                    2 => 1 + self.number(0x2fff),
+                    _ => 1 + self.number(0x10_fffe),
+                };
+                if let Some(character) = char::from_u32(point) {
+                    return character;
+                }
+            }
+        }
+
+        fn next(&mut self) -> String {
+            let kind = self.number(4);
+            let length = 1 + self.number(64);
+            (0..length).map(|_| self.character(kind)).collect()
+        }
+    }
+
+    #[test]
+    fn a_thousand_secrets_reach_the_environment_of_every_shell_unchanged() {
+        const WORKERS: usize = 4;
+        let mut generator = Secrets(0x2545_f491_4f6c_dd1d);
+        let secrets: Vec<String> = (0..1000).map(|_| generator.next()).collect();
+        thread::scope(|scope| {
+            for share in secrets.chunks(secrets.len().div_ceil(WORKERS)) {
+                scope.spawn(|| round_trips(share));
+            }
+        });
+    }
+
+    fn round_trips(secrets: &[String]) {
+        let home = scene();
+        let mut scripts = [("bash", String::new()), ("fish", String::new())];
+        for secret in secrets {
+            change_from_outside(&home, secret);
+            for (format, script) in &mut scripts {
+                let printed = home.run(&["export", "--format", format]).expect(0);
+                script.push_str(&printed.stdout);
+                script.push_str("printenv -0 AWS_SECRET_ACCESS_KEY\n");
+            }
+        }
+        for (shell, format) in SHELLS {
+            let script = scripts.iter().find(|(name, _)| *name == format);
+            let (_, script) = script.expect("one of the two");
+            home.write("script", script);
+            let mut command = Command::new(shell);
+            command.arg(home.path().join("script"));
+            home.clean(&mut command);
+            let ran = process::run(command, None, LIMIT).expect(0);
+            let got: Vec<&str> = ran.stdout.split_terminator('\0').collect();
+            assert_eq!(got.len(), secrets.len(), "{shell}: {}", ran.stderr);
+            for (got, secret) in got.iter().zip(secrets) {
+                assert_eq!(got, secret, "{shell}");
+            }
+        }
+    }
+
+    #[test]
+    fn shells_take_it_as_people_type_it_and_forget_what_conflicts() {
+        let home = scene()
+            .variable("AWS_SESSION_TOKEN", "stale")
+            .variable("AWS_PROFILE", "other");
+        let secret = "it's \"$(touch x)\" `y` \\ !z\n\u{2019} ü";
+        change_from_outside(&home, secret);
+        for (shell, format) in SHELLS {
+            let load = match shell {
+                "fish" => "cloudcred export --format fish | source",
+                _ => "eval \"$(cloudcred export --format bash)\"",
+            };
+            let unset = match shell {
+                "fish" => "cloudcred export --unset --format fish | source",
+                _ => "eval \"$(cloudcred export --unset)\"",
+            };
+            let script = format!(
+                "{load}\nprintenv -0 AWS_SECRET_ACCESS_KEY\nenv | grep -c '^AWS_.*\\(TOKEN\\|PROFILE\\)'\n{unset}\nenv | grep -c '^AWS_.*KEY'\ntrue"
+            );
+            let ran = run_shell(&home, shell, &script).expect(0);
+            assert_eq!(
+                ran.stdout,
+                format!("{secret}\0{}\n0\n", 0),
+                "{shell}: {ran}"
+            );
+            assert!(!home.path().join("x").exists(), "{shell} ran it: {format}");
+        }
+    }
 }

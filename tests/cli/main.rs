@@ -30,6 +30,7 @@ mod layering;
 mod matrix;
 mod reopen;
 mod secret;
+#[cfg(unix)]
 mod secrets;
 mod setup;
 mod shared_files;
@@ -53,6 +54,7 @@ fn moto() -> &'static Moto {
 }
 
 /// Keeps the pair in this home's file store without asking AWS, through the program.
+#[cfg(unix)]
 #[track_caller]
 fn keep(home: &Home, name: &str, pair: &KeyPair) {
     let lines = format!("{}\n{}\n", pair.access_key_id, pair.secret_access_key);
@@ -62,6 +64,7 @@ fn keep(home: &Home, name: &str, pair: &KeyPair) {
 }
 
 /// A pair that looks like AWS's and belongs to nobody.
+#[cfg(unix)]
 fn made_up_pair(number: u32) -> KeyPair {
     KeyPair {
         access_key_id: format!("AKIAMADEUP{number:010}"),

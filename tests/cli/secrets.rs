@@ -5,6 +5,7 @@ use std::thread;
 use crate::support::home::Home;
 use crate::support::moto::KeyPair;
 use crate::support::process::Ran;
+use crate::support::terminal::{Key, Terminal};
 use crate::{home, keep, made_up_pair, moto, stored_pair};
 
 const FOLDER: &str = ".local/share/cloudcred/secrets/aws";
@@ -146,6 +147,42 @@ fn a_name_is_given_up_by_choice_only() {
         made_up_pair(2).access_key_id
     );
     assert_eq!(list(&home).as_array().map(Vec::len), Some(1));
+}
+
+#[test]
+fn a_person_is_asked_hidden_and_again_and_before_anything_is_given_up() {
+    let account = moto().seeded_account();
+    let home = home();
+    keep(&home, "ana", &made_up_pair(1));
+    let add = ["secret", "add", "ana", "--store", "file"];
+    let mut terminal = Terminal::start(&home.command(&add), 80);
+    let wrong = "w".repeat(40);
+    terminal
+        .wait_for("Access key, both halves")
+        .type_text(&format!("{}\r{wrong}\r", account.creator.access_key_id))
+        .wait_for("SignatureDoesNotMatch")
+        .type_text(&lines(&account.creator).replace('\n', "\r"))
+        .wait_for("Replace it?")
+        .type_text("y")
+        .wait_for("is kept, in place of the key");
+    let (code, printed) = terminal.exit();
+    assert_eq!(code, 0, "{printed}");
+    for hidden in [&wrong, &account.creator.secret_access_key] {
+        assert!(!printed.contains(hidden), "{printed}");
+    }
+    assert!(printed.contains("cloudcred secret use ana"), "{printed}");
+    let kept = stored(&home, "ana");
+    assert_eq!(kept.access_key_id, account.creator.access_key_id);
+
+    let remove = ["secret", "remove", "ana"];
+    let mut terminal = Terminal::start(&home.command(&remove), 80);
+    terminal.wait_for("Remove the secret").press(Key::Enter);
+    assert_eq!(terminal.exit().0, 130);
+    stored(&home, "ana");
+    let mut terminal = Terminal::start(&home.command(&remove), 80);
+    terminal.wait_for("Remove the secret").type_text("y");
+    assert_eq!(terminal.exit().0, 0);
+    assert_eq!(list(&home), serde_json::json!([]));
 }
 
 #[test]
