@@ -161,6 +161,17 @@ impl Index {
         }
     }
 
+    /// Gives the secret another name, under which it stays current if it was.
+    pub fn rename(&mut self, old: &SecretName, new: &SecretName) {
+        if self.is_current(old) {
+            self.current = Some(new.clone());
+        }
+        let mut entries = self.secrets.iter_mut();
+        if let Some(entry) = entries.find(|entry| entry.name.same_place_as(old)) {
+            entry.name = new.clone();
+        }
+    }
+
     pub fn is_current(&self, name: &SecretName) -> bool {
         self.current
             .as_ref()

@@ -5,9 +5,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 use std::time::Duration;
 
+use crate::support::aws_cli;
 use crate::support::home::Home;
 use crate::support::process;
-use crate::{home, keep, made_up_pair};
+use crate::{home, keep, made_up_pair, moto};
 
 fn scene() -> Home {
     let home = home();
@@ -47,6 +48,29 @@ fn the_command_gets_the_pair_and_no_other_credentials() {
         }
         assert_eq!(printed.stderr, "");
     }
+}
+
+#[test]
+fn the_aws_cli_works_with_it_whatever_was_set_before() {
+    let account = moto().seeded_account();
+    let home = home();
+    keep(&home, "ana", &account.creator);
+    let home = home
+        .credentials(&account.bootstrap)
+        .variable("AWS_SESSION_TOKEN", "stale")
+        .variable("AWS_CREDENTIAL_EXPIRATION", "2020-01-01T00:00:00Z")
+        .variable("AWS_PROFILE", "of-another-life")
+        .variable("AWS_DEFAULT_REGION", "us-east-1");
+    let python = aws_cli::python();
+    let python = python.get_program().to_str().expect("UTF-8").to_owned();
+    let who = ["exec", "ana", "--", &python, "-m", "awscli"];
+    let who = [
+        &who[..],
+        &["sts", "get-caller-identity", "--output", "json"],
+    ]
+    .concat();
+    let who = home.run(&who).expect(0).json();
+    assert_eq!(who["Arn"], account.user("creator").expect("seeded").arn);
 }
 
 #[test]

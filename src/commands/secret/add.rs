@@ -9,6 +9,7 @@ use crate::aws::identity::{Identity, caller_identity};
 use crate::cli::AddSecret;
 use crate::commands::Context;
 use crate::commands::aws::Aws;
+use crate::commands::secret::place::clear;
 use crate::commands::secret::{Listed, whose};
 use crate::commands::setup::given::pair_from_stdin;
 use crate::env::Folders;
@@ -242,8 +243,8 @@ impl Addition<'_> {
                 place.restore(&name, in_place.as_ref());
             }
         })?;
-        if let Some((old, _)) = &elsewhere {
-            old.remove(&name)?;
+        if let (Some((old, _)), Some(entry)) = (&elsewhere, &entry) {
+            clear(old, &name, entry.store)?;
         }
         let known = entry.is_some_and(|entry| entry.access_key_id == self.pair.access_key_id);
         let kept = Kept {

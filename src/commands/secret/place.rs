@@ -40,8 +40,8 @@ pub fn rename(old: &str, new: &str, context: &Context) -> Result<()> {
     let stores = context.stores(&folders);
     let mut locked = Index::lock(&folders)?;
     let index = &mut locked.index;
-    let renamed = |changed| Renamed {
-        changed,
+    let renamed = Renamed {
+        changed: true,
         name: new.clone(),
         previous_name: old.clone(),
     };
@@ -50,7 +50,7 @@ pub fn rename(old: &str, new: &str, context: &Context) -> Result<()> {
         let place = stores.place(entry.store);
         if cleared(&place, &old, &stores.require(entry)?)? {
             drop(locked);
-            return context.output.result(&renamed(true));
+            return context.output.result(&renamed);
         }
     }
     let entry = index.require(&old)?.clone();
@@ -60,18 +60,11 @@ pub fn rename(old: &str, new: &str, context: &Context) -> Result<()> {
     let place = stores.place(entry.store);
     let pair = stores.require(&entry)?;
     keep(&place, &new, entry.store, &pair)?;
-    let was_current = index.is_current(&old);
-    let position = index.secrets.iter().position(|it| it.name == entry.name);
-    if let Some(position) = position {
-        index.secrets[position].name = new.clone();
-    }
-    if was_current {
-        index.current = Some(new.clone());
-    }
+    index.rename(&old, &new);
     locked.save_or(|| place.restore(&new, None))?;
     clear(&place, &entry.name, entry.store)?;
     drop(locked);
-    context.output.result(&renamed(true))
+    context.output.result(&renamed)
 }
 
 #[derive(Serialize)]
@@ -152,7 +145,11 @@ fn cleared(place: &Place, name: &SecretName, pair: &KeyPair) -> Result<bool> {
     }
 }
 
-fn clear(place: &Place, name: &SecretName, store: StoreKind) -> Result<()> {
+/// Clears the place that a secret has left.
+///
+/// # Errors
+/// `PartlyApplied`, naming the copy that stays.
+pub fn clear(place: &Place, name: &SecretName, store: StoreKind) -> Result<()> {
     place.remove(name).map(drop).map_err(|error| {
         let message = format!(
             "it is done, but a copy stays in the {} store as `{name}`: {}",
