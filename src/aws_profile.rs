@@ -216,6 +216,11 @@ pub fn check_free(locations: &Locations, name: &str) -> Result<()> {
     }
 }
 
+/// A profile has no place for variables.
+pub fn works_only_with(variable: &str) -> String {
+    format!("the AWS profile works only where {variable} is set as it is now")
+}
+
 /// The error for a name that is not ours.
 pub fn taken(name: &str, place: &str) -> Error {
     Error::failed(format!("there is an AWS profile `{name}` already: {place}"))
@@ -267,6 +272,34 @@ fn remove(file: &mut SharedFile, profile: &AwsProfile) {
     };
 }
 
+/// Lets the profiles that read a secret by its name follow it to another one.
+///
+/// # Errors
+/// When the file cannot be written: it is then unchanged.
+pub fn follow(
+    folders: &Folders,
+    locations: &Locations,
+    old: &SecretName,
+    new: &SecretName,
+) -> Result<()> {
+    change_readers(
+        folders,
+        locations,
+        |it| it.reads(Some(old)),
+        |file, profile| {
+            let command = profile
+                .process
+                .trim_end_matches(secret_of(&profile.process).unwrap_or_default());
+            file.set(
+                &profile.name,
+                "credential_process",
+                &format!("{command}{new}"),
+            );
+        },
+    )
+    .map(drop)
+}
+
 /// Removes the profiles that read a secret which is going away; `was_current` also those that read
 /// the current one. Returns their names.
 ///
@@ -278,12 +311,21 @@ pub fn forget(
     secret: &SecretName,
     was_current: bool,
 ) -> Result<Vec<String>> {
+    let reads = |it: &AwsProfile| it.reads(Some(secret)) || (was_current && it.reads(None));
+    change_readers(folders, locations, reads, remove)
+}
+
+/// Changes the profiles of ours that are meant; returns their names.
+fn change_readers(
+    folders: &Folders,
+    locations: &Locations,
+    is_meant: impl Fn(&AwsProfile) -> bool,
+    change: impl Fn(&mut SharedFile, &AwsProfile),
+) -> Result<Vec<String>> {
     let readers = |file: &SharedFile| -> Vec<AwsProfile> {
         let names = file.profile_names().into_iter();
         let profiles = names.filter_map(|name| ours(file, &name));
-        profiles
-            .filter(|it| it.reads(Some(secret)) || (was_current && it.reads(None)))
-            .collect()
+        profiles.filter(&is_meant).collect()
     };
     if readers(&locations.read().config).is_empty() {
         return Ok(Vec::new());
@@ -291,7 +333,7 @@ pub fn forget(
     shared_config::update(folders, FileKind::Config, &locations.config, |file| {
         let readers = readers(file);
         for profile in &readers {
-            remove(file, profile);
+            change(file, profile);
         }
         Ok(readers.into_iter().map(|profile| profile.name).collect())
     })
@@ -448,7 +490,10 @@ mod tests {
         ] {
             write(&folders, &locations, &profile).expect("free");
         }
-        let gone = forget(&folders, &locations, &secret("ANA"), false).expect("writable");
+        follow(&folders, &locations, &secret("ana"), &secret("eve")).expect("writable");
+        let followed = holder(&locations, "one").expect("sound");
+        assert_eq!(followed, Holder::Ours(profile("one", Some("eve"))));
+        let gone = forget(&folders, &locations, &secret("EVE"), false).expect("writable");
         assert_eq!(gone, ["one"]);
         let gone = forget(&folders, &locations, &secret("bob"), true).expect("writable");
         assert_eq!(gone, ["two", "three"]);

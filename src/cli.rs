@@ -245,6 +245,9 @@ pub struct AddSecret {
 pub struct UseSecret {
     /// Its name, as `secret list` shows it
     pub name: String,
+    /// Also write an AWS profile that reads whichever secret is current
+    #[arg(long, value_name = "PROFILE")]
+    pub aws_profile: Option<String>,
 }
 
 /// `--field`.

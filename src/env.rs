@@ -113,6 +113,12 @@ impl Env {
         })
     }
 
+    /// The variable that moves our secrets elsewhere, where one does.
+    pub fn moves_data(&self) -> Option<&'static str> {
+        let moves = ["CLOUDCRED_HOME", "XDG_DATA_HOME"];
+        moves.into_iter().find(|name| self.var(name).is_some())
+    }
+
     /// Where this program lies.
     ///
     /// # Errors

@@ -105,13 +105,8 @@ pub async fn gather(
         aws_profile,
         ..facts?
     };
-    // A profile has no place for variables.
-    let moved = ["CLOUDCRED_HOME", "XDG_DATA_HOME"];
-    let mut moved = moved.into_iter().filter(|name| env.var(name).is_some());
-    if let (Some(_), Some(name)) = (&facts.aws_profile, moved.next()) {
-        facts.warnings.push(format!(
-            "the AWS profile works only where {name} is set as it is now"
-        ));
+    if let (Some(_), Some(name)) = (&facts.aws_profile, env.moves_data()) {
+        facts.warnings.push(aws_profile::works_only_with(name));
     }
     Ok(facts)
 }

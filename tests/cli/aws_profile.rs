@@ -175,3 +175,64 @@ fn a_folder_that_cannot_be_written_is_told_before_anything_is_made() {
     assert!(ran.stdout.contains(".aws"), "{ran}");
     assert_eq!(account.changing_calls(), [""; 0]);
 }
+
+#[test]
+fn a_profile_reads_whichever_secret_is_current_and_goes_with_it() {
+    let account = moto().seeded_account();
+    let home = home().credentials(&account.bootstrap);
+    home.write(CONFIG, BEFORE);
+    let setup = |user: &str| {
+        let words = ["setup", "--yes", "--mode", "iam-user", "--store", "file"];
+        let user = ["--no-current", "--user-name", user];
+        home.run(&[&words[..], &user].concat()).expect(0);
+    };
+    let use_it = |secret: &str, profile: &str, code| {
+        let words = [
+            "secret",
+            "use",
+            secret,
+            "--aws-profile",
+            profile,
+            "--output",
+            "json",
+        ];
+        home.run(&words).expect(code)
+    };
+    setup("ana");
+    setup("bob");
+    let taken = use_it("ana", "other", 1);
+    assert!(taken.stdout.contains("config, line 5"), "{taken}");
+    let list = home
+        .run(&["secret", "list", "--output", "json"])
+        .expect(0)
+        .json();
+    assert_eq!(list["secrets"][0]["current"], false, "nothing was changed");
+
+    let used = use_it("ana", "cloudstudio", 0).json();
+    assert_eq!(used["aws_profile"], "cloudstudio");
+    let written = home.read(CONFIG);
+    assert!(written.starts_with(BEFORE), "{written}");
+    home.run(&["secret", "use", "bob"]).expect(0);
+    assert_eq!(home.read(CONFIG), written);
+    let remove = |name: &str| home.run(&["secret", "remove", name, "--yes"]).expect(0);
+    remove("ana");
+    assert_eq!(home.read(CONFIG), written);
+    let removed = remove("bob");
+    assert!(removed.stdout.contains("cloudstudio"), "{removed}");
+    assert_eq!(home.read(CONFIG), BEFORE);
+    setup("eve");
+    use_it("eve", "cloudstudio", 0);
+    let arn = who(home, "cloudstudio").expect(0).json()["Arn"].to_string();
+    assert!(arn.contains("user/eve"), "{arn}");
+}
+
+#[test]
+fn a_profile_follows_its_secret_to_another_name() {
+    let account = moto().seeded_account();
+    let home = home().credentials(&account.bootstrap);
+    home.run(SETUP).expect(0);
+    home.run(&["secret", "rename", "ana", "eve"]).expect(0);
+    assert!(home.read(CONFIG).contains("credential-process eve\n"));
+    home.run(&["secret", "remove", "eve", "--yes"]).expect(0);
+    assert_eq!(home.read(CONFIG), "");
+}

@@ -203,7 +203,7 @@ fn use_sets_current_and_says_so_as_the_app_does() {
     let used = home.run(&["secret", "use", "two", "--output", "json"]);
     assert_eq!(
         used.expect(0).json(),
-        serde_json::json!({"changed": true, "current": "two", "previous": "one"})
+        serde_json::json!({"changed": true, "current": "two", "previous": "one", "aws_profile": null})
     );
     let exported = home.run(&["export", "--output", "json"]).expect(0).json();
     assert_eq!(

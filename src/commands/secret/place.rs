@@ -5,10 +5,13 @@
 
 use serde::Serialize;
 
+use crate::aws_profile;
 use crate::commands::Context;
+use crate::env::Folders;
 use crate::error::{Error, Kind, Result};
 use crate::output::{Page, Report};
 use crate::secret::KeyPair;
+use crate::shared_config::Locations;
 use crate::store::index::Index;
 use crate::store::{Place, SecretName, StoreKind};
 
@@ -48,6 +51,7 @@ pub fn rename(old: &str, new: &str, context: &Context) -> Result<()> {
     // An earlier attempt got so far that only the old name is left to be cleared.
     if let (None, Some(entry)) = (index.find(&old), index.find(&new)) {
         let place = stores.place(entry.store);
+        follow(&old, &new, &folders, context)?;
         if cleared(&place, &old, &stores.require(entry)?)? {
             drop(locked);
             return context.output.result(&renamed);
@@ -62,9 +66,25 @@ pub fn rename(old: &str, new: &str, context: &Context) -> Result<()> {
     keep(&place, &new, entry.store, &pair)?;
     index.rename(&old, &new);
     locked.save_or(|| place.restore(&new, None))?;
+    follow(&entry.name, &new, &folders, context)?;
     clear(&place, &entry.name, entry.store)?;
     drop(locked);
     context.output.result(&renamed)
+}
+
+/// AWS profiles that read the secret by its name go on reading it.
+fn follow(old: &SecretName, new: &SecretName, folders: &Folders, context: &Context) -> Result<()> {
+    let Ok(locations) = Locations::of(&context.env) else {
+        return Ok(());
+    };
+    aws_profile::follow(folders, &locations, old, new).map_err(|error| {
+        let message = format!(
+            "it is done, but an AWS profile still reads `{old}`: {}",
+            error.message
+        );
+        Error::new(Kind::PartlyApplied, message)
+            .hint("run the same command again once the cause is mended")
+    })
 }
 
 #[derive(Serialize)]

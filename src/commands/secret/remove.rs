@@ -2,10 +2,12 @@
 
 use serde::Serialize;
 
+use crate::aws_profile;
 use crate::commands::Context;
 use crate::error::{Error, Result};
 use crate::output::{Page, Report};
 use crate::prompt::Question;
+use crate::shared_config::Locations;
 use crate::store::SecretName;
 use crate::store::index::Index;
 
@@ -14,6 +16,8 @@ struct Removed {
     removed: SecretName,
     access_key_id: String,
     was_current: bool,
+    /// Those that read it and were removed with it.
+    aws_profiles: Vec<String>,
 }
 
 impl Report for Removed {
@@ -22,8 +26,15 @@ impl Report for Removed {
             true => "\nno secret is current any more: `cloudcred secret use NAME` sets another one",
             false => "",
         };
+        let profiles = match self.aws_profiles.is_empty() {
+            true => String::new(),
+            false => format!(
+                "\nremoved the AWS profile that read it: {}",
+                self.aws_profiles.join(", ")
+            ),
+        };
         format!(
-            "removed the secret `{}` from this machine; its key {} still works at AWS{current}\n",
+            "removed the secret `{}` from this machine; its key {} still works at AWS{profiles}{current}\n",
             self.removed, self.access_key_id
         )
     }
@@ -59,7 +70,12 @@ pub fn run(name: &SecretName, context: &Context) -> Result<()> {
         );
     }
     let was_current = locked.index.is_current(name);
-    // The secret first: an entry without it is told and can be removed again, while a secret
+    // Profiles first: tools then look elsewhere, instead of failing.
+    let aws_profiles = match Locations::of(&context.env) {
+        Ok(locations) => aws_profile::forget(&folders, &locations, &entry.name, was_current)?,
+        Err(_) => Vec::new(),
+    };
+    // Then the secret: an entry without it is told and can be removed again, while a secret
     // without an entry would lie there forgotten.
     stores.place(entry.store).remove(&entry.name)?;
     locked.index.remove(name);
@@ -69,5 +85,6 @@ pub fn run(name: &SecretName, context: &Context) -> Result<()> {
         removed: entry.name,
         access_key_id: entry.access_key_id,
         was_current,
+        aws_profiles,
     })
 }
