@@ -12,7 +12,7 @@ pub const SECRET_ACCESS_KEY: &str = "AWS_SECRET_ACCESS_KEY";
 
 /// Variables that say something about other credentials. A session token (and its older name) makes
 /// AWS refuse the pair, an expiry of the past makes botocore refuse it, and a profile comes first in
-/// some SDKs (JavaScript v3, Go v2).
+/// some SDKs (JavaScript v3) and must exist for others (botocore) even where it is not used.
 pub const CONFLICTING: [&str; 5] = [
     "AWS_SESSION_TOKEN",
     "AWS_SECURITY_TOKEN",

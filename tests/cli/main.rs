@@ -28,6 +28,8 @@ mod keyring;
 mod layering;
 #[allow(clippy::disallowed_methods)] // as above
 mod matrix;
+#[cfg(target_os = "linux")]
+mod moves;
 mod reopen;
 mod secret;
 #[cfg(unix)]
