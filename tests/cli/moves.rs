@@ -6,7 +6,7 @@ use crate::support::fsync_fault::{counted, full_from, killed_at};
 use crate::support::home::Home;
 use crate::support::moto::KeyPair;
 use crate::support::secret_service::SecretService;
-use crate::{home, keep, made_up_pair, stored_pair};
+use crate::{home, keep, made_up_pair, moto, stored_pair};
 
 const KILLED: i32 = 128 + 9;
 const SERVICE: &str = "CloudStudio";
@@ -81,6 +81,27 @@ fn a_secret_moves_into_the_keyring_and_back() {
         stored(&home, "bob").secret_access_key,
         pair.secret_access_key
     );
+}
+
+#[test]
+fn undo_finds_the_secret_of_its_run_wherever_it_is_by_now() {
+    let service = SecretService::start();
+    let account = moto().seeded_account();
+    let home = home()
+        .credentials(&account.bootstrap)
+        .variables(service.environment());
+    let setup = ["setup", "--yes", "--mode", "iam-user", "--user-name", "ana"];
+    home.run(&[&setup[..], &["--store", "file"]].concat())
+        .expect(0);
+    keep(&home, "other", &made_up_pair(1));
+    home.run(&["secret", "rename", "ana", "bob"]).expect(0);
+    home.run(&["secret", "move", "bob", "--store", "keyring"])
+        .expect(0);
+    home.run(&["undo", "--yes"]).expect(0);
+    assert!(account.user("ana").is_none());
+    assert!(in_keyring(&service, "bob").is_none());
+    assert_eq!(list(&home).as_array().map(Vec::len), Some(1));
+    assert_eq!(list(&home)[0]["name"], "other");
 }
 
 #[test]

@@ -345,6 +345,10 @@ fn put_back(
     let place = access.stores.place(store);
     let aside = SecretName::set_aside_by(&record.run);
     Index::update(access.folders, |index| {
+        // Of a key that the user brought along, there may be another secret of the user's own.
+        if matches!(record.steps[step].step, Step::CreateAccessKey { .. }) {
+            forget_elsewhere(access, index, id, secret, store)?;
+        }
         let ours = place
             .find(secret)?
             .is_some_and(|pair| pair.access_key_id == *id);
@@ -370,5 +374,30 @@ fn put_back(
     if made.set_aside {
         place.remove(&aside)?;
     }
+    Ok(())
+}
+
+/// Removes the pair that this run made from where it was renamed or moved to since. Where it is
+/// still in its own place, another secret of the same key is somebody's copy, and stays.
+fn forget_elsewhere(
+    access: &Access<'_>,
+    index: &mut Index,
+    id: &str,
+    secret: &SecretName,
+    store: StoreKind,
+) -> Result<()> {
+    let mut entries = index.secrets.iter();
+    let moved = entries.find(|entry| entry.access_key_id == id).cloned();
+    let own = index.find(secret);
+    let stays = own.is_some_and(|own| own.store == store && own.access_key_id == id);
+    let Some(entry) = moved.filter(|_| !stays) else {
+        return Ok(());
+    };
+    let place = access.stores.place(entry.store);
+    let pair = place.find(&entry.name)?;
+    if pair.is_some_and(|pair| pair.access_key_id == id) {
+        place.remove(&entry.name)?;
+    }
+    index.remove(&entry.name);
     Ok(())
 }
