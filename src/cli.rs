@@ -57,6 +57,8 @@ pub struct Global {
 pub enum Command {
     /// Get verified AWS credentials into CloudStudio: the wizard, or with flags without questions
     Setup(Box<Setup>),
+    /// Sign in with the browser, for a short-lived session that AWS's tools can use, too
+    Login(Login),
     /// Finish what an interrupted run began
     Resume(Reopen),
     /// Take back what a run made, and nothing else
@@ -122,12 +124,31 @@ pub struct Setup {
     /// Read the access key to work with from standard input: CloudStudio's JSON, AWS's CSV, or two lines
     #[arg(long)]
     pub key_stdin: bool,
+    /// Sign in with the browser, and let that session create the IAM user
+    #[arg(long)]
+    pub login: bool,
+    /// Print the sign-in address instead of opening it
+    #[arg(long)]
+    pub no_browser: bool,
     /// Say that you know what a root key means
     #[arg(long)]
     pub acknowledge_root_risk: bool,
     /// Show the plan and change nothing
     #[arg(long)]
     pub dry_run: bool,
+}
+
+#[derive(Args)]
+pub struct Login {
+    /// The browser is on another machine: ask for the code that it shows
+    #[arg(long)]
+    pub remote: bool,
+    /// Print the sign-in address instead of opening it
+    #[arg(long)]
+    pub no_browser: bool,
+    /// The port at which the browser's answer is awaited [default: any free one]
+    #[arg(long, value_name = "PORT", conflicts_with = "remote")]
+    pub redirect_port: Option<u16>,
 }
 
 #[derive(Args)]

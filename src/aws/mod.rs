@@ -5,6 +5,7 @@ pub mod sdk;
 pub mod identity;
 pub mod found;
 pub mod profiles;
+pub mod signin;
 pub mod account;
 pub mod proof;
 pub mod iam;

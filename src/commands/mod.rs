@@ -3,6 +3,7 @@
 mod aws;
 mod credential_process;
 mod finish;
+mod login;
 mod reopen;
 mod resume;
 mod secret;
@@ -79,6 +80,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     };
     let result = match cli.command {
         Command::Setup(flags) => setup::run(*flags, &context),
+        Command::Login(flags) => login::run(flags, &context),
         Command::Resume(flags) => resume::run(flags, &context),
         Command::Undo(flags) => undo::run(flags, &context),
         Command::Secret(command) => secret::run(command, &context),

@@ -17,6 +17,7 @@ mod harness;
 #[cfg(target_os = "linux")]
 mod keyring;
 mod layering;
+mod login;
 #[allow(clippy::disallowed_methods)] // as above
 mod matrix;
 mod reopen;

@@ -195,14 +195,14 @@ fn serve(mut client: TcpStream, upstream: &str, state: &Mutex<State>) -> io::Res
     client.shutdown(Shutdown::Both)
 }
 
-struct Request {
+pub(super) struct Request {
     /// The request line and the headers, each with its line end, without the empty line.
     head: Vec<String>,
-    body: Vec<u8>,
+    pub body: Vec<u8>,
 }
 
 impl Request {
-    fn read(client: &TcpStream) -> io::Result<Request> {
+    pub fn read(client: &TcpStream) -> io::Result<Request> {
         let mut reader = BufReader::new(client);
         let mut head = Vec::new();
         loop {
@@ -224,17 +224,22 @@ impl Request {
         Ok(Request { head, body })
     }
 
+    /// Path and query.
+    pub fn target(&self) -> String {
+        let target = self.head.first().and_then(|line| line.split(' ').nth(1));
+        target.unwrap_or_default().to_owned()
+    }
+
+    /// The value of the header of this lower-case name.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.head.iter().find_map(|line| header(line, name))
+    }
+
     fn action(&self) -> String {
         let body = String::from_utf8_lossy(&self.body);
-        let path = self
-            .head
-            .first()
-            .and_then(|line| line.split(' ').nth(1))
-            .unwrap_or_default();
         body.split('&')
             .find_map(|field| field.strip_prefix("Action="))
-            .unwrap_or(path)
-            .to_owned()
+            .map_or_else(|| self.target(), str::to_owned)
     }
 
     /// The upstream's whole answer. Only the Connection header differs, which is never signed.
@@ -264,7 +269,7 @@ fn header<'line>(line: &'line str, name: &str) -> Option<&'line str> {
 }
 
 impl Answer {
-    fn to_http(&self) -> String {
+    pub(super) fn to_http(&self) -> String {
         let mut text = format!("HTTP/1.1 {} Answer\r\nConnection: close\r\n", self.status);
         for (name, value) in &self.headers {
             text += &format!("{name}: {value}\r\n");
