@@ -7,12 +7,14 @@ use tokio::runtime::Runtime;
 
 use crate::aws::account::{self, PasswordPolicy};
 use crate::aws::found::Found;
-use crate::aws::profiles;
+use crate::aws::profiles::{self, Scope};
 use crate::aws::sdk::Sdk;
 use crate::commands::Context;
+use crate::commands::login::{self, Way};
 use crate::env::Folders;
-use crate::error::{Kind, Result};
+use crate::error::{Error, Kind, Result};
 use crate::interrupt::Interrupt;
+use crate::prompt::Prompt;
 use crate::secret::KeyPair;
 use crate::setup::wizard::Inquiry;
 use crate::store::Stores;
@@ -91,6 +93,8 @@ impl Drop for Aws {
 pub struct Asking<'a> {
     pub aws: &'a Aws,
     pub context: &'a Context,
+    /// Whether a sign-in only prints its address.
+    pub no_browser: bool,
 }
 
 impl Asking<'_> {
@@ -108,6 +112,21 @@ impl Inquiry for Asking<'_> {
         self.read("Asking AWS whose key this is …", async {
             Ok(profiles::check_given(sdk, pair).await)
         })
+    }
+
+    fn sign_in(&self, prompt: &mut dyn Prompt) -> Result<Found> {
+        let way = Way {
+            no_browser: self.no_browser,
+            ..Way::default()
+        };
+        let profile = login::sign_in(way, self.aws, prompt, self.context)?.profile;
+        // As AWS's own tools find it from now on.
+        let scope = Scope::Profile(&profile);
+        let found = self.read("Looking at the session …", async {
+            profiles::find(&self.aws.sdk, &self.context.env, scope).await
+        })?;
+        let found = found.into_iter().next();
+        found.ok_or_else(|| Error::failed(format!("the profile `{profile}` is gone again")))
     }
 
     fn password_policy(&self, caller: &Found) -> Result<Option<PasswordPolicy>> {

@@ -97,7 +97,11 @@ pub fn caller(
                 None => {
                     let text = "Access key that may manage IAM, both halves (not shown)";
                     let question = Question::required(text, "--profile or --key-stdin");
-                    let asking = Asking { aws, context };
+                    let asking = Asking {
+                        aws,
+                        context,
+                        no_browser: false,
+                    };
                     ask_for_pair(question, &asking, prompt, &Ok)?.1
                 }
             }

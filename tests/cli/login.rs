@@ -9,7 +9,7 @@ use crate::support::moto::SeededAccount;
 use crate::support::process::{Ran, Running};
 use crate::support::proxy::{Proxy, aws_error};
 use crate::support::signin::{self, SignInServer, sign_in, visit};
-use crate::{home, home_at, moto};
+use crate::{home, home_at, moto, stored_pair};
 
 const LOGIN: &[&str] = &["login", "--no-browser", "--output", "json"];
 
@@ -360,6 +360,95 @@ fn a_pasted_code_is_not_shown() {
     for secret in server.secrets() {
         assert!(!printed.contains(&secret), "{printed}");
     }
+}
+
+const STORED: &str = ".local/share/cloudcred/secrets/aws/cloudstudio-admin.json";
+
+/// The pair works, and what led to it is in the cache and nowhere else.
+#[track_caller]
+fn ends_with_a_pair(account: &SeededAccount, server: &SignInServer, home: &Home, printed: &str) {
+    let pair = stored_pair(&home.read(STORED));
+    let user = account.user("cloudstudio-admin").expect("it was created");
+    assert_eq!(user.access_keys[0].0, pair.access_key_id);
+    let cli = crate::home().credentials(&pair);
+    aws_cli::run(&cli, &["iam", "list-users"]).expect(0);
+    let cache = cache_of(home);
+    for secret in server.secrets().iter().chain([&pair.secret_access_key]) {
+        assert!(!printed.contains(secret), "{printed}");
+        let mut holding = home.files_holding(secret);
+        holding.retain(|file| *file != cache && *file != home.path().join(STORED));
+        assert!(holding.is_empty(), "{holding:?}");
+    }
+}
+
+#[test]
+fn one_command_leads_from_an_empty_home_to_a_stored_pair() {
+    let (account, server, home) = scene();
+    let setup = [
+        "setup",
+        "--login",
+        "--no-browser",
+        "--yes",
+        "--store",
+        "file",
+    ];
+    let arguments = [&setup[..], &["--output", "json", "-vv"]].concat();
+    let (running, address) = start(&home, &arguments);
+    visit(&sign_in(&address));
+    let ran = running.end().expect(0);
+    let report = ran.json();
+    assert_eq!(report["verified"], true);
+    assert_eq!(report["mode"], "iam-user");
+    ends_with_a_pair(&account, &server, &home, &format!("{ran}"));
+
+    // What the session made, it can take back.
+    home.run(&["undo", "--yes"]).expect(0);
+    assert!(account.user("cloudstudio-admin").is_none());
+}
+
+#[test]
+fn a_sign_in_that_is_given_up_makes_nothing() {
+    let (account, server, home) = scene();
+    server.refuse("TOKEN_EXPIRED");
+    let arguments = [
+        "setup",
+        "--login",
+        "--no-browser",
+        "--yes",
+        "--output",
+        "json",
+    ];
+    let (running, address) = start(&home, &arguments);
+    visit(&sign_in(&address));
+    failed(running.end(), 4, "TOKEN_EXPIRED", "", &home);
+    assert_eq!(account.changing_calls(), [""; 0]);
+    for other in ["--key-stdin", "--dry-run", "--mode=root", "--mode=existing"] {
+        home.run(&["setup", "--login", other]).expect(2);
+    }
+    assert_eq!(server.pages(), 1);
+}
+
+#[cfg(unix)]
+#[test]
+fn the_wizard_offers_the_browser_where_nothing_else_works() {
+    use crate::support::terminal::{Key, Terminal};
+    let (account, server, home) = scene();
+    let browser = signin::browser(&home);
+    let home = home.variable("BROWSER", &browser);
+    let mut terminal = Terminal::start(&home.command(&["setup", "--store", "file"]), 100);
+    terminal
+        .wait_for("Use the root user's key")
+        .press(Key::Enter);
+    terminal.wait_for("Paste an access key").press(Key::Enter);
+    terminal.wait_for("? User name").press(Key::Enter);
+    terminal.wait_for("Type one").press(Key::Enter);
+    terminal.wait_for("? Describe this key").press(Key::Enter);
+    terminal.wait_for("? Name of the").press(Key::Enter);
+    terminal.wait_for("Go ahead?").type_text("y");
+    terminal.wait_for("is ready.");
+    let (code, printed) = terminal.exit();
+    assert_eq!(code, 0, "{printed}");
+    ends_with_a_pair(&account, &server, &home, &printed);
 }
 
 #[test]

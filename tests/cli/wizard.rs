@@ -132,7 +132,7 @@ fn play_to(terminal: &mut Terminal, question: usize) -> bool {
             terminal.press(Key::Down).press(Key::Enter);
         }),
         ("Paste an access key", |terminal| {
-            terminal.press(Key::Down).press(Key::Enter);
+            terminal.press(Key::Down).press(Key::Down).press(Key::Enter);
         }),
         ("both halves (not shown)", |_| ()),
         ("? User name", enter),
@@ -278,6 +278,9 @@ fn a_pair_is_typed_half_by_half_or_pasted_in_other_forms() {
             .wait_for("Create an IAM user")
             .wait_for("Use the root")
             .press(Key::Enter)
+            .wait_for("Paste an access key")
+            .press(Key::Down)
+            .press(Key::Enter)
             .wait_for("both halves (not shown)")
             .type_text(&form);
         if form.starts_with(secret.as_str()) {
@@ -347,6 +350,9 @@ fn the_rest_of_a_paste_is_shown_nowhere_and_answers_nothing() {
     let mut terminal = Terminal::start(&home.command(SETUP), 80);
     terminal
         .wait_for("Use the root")
+        .press(Key::Enter)
+        .wait_for("Paste an access key")
+        .press(Key::Down)
         .press(Key::Enter)
         .wait_for("both halves (not shown)")
         .type_text(&format!(

@@ -35,7 +35,25 @@ pub fn check_combination(flags: &Setup, format: Format) -> Result<()> {
         return Err(Error::usage("--key-stdin does not go with --mode existing")
             .hint("use --mode iam-user to create a user with the given key"));
     }
+    if flags.login {
+        check_login(flags)?;
+    }
     Ok(())
+}
+
+fn check_login(flags: &Setup) -> Result<()> {
+    let (other, hint) = match flags.mode {
+        ModeChoice::Existing => ("--mode existing", "sign in alone with cloudcred login"),
+        ModeChoice::Root => (
+            "--mode root",
+            "the session creates an IAM user: --mode iam-user",
+        ),
+        _ if flags.key_stdin => ("--key-stdin", "one of them is enough to create the user"),
+        // It writes what AWS's tools read.
+        _ if flags.dry_run => ("--dry-run", "first sign in with cloudcred login"),
+        ModeChoice::Auto | ModeChoice::IamUser => return Ok(()),
+    };
+    Err(Error::usage(format!("--login does not go with {other}")).hint(hint))
 }
 
 /// # Errors
@@ -66,6 +84,8 @@ pub fn wanted(flags: Setup, context: &Context, prompt: &mut dyn Prompt) -> Resul
     };
     Ok(Wanted {
         mode: match flags.mode {
+            // The session is there to create the user.
+            ModeChoice::Auto if flags.login => Some(Mode::IamUser),
             ModeChoice::Auto => None,
             ModeChoice::Existing => Some(Mode::Existing),
             ModeChoice::IamUser => Some(Mode::IamUser),

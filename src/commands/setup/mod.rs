@@ -22,17 +22,25 @@ use crate::setup::plan::{Plan, plan};
 use crate::setup::report::SetupReport;
 use crate::setup::request::{ConsolePassword, Mode, Request, Wanted};
 use crate::setup::step::Step;
-use crate::setup::wizard::{self, Scene};
+use crate::setup::wizard::{self, Inquiry, Scene};
 use crate::store::index::Index;
 
 pub fn run(flags: Setup, context: &Context) -> Result<()> {
     given::check_combination(&flags, context.global.output)?;
-    let dry_run = flags.dry_run;
+    let (dry_run, login, no_browser) = (flags.dry_run, flags.login, flags.no_browser);
     let mut prompt = context.prompt()?;
     let wanted = given::wanted(flags, context, prompt.as_mut())?;
     let aws = Aws::start(context)?;
     let index = Index::load(&aws.folders)?;
-    let found = aws.read(look(&wanted, &aws.sdk, context))?;
+    let asking = Asking {
+        aws: &aws,
+        context,
+        no_browser,
+    };
+    let found = match login {
+        true => vec![asking.sign_in(prompt.as_mut())?],
+        false => aws.read(look(&wanted, &aws.sdk, context))?,
+    };
     match abandoned_run(&aws, prompt.as_mut(), context)? {
         None => {}
         Some((run, Open::Resume)) => return resume::resume(&run, None, &aws, prompt, context),
@@ -42,11 +50,10 @@ pub fn run(flags: Setup, context: &Context) -> Result<()> {
         found: &found,
         index: &index,
         host_name: context.env.host_name.as_deref(),
-        named: context.global.profile.is_some(),
+        named: login || context.global.profile.is_some(),
         attended: context.attended,
     };
-    let inquiry = Asking { aws: &aws, context };
-    let mut request = wizard::complete(wanted, &scene, &inquiry, prompt.as_mut())?;
+    let mut request = wizard::complete(wanted, &scene, &asking, prompt.as_mut())?;
     let facts = loop {
         context.output.working("Looking at what is there already …");
         let facts = aws.read(gather(&request, &aws.sdk, &aws.stores, &index));

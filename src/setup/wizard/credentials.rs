@@ -81,7 +81,7 @@ pub fn the_working_one<'a>(scene: &Scene<'a>) -> Result<&'a Found> {
 
 fn no_credentials() -> Error {
     Error::credentials("no AWS credentials were found on this machine").hint(
-        "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, name a --profile, or give a key with --key-stdin",
+        "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, name a --profile, give a key with --key-stdin, or sign in with --login",
     )
 }
 
@@ -105,24 +105,30 @@ pub fn choose_bootstrap(
             Some(Choice::new(found.source.described(), identity.described()))
         })
         .collect();
-    choices.push(Choice::new(
+    let sign_in = Choice::new(
+        "Sign in with the browser",
+        "with the password that you use for the AWS console",
+    );
+    let paste = Choice::new(
         "Paste an access key",
         "of a user that may manage IAM, or of root",
-    ));
-    let chosen = if working_ones.is_empty() {
-        prompt.tell(
-            "No credentials on this machine work, so one access key is needed to begin with.",
-        )?;
-        0
-    } else {
-        prompt.select(
-            Question::required("Which credentials may create the user?", "--profile"),
-            &choices,
-            0,
-        )?
+    );
+    choices.extend([sign_in, paste]);
+    if working_ones.is_empty() {
+        prompt
+            .tell("No credentials on this machine work, so something is needed to begin with.")?;
+    }
+    // The flag that answers it: a profile, where there is one.
+    let flag = match working_ones.is_empty() {
+        true => "--login",
+        false => "--profile",
     };
-    if let Some(found) = working_ones.get(chosen) {
-        return Ok((*found).clone());
+    let question = Question::required("Which credentials may create the user?", flag);
+    let chosen = prompt.select(question, &choices, 0)?;
+    match chosen.checked_sub(working_ones.len()) {
+        None => return Ok(working_ones[chosen].clone()),
+        Some(0) => return working(inquiry.sign_in(prompt)?),
+        Some(_) => {}
     }
     let question = Question::required("Access key, both halves (not shown)", "--key-stdin");
     let (_, found) = ask_for_pair(question, inquiry, prompt, &working)?;

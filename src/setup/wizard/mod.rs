@@ -48,6 +48,8 @@ pub struct Scene<'a> {
 pub trait Inquiry {
     /// Asks AWS whose pair this is.
     fn check_pair(&self, pair: &KeyPair) -> Result<Found>;
+    /// Has the person sign in with the browser; the session as credentials that are checked.
+    fn sign_in(&self, prompt: &mut dyn Prompt) -> Result<Found>;
     /// What the account demands of console passwords; `None` where that may not be read.
     fn password_policy(&self, caller: &Found) -> Result<Option<PasswordPolicy>>;
     /// Why the keyring cannot be used, where it cannot; asked only where that matters, because a

@@ -57,6 +57,10 @@ impl Inquiry for Machine {
         Ok(Found::for_tests(Source::Given, whose))
     }
 
+    fn sign_in(&self, _: &mut dyn Prompt) -> Result<Found> {
+        Ok(profile("signed-in", ANA))
+    }
+
     fn password_policy(&self, _: &Found) -> Result<Option<PasswordPolicy>> {
         Ok(None)
     }
@@ -143,6 +147,26 @@ fn without_a_keyring_a_file_is_a_choice_and_never_a_fallback() {
         .err()
         .expect("no store");
     assert!(error.hint.is_some_and(|hint| hint.contains("--store file")));
+}
+
+#[test]
+fn who_has_nothing_may_sign_in() {
+    let machine = Machine::with(Vec::new());
+    let wanted = Wanted {
+        user_name: Some("ci".into()),
+        console_password: Some(PasswordChoice::None),
+        key_description: Some("mine".into()),
+        secret: Some("prod".into()),
+        store: Some(StoreKind::File),
+        ..Wanted::default()
+    };
+    let mut script = Script::new([("--mode", Pick("Create an IAM user")), ("--login", Enter)]);
+    let request = iam_user(machine.complete(wanted, &mut script));
+    script.finish();
+    assert_eq!(
+        request.bootstrap.source,
+        Source::Profile("signed-in".into())
+    );
 }
 
 #[test]
