@@ -127,7 +127,7 @@ pub struct Setup {
     /// Sign in with the browser, and let that session create the IAM user
     #[arg(long)]
     pub login: bool,
-    /// Print the sign-in address instead of opening it
+    /// Print addresses instead of opening them in the browser
     #[arg(long)]
     pub no_browser: bool,
     /// Say that you know what a root key means

@@ -3,6 +3,7 @@
 pub mod failure;
 pub mod sdk;
 pub mod identity;
+pub mod console;
 pub mod found;
 pub mod profiles;
 pub mod signin;

@@ -9,6 +9,7 @@ use crate::aws::account::{self, PasswordPolicy};
 use crate::aws::found::Found;
 use crate::aws::profiles::{self, Scope};
 use crate::aws::sdk::Sdk;
+use crate::browser;
 use crate::commands::Context;
 use crate::commands::login::{self, Way};
 use crate::env::Folders;
@@ -127,6 +128,10 @@ impl Inquiry for Asking<'_> {
         })?;
         let found = found.into_iter().next();
         found.ok_or_else(|| Error::failed(format!("the profile `{profile}` is gone again")))
+    }
+
+    fn open(&self, address: &str) -> Result<()> {
+        browser::open(&self.context.env, address).map_err(Error::from)
     }
 
     fn password_policy(&self, caller: &Found) -> Result<Option<PasswordPolicy>> {

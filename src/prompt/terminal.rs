@@ -252,7 +252,11 @@ impl Drop for Terminal {
 impl Prompt for Terminal {
     fn tell(&mut self, text: &str) -> Result<()> {
         self.line("")?;
-        for line in textwrap::wrap(text, self.width()) {
+        // An address stays in one piece, so that it can be copied.
+        let options = textwrap::Options::new(self.width())
+            .break_words(false)
+            .word_splitter(textwrap::WordSplitter::NoHyphenation);
+        for line in textwrap::wrap(text, options) {
             self.line(&line)?;
         }
         Ok(())

@@ -223,18 +223,30 @@ fn for_iam_user(
     } else {
         check_name_is_free(&request.keep, facts, reuse)?;
         let keys = user.map_or(&[][..], |user| &user.access_keys);
-        check_room_for_a_key(&request.user_name, keys, now)?;
-        steps.push(Step::CreateAccessKey {
+        let own_key = request.own_key.as_ref().map(|pair| &pair.access_key_id);
+        match own_key.filter(|own| keys.iter().any(|key| key.id == **own)) {
+            Some(own) => {
+                access_key_id = Some(own.clone());
+                if request.keep.store != StoreKind::Stdout {
+                    steps.push(store_secret(&request.keep, facts));
+                }
+            }
+            None => {
+                check_room_for_a_key(&request.user_name, keys, now)?;
+                steps.push(Step::CreateAccessKey {
+                    user_name: user_name(),
+                    secret: request.keep.secret.clone(),
+                    store: request.keep.store,
+                    known_key_ids: keys.iter().map(|key| key.id.clone()).collect(),
+                    replaces: replaces(facts),
+                });
+            }
+        }
+        let description = request.key_description.clone();
+        steps.extend(description.map(|description| Step::DescribeAccessKey {
             user_name: user_name(),
-            secret: request.keep.secret.clone(),
-            store: request.keep.store,
-            known_key_ids: keys.iter().map(|key| key.id.clone()).collect(),
-            replaces: replaces(facts),
-        });
-        steps.push(Step::DescribeAccessKey {
-            user_name: user_name(),
-            description: request.key_description.clone(),
-        });
+            description,
+        }));
         steps.push(Step::Verify {
             reads_iam: request.permissions_boundary.is_none()
                 && user.is_none_or(|user| user.permissions_boundary.is_none())

@@ -146,7 +146,9 @@ impl Request {
                         from = " < PASSWORD_FILE";
                     }
                 }
-                flag("key-description", &request.key_description);
+                if let Some(description) = &request.key_description {
+                    flag("key-description", description);
+                }
                 for arn in request
                     .policy_arns
                     .iter()
@@ -200,7 +202,10 @@ pub struct IamUserRequest {
     pub permissions_boundary: Option<String>,
     pub tags: Vec<(String, String)>,
     pub console_password: ConsolePassword,
-    pub key_description: String,
+    /// `None` for a key that keeps the description it has.
+    pub key_description: Option<String>,
+    /// A key that the user itself has already: it is kept instead of a new one.
+    pub own_key: Option<KeyPair>,
     /// `None` where the question was left open and nobody could be asked.
     pub if_exists: Option<IfExists>,
     pub keep: Keep,

@@ -301,6 +301,39 @@ fn root_needs_the_acknowledgement_and_a_root_key() {
 }
 
 #[test]
+fn a_users_own_key_is_kept_instead_of_a_second_one() {
+    let account = moto().seeded_account();
+    let pair = &account.bootstrap;
+    let lines = format!("{}\n{}\n", pair.access_key_id, pair.secret_access_key);
+    let home = home();
+    let arguments = [
+        "setup",
+        "--mode",
+        "iam-user",
+        "--user-name",
+        "bootstrap",
+        "--store",
+        "file",
+        "--key-stdin",
+        "--output",
+        "json",
+    ];
+    let report = home.run_with_stdin(&arguments, &lines).expect(0).json();
+    assert_eq!(report["verified"], true);
+    assert_eq!(report["access_key_id"], pair.access_key_id.as_str());
+    let path = ".local/share/cloudcred/secrets/aws/bootstrap.json";
+    let stored = stored_pair(&home.read(path));
+    assert_eq!(stored.secret_access_key, pair.secret_access_key);
+    assert_eq!(account.changing_calls(), [""; 0]);
+
+    // What is not the run's stays, at AWS and here.
+    home.run(&["undo", "--yes"]).expect(0);
+    assert!(!home.path().join(path).exists());
+    let user = account.user("bootstrap").expect("it was there before");
+    assert_eq!(user.access_keys.len(), 1);
+}
+
+#[test]
 fn standard_output_can_be_the_store() {
     let account = moto().seeded_account();
     let home = home().credentials(&account.bootstrap);

@@ -4,6 +4,7 @@ pub mod given;
 
 use std::time::Instant;
 
+use crate::aws::console::Console;
 use crate::aws::found::{Found, State};
 use crate::aws::profiles::{self, Scope};
 use crate::aws::sdk::Sdk;
@@ -52,6 +53,8 @@ pub fn run(flags: Setup, context: &Context) -> Result<()> {
         host_name: context.env.host_name.as_deref(),
         named: login || context.global.profile.is_some(),
         attended: context.attended,
+        console: Console::of_region(aws.sdk.region().as_ref()),
+        opens_pages: !no_browser,
     };
     let mut request = wizard::complete(wanted, &scene, &asking, prompt.as_mut())?;
     let facts = loop {
@@ -216,6 +219,7 @@ fn in_hand(request: &Request, facts: &Facts, plan: &Plan) -> InHand {
         Request::Existing(_) => {}
         Request::Root(request) => hand.pair = Some(request.pair.clone()),
         Request::IamUser(request) => {
+            hand.pair.clone_from(&request.own_key);
             let mut steps = plan.steps.iter();
             if steps.any(|step| matches!(step, Step::CreateLoginProfile { .. })) {
                 hand.password = match &request.console_password {

@@ -15,7 +15,8 @@ fn request() -> IamUserRequest {
         permissions_boundary: None,
         tags: vec![("team".into(), "data".into())],
         console_password: ConsolePassword::None,
-        key_description: "test".into(),
+        key_description: Some("test".into()),
+        own_key: None,
         if_exists: None,
         keep: keep(),
     }
@@ -210,4 +211,17 @@ fn the_root_users_key_is_stored_once() {
     };
     let again = plan_of(&request(Some(IfExists::Reuse)), &again).expect("the same");
     assert!(again.steps.is_empty());
+}
+
+#[test]
+fn a_key_that_the_user_has_already_is_kept_instead_of_a_new_one() {
+    let mut request = request();
+    request.if_exists = Some(IfExists::Reuse);
+    request.own_key = Some(KeyPair::new("AKIAOWN", "secret".into()));
+    request.key_description = None;
+    let mut facts = facts();
+    facts.user = UserFact::Present(user(&["AKIAOTHER", "AKIAOWN"]));
+    let plan = planned(request, &facts).expect("two keys are no obstacle");
+    assert_eq!(names(&plan), ["store_secret", "verify", "set_current"]);
+    assert_eq!(plan.goal.access_key_id.as_deref(), Some("AKIAOWN"));
 }

@@ -4,7 +4,8 @@ use crate::aws::found::{Found, Source};
 use crate::error::{Error, Kind, Result};
 use crate::prompt::{Choice, Prompt, Question};
 use crate::secret::KeyPair;
-use crate::setup::wizard::{Inquiry, Scene};
+use crate::setup::request::{Wanted, default_key_description};
+use crate::setup::wizard::{DEFAULT_USER_NAME, Inquiry, Scene, console};
 
 pub enum Outcome {
     Existing(Found),
@@ -85,13 +86,15 @@ fn no_credentials() -> Error {
     )
 }
 
+/// Credentials that create the user; with their pair, where the person gave it.
 pub fn choose_bootstrap(
+    wanted: &mut Wanted,
     scene: &Scene,
     inquiry: &dyn Inquiry,
     prompt: &mut dyn Prompt,
-) -> Result<Found> {
+) -> Result<(Found, Option<KeyPair>)> {
     if !scene.attended || scene.named {
-        return the_working_one(scene).cloned();
+        return Ok((the_working_one(scene)?.clone(), None));
     }
     let working_ones: Vec<&Found> = scene
         .found
@@ -113,7 +116,11 @@ pub fn choose_bootstrap(
         "Paste an access key",
         "of a user that may manage IAM, or of root",
     );
-    choices.extend([sign_in, paste]);
+    let make = Choice::new(
+        "Make one in the AWS console",
+        "step by step, where you cannot sign in from here",
+    );
+    choices.extend([sign_in, paste, make]);
     if working_ones.is_empty() {
         prompt
             .tell("No credentials on this machine work, so something is needed to begin with.")?;
@@ -126,13 +133,48 @@ pub fn choose_bootstrap(
     let question = Question::required("Which credentials may create the user?", flag);
     let chosen = prompt.select(question, &choices, 0)?;
     match chosen.checked_sub(working_ones.len()) {
-        None => return Ok(working_ones[chosen].clone()),
-        Some(0) => return working(inquiry.sign_in(prompt)?),
-        Some(_) => {}
+        None => Ok((working_ones[chosen].clone(), None)),
+        Some(0) => Ok((working(inquiry.sign_in(prompt)?)?, None)),
+        Some(1) => {
+            let text = "Access key, both halves (not shown)";
+            let question = Question::required(text, "--key-stdin");
+            let (pair, found) = ask_for_pair(question, inquiry, prompt, &working)?;
+            Ok((found, Some(pair)))
+        }
+        Some(_) => make_in_console(wanted, scene, inquiry, prompt),
     }
-    let question = Question::required("Access key, both halves (not shown)", "--key-stdin");
-    let (_, found) = ask_for_pair(question, inquiry, prompt, &working)?;
-    Ok(found)
+}
+
+fn make_in_console(
+    wanted: &mut Wanted,
+    scene: &Scene,
+    inquiry: &dyn Inquiry,
+    prompt: &mut dyn Prompt,
+) -> Result<(Found, Option<KeyPair>)> {
+    let question = Question::required("Whose key do you want to make?", "--key-stdin");
+    let choices = [
+        Choice::new(
+            "A new IAM user's",
+            "safe, recommended: the very key that CloudStudio gets",
+        ),
+        Choice::new(
+            "The root user's",
+            "it creates the IAM user here, and should be deleted afterwards",
+        ),
+    ];
+    let (pair, found) = match prompt.select(question, &choices, 0)? {
+        0 => {
+            let name = wanted.user_name.as_deref().unwrap_or(DEFAULT_USER_NAME);
+            let description = default_key_description(scene.host_name);
+            let (pair, found) = console::user_key(name, &description, scene, inquiry, prompt)?;
+            // The console may have been given another name.
+            let identity = found.identity();
+            wanted.user_name = identity.and_then(|it| it.user_name().map(str::to_owned));
+            (pair, found)
+        }
+        _ => console::root_key(scene, inquiry, prompt)?,
+    };
+    Ok((found, Some(pair)))
 }
 
 /// Asks until AWS accepts the pair and `accept` does, too.

@@ -1,5 +1,7 @@
 //! Who asks what: each test is a strict script, in which an unexpected question fails.
 
+use std::cell::RefCell;
+
 use super::*;
 use crate::aws::found::Source;
 use crate::error::Kind;
@@ -24,6 +26,7 @@ struct Machine {
     found: Vec<Found>,
     attended: bool,
     keyring: bool,
+    opened: RefCell<Vec<String>>,
 }
 
 impl Machine {
@@ -32,6 +35,7 @@ impl Machine {
             found,
             attended: true,
             keyring: true,
+            opened: RefCell::default(),
         }
     }
 
@@ -43,6 +47,8 @@ impl Machine {
             host_name: Some("laptop"),
             named: false,
             attended: self.attended,
+            console: Console::of_region("us-east-1"),
+            opens_pages: true,
         };
         complete(wanted, &scene, self, prompt)
     }
@@ -59,6 +65,11 @@ impl Inquiry for Machine {
 
     fn sign_in(&self, _: &mut dyn Prompt) -> Result<Found> {
         Ok(profile("signed-in", ANA))
+    }
+
+    fn open(&self, address: &str) -> Result<()> {
+        self.opened.borrow_mut().push(address.to_owned());
+        Ok(())
     }
 
     fn password_policy(&self, _: &Found) -> Result<Option<PasswordPolicy>> {
@@ -93,7 +104,10 @@ fn every_open_question_is_asked_once_with_a_default() {
     let request = iam_user(machine.complete(Wanted::default(), &mut script));
     script.finish();
     assert_eq!(request.user_name, "cloudstudio-admin");
-    assert_eq!(request.key_description, "CloudStudio on laptop");
+    assert_eq!(
+        request.key_description.as_deref(),
+        Some("CloudStudio on laptop")
+    );
     assert_eq!(
         request.policy_arns,
         ["arn:aws:iam::aws:policy/AdministratorAccess"]
@@ -196,6 +210,7 @@ fn root_mode_acknowledges_then_pastes_and_takes_only_root() {
     let machine = Machine::with(Vec::new());
     let mut script = Script::new([
         ("--acknowledge-root-risk", Type("use root")),
+        ("--key-stdin", Pick("Paste it")),
         ("--key-stdin", Paste(pair("AKIAANA"))),
         ("--key-stdin", Paste(pair("AKIAROOT"))),
         ("--secret", Enter),
@@ -264,5 +279,74 @@ fn nobody_is_asked_for_what_has_no_default() {
         error
             .hint
             .is_some_and(|hint| hint.contains("--acknowledge-root-risk"))
+    );
+}
+
+#[test]
+fn the_console_leads_to_a_users_key_that_is_kept_as_it_is() {
+    let machine = Machine::with(Vec::new());
+    let wanted = Wanted {
+        store: Some(StoreKind::File),
+        ..Wanted::default()
+    };
+    let mut script = Script::new([
+        ("--mode", Pick("Create an IAM user")),
+        ("--login", Pick("Make one in the AWS console")),
+        ("--key-stdin", Pick("A new IAM user's")),
+        // The first page, then the second, then the paste: each is the next default.
+        ("--no-browser", Enter),
+        ("--no-browser", Enter),
+        ("--no-browser", Enter),
+        ("--key-stdin", Paste(pair("AKIAROOT"))),
+        ("--key-stdin", Paste(pair("AKIAANA"))),
+        ("--secret", Enter),
+    ]);
+    let request = iam_user(machine.complete(wanted, &mut script));
+    script.finish();
+    let create = "https://console.aws.amazon.com/iam/home#/users/create";
+    let user = "https://console.aws.amazon.com/iam/home#/users/details/cloudstudio-admin?section=security_credentials";
+    assert_eq!(*machine.opened.borrow(), [create, user]);
+    let steps = &script.told[1];
+    assert!(steps.contains(create) && steps.contains(user), "{steps}");
+    assert!(steps.contains("\n8. Copy both"), "{steps}");
+    let wrong = &script.told[2];
+    assert!(wrong.contains("this is no IAM user's key"), "{wrong}");
+    assert_eq!(request.user_name, "ana");
+    assert_eq!(request.keep.secret.as_str(), "ana");
+    assert_eq!(request.key_description, None);
+    assert!(request.own_key.is_some());
+}
+
+#[test]
+fn the_console_leads_to_a_root_key_and_another_account_is_told() {
+    let mut other = profile("default", "arn:aws:iam::999988887777:user/ana");
+    other.state = crate::aws::found::State::Works(crate::aws::identity::Identity::new(
+        "999988887777",
+        "arn:aws:iam::999988887777:user/ana",
+    ));
+    let machine = Machine::with(vec![other]);
+    let wanted = Wanted {
+        mode: Some(Mode::Root),
+        root_risk_acknowledged: true,
+        store: Some(StoreKind::File),
+        ..Wanted::default()
+    };
+    let mut script = Script::new([
+        ("--key-stdin", Pick("Make one in the AWS console")),
+        ("--no-browser", Pick("Paste the key")),
+        ("--key-stdin", Paste(pair("AKIAANA"))),
+        ("--key-stdin", Paste(pair("AKIAROOT"))),
+        ("--secret", Enter),
+    ]);
+    let request = machine.complete(wanted, &mut script);
+    script.finish();
+    assert!(matches!(request, Ok(Request::Root(_))));
+    assert!(machine.opened.borrow().is_empty(), "nobody asked for it");
+    assert!(script.told[0].contains("4. Copy both"), "{:?}", script.told);
+    assert!(script.told[1].contains("not the root user's"));
+    assert!(
+        script.told[2].contains("Another account"),
+        "{:?}",
+        script.told
     );
 }
