@@ -4,9 +4,12 @@
 use std::time::Duration;
 
 use aws_config::Region;
+use tokio::time::timeout;
 
 use crate::aws::account::{self, PasswordPolicy, User};
+use crate::aws::console::Console;
 use crate::aws::failure::{Failure, Reason};
+use crate::aws::found::Found;
 use crate::aws::identity::{Identity, caller_identity};
 use crate::aws::sdk::Sdk;
 use crate::error::{Error, Result};
@@ -17,6 +20,9 @@ use crate::store::{StoreKind, Stores};
 
 /// How long STS may take to answer for a stored pair.
 const LIMIT: Duration = Duration::from_secs(10);
+
+/// How long IAM may take to tell of the root user, which nothing waits for.
+const ROOT_LIMIT: Duration = Duration::from_secs(5);
 
 pub struct Facts {
     pub user: UserFact,
@@ -76,6 +82,29 @@ impl Stored {
 /// When a read fails that the decision rests on; what the caller may not read is a fact, not an
 /// error.
 pub async fn gather(request: &Request, sdk: &Sdk, stores: &Stores, index: &Index) -> Result<Facts> {
+    let (facts, findings) = tokio::join!(
+        of_request(request, sdk, stores, index),
+        about_root(request.caller(), sdk)
+    );
+    let mut facts = facts?;
+    facts.warnings.extend(findings);
+    Ok(facts)
+}
+
+/// Nothing where the caller may not read it: the decision does not rest on it.
+async fn about_root(caller: &Found, sdk: &Sdk) -> Vec<String> {
+    let account = caller.identity().map(|it| it.account_id.as_str());
+    let console = Console::of_region(caller.session.region.as_ref());
+    let iam = sdk.iam(&caller.session);
+    let Ok(Ok(root)) = timeout(ROOT_LIMIT, account::root_user(&iam)).await else {
+        return Vec::new();
+    };
+    let findings = root.findings(account.unwrap_or_default(), console);
+    let findings = findings.into_iter();
+    findings.map(|finding| finding.message).collect()
+}
+
+async fn of_request(request: &Request, sdk: &Sdk, stores: &Stores, index: &Index) -> Result<Facts> {
     match request {
         Request::Existing(_) => Ok(Facts {
             user: UserFact::Absent,

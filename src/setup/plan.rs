@@ -72,16 +72,16 @@ impl Plan {
 /// anything is changed.
 pub fn plan(request: &Request, facts: &Facts, run: &str, now: Timestamp) -> Result<Plan> {
     match request {
-        Request::Existing(request) => for_existing(request),
+        Request::Existing(request) => for_existing(request, facts),
         Request::IamUser(request) => for_iam_user(request, facts, run, now),
         Request::Root(request) => for_root(request, facts),
     }
 }
 
-fn for_existing(request: &ExistingRequest) -> Result<Plan> {
+fn for_existing(request: &ExistingRequest, facts: &Facts) -> Result<Plan> {
     let found = &request.found;
     let access_key_id = found.access_key_id.clone();
-    let mut warnings = Vec::new();
+    let mut warnings = facts.warnings.clone();
     if !request.unused.is_empty() {
         warnings.push(format!(
             "without --mode iam-user, these say nothing: {}",
@@ -289,6 +289,11 @@ fn for_root(request: &RootRequest, facts: &Facts) -> Result<Plan> {
     }
     steps.extend(set_current(&request.keep, facts));
     let access_key_id = Some(request.pair.access_key_id.clone());
+    let mut warnings = vec![
+        "a root key is unrestricted; AWS advises against having one: prefer --mode iam-user"
+            .to_owned(),
+    ];
+    warnings.extend(facts.warnings.iter().cloned());
     let secret = kept(&request.keep, store, facts);
     Ok(Plan {
         goal: goal(
@@ -299,10 +304,7 @@ fn for_root(request: &RootRequest, facts: &Facts) -> Result<Plan> {
             None,
         ),
         steps,
-        warnings: vec![
-            "a root key is unrestricted; AWS advises against having one: prefer --mode iam-user"
-                .to_owned(),
-        ],
+        warnings,
     })
 }
 

@@ -2,7 +2,7 @@
 
 use crate::support::aws_cli;
 use crate::support::moto::ADMINISTRATOR_ACCESS;
-use crate::support::proxy::{Effect, Proxy, aws_error};
+use crate::support::proxy::{Effect, Proxy, answer, aws_error};
 use crate::{home, home_at, moto, stored_pair};
 
 const SETUP: &[&str] = &[
@@ -266,6 +266,38 @@ fn a_generated_password_is_shown_once_and_set() {
     let user = account.user("ci-admin").expect("created");
     assert_eq!(user.console_password.as_deref(), Some(password));
     assert!(home.files_holding(password).is_empty());
+}
+
+#[test]
+fn an_unguarded_root_user_is_told_where_that_may_be_read() {
+    let account = moto().seeded_account();
+    let summary = |key: u8, mfa: u8| {
+        let entry = |name, value| format!("<entry><key>{name}</key><value>{value}</value></entry>");
+        let map = entry("AccountAccessKeysPresent", key) + &entry("AccountMFAEnabled", mfa);
+        let xml = format!(
+            "<GetAccountSummaryResponse xmlns=\"https://iam.amazonaws.com/doc/2010-05-08/\">\
+             <GetAccountSummaryResult><SummaryMap>{map}</SummaryMap></GetAccountSummaryResult>\
+             </GetAccountSummaryResponse>"
+        );
+        let proxy = Proxy::start(moto().address());
+        proxy.rule("GetAccountSummary", answer(200, &xml))
+    };
+    let warnings = |proxy: &Proxy, mode: &'static str| {
+        let home = home_at(&proxy.url()).credentials(&account.bootstrap);
+        let dry = ["setup", "--dry-run", "--store", "file", "--output", "json"];
+        let ran = home.run(&[&dry[..], &["--mode", mode]].concat()).expect(0);
+        ran.json()["warnings"].to_string()
+    };
+    for mode in ["iam-user", "existing"] {
+        let bad = warnings(&summary(1, 0), mode);
+        assert!(bad.contains("has an access key"), "{bad}");
+        assert!(bad.contains("has no MFA"), "{bad}");
+        assert!(bad.contains(&account.id) && bad.contains("security_credentials"));
+        assert!(!warnings(&summary(0, 1), mode).contains("root user"));
+    }
+    let denied = aws_error(403, "AccessDenied", "no");
+    let proxy = Proxy::start(moto().address()).rule("GetAccountSummary", denied);
+    assert_eq!(warnings(&proxy, "iam-user"), "[]");
 }
 
 #[test]

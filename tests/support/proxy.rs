@@ -39,6 +39,11 @@ pub struct Answer {
     pub body: String,
 }
 
+/// An answer in the server's place.
+pub fn answer(status: u16, body: &str) -> Effect {
+    xml(status, body.to_owned())
+}
+
 /// An error as IAM and STS phrase it.
 pub fn aws_error(status: u16, code: &str, message: &str) -> Effect {
     let kind = if status < 500 { "Sender" } else { "Receiver" };
