@@ -33,6 +33,9 @@ pub struct Global {
     /// The AWS region to work in
     #[arg(long, global = true, value_name = "REGION")]
     pub region: Option<String>,
+    /// The code that the profile's MFA device shows, where its role needs one
+    #[arg(long, global = true, value_name = "CODE")]
+    pub mfa_code: Option<String>,
     /// Accept the plan without being asked
     #[arg(long, global = true)]
     pub yes: bool,

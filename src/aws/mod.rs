@@ -6,6 +6,7 @@ pub mod identity;
 pub mod console;
 pub mod found;
 pub mod profiles;
+pub mod mfa;
 pub mod signin;
 pub mod account;
 pub mod proof;

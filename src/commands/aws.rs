@@ -7,6 +7,7 @@ use tokio::runtime::Runtime;
 
 use crate::aws::account::{self, PasswordPolicy};
 use crate::aws::found::Found;
+use crate::aws::mfa::{GuardedRole, check_code};
 use crate::aws::profiles::{self, Scope};
 use crate::aws::sdk::Sdk;
 use crate::browser;
@@ -15,9 +16,10 @@ use crate::commands::login::{self, Way};
 use crate::env::Folders;
 use crate::error::{Error, Kind, Result};
 use crate::interrupt::Interrupt;
-use crate::prompt::Prompt;
+use crate::prompt::{Prompt, Question};
 use crate::secret::KeyPair;
 use crate::setup::wizard::Inquiry;
+use crate::shared_config::Locations;
 use crate::store::Stores;
 use crate::store::keyring::Keyring;
 
@@ -90,6 +92,15 @@ impl Drop for Aws {
     }
 }
 
+/// The roles in the `~/.aws` files that need the code of an MFA device. Files that cannot be read
+/// have none: whoever needs them says so.
+pub fn guarded_roles(context: &Context) -> Vec<GuardedRole> {
+    let files = Locations::of(&context.env).and_then(|locations| locations.read());
+    let profiles = files.map(|files| files.profiles()).unwrap_or_default();
+    let roles = profiles.profiles.iter().filter_map(GuardedRole::of);
+    roles.collect()
+}
+
 /// What the wizard looks up while it asks.
 pub struct Asking<'a> {
     pub aws: &'a Aws,
@@ -128,6 +139,19 @@ impl Inquiry for Asking<'_> {
         })?;
         let found = found.into_iter().next();
         found.ok_or_else(|| Error::failed(format!("the profile `{profile}` is gone again")))
+    }
+
+    fn with_code(&self, role: &GuardedRole, prompt: &mut dyn Prompt) -> Result<Found> {
+        let code = match &self.context.global.mfa_code {
+            Some(code) => code.clone(),
+            None => {
+                let text = format!("Code of {}, for profile `{}`", role.serial, role.profile);
+                prompt.text(Question::required(&text, "--mfa-code"), None, &check_code)?
+            }
+        };
+        check_code(&code)?;
+        let sdk = &self.aws.sdk;
+        self.read("Assuming the role …", role.assume(sdk, &code))
     }
 
     fn open(&self, address: &str) -> Result<()> {

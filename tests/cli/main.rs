@@ -20,6 +20,7 @@ mod layering;
 mod login;
 #[allow(clippy::disallowed_methods)] // as above
 mod matrix;
+mod mfa;
 mod reopen;
 mod secret;
 mod setup;

@@ -91,6 +91,7 @@ fn survives(case: &Case) -> Result<(), String> {
         action: case.action,
         effect: case.effect.clone(),
         times: case.times,
+        unless: None,
     });
     let home = home_at(&proxy.url()).credentials(&account.bootstrap);
     let ran = home.run(SETUP);

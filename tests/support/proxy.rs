@@ -16,6 +16,8 @@ pub struct Rule {
     pub effect: Effect,
     /// For how many requests; `None` is all of them.
     pub times: Option<u32>,
+    /// Not for requests whose form holds this field, as in `TokenCode=123456`.
+    pub unless: Option<&'static str>,
 }
 
 #[derive(Clone)]
@@ -130,6 +132,18 @@ impl Proxy {
             action,
             effect,
             times: None,
+            unless: None,
+        });
+        self
+    }
+
+    /// For every request whose form does not hold this field.
+    pub fn unless(self, action: &'static str, field: &'static str, effect: Effect) -> Proxy {
+        self.add(Rule {
+            action,
+            effect,
+            times: None,
+            unless: Some(field),
         });
         self
     }
@@ -140,6 +154,7 @@ impl Proxy {
             action,
             effect,
             times: Some(1),
+            unless: None,
         });
         self
     }
@@ -160,12 +175,14 @@ impl Proxy {
 
 impl State {
     /// Counts the request and finds what is to happen to it.
-    fn take(&mut self, action: &str) -> Option<Effect> {
+    fn take(&mut self, action: &str, body: &str) -> Option<Effect> {
         *self.calls.entry(action.to_owned()).or_default() += 1;
-        let rule = self
-            .rules
-            .iter_mut()
-            .find(|rule| (rule.action == action || rule.action == "*") && rule.times != Some(0))?;
+        let rule = self.rules.iter_mut().find(|rule| {
+            let spared = rule
+                .unless
+                .is_some_and(|field| body.split('&').any(|it| it == field));
+            (rule.action == action || rule.action == "*") && rule.times != Some(0) && !spared
+        })?;
         if let Some(times) = &mut rule.times {
             *times -= 1;
         }
@@ -182,7 +199,7 @@ fn locked(state: &Mutex<State>) -> MutexGuard<'_, State> {
 /// One request per connection: clients are told to close it.
 fn serve(mut client: TcpStream, upstream: &str, state: &Mutex<State>) -> io::Result<()> {
     let request = Request::read(&client)?;
-    let effect = locked(state).take(&request.action());
+    let effect = locked(state).take(&request.action(), &String::from_utf8_lossy(&request.body));
     match effect {
         Some(Effect::Answer(answer)) => client.write_all(answer.to_http().as_bytes())?,
         Some(Effect::Reset) => {}

@@ -6,11 +6,12 @@ use std::time::Instant;
 
 use crate::aws::console::Console;
 use crate::aws::found::{Found, State};
+use crate::aws::mfa::GuardedRole;
 use crate::aws::profiles::{self, Scope};
 use crate::aws::sdk::Sdk;
 use crate::cli::Setup;
 use crate::commands::Context;
-use crate::commands::aws::{Asking, Aws};
+use crate::commands::aws::{Asking, Aws, guarded_roles};
 use crate::commands::{finish, reopen, resume, undo};
 use crate::error::{Error, Result};
 use crate::output::{Format, table};
@@ -38,9 +39,10 @@ pub fn run(flags: Setup, context: &Context) -> Result<()> {
         context,
         no_browser,
     };
+    let guarded = guarded_roles(context);
     let found = match login {
         true => vec![asking.sign_in(prompt.as_mut())?],
-        false => aws.read(look(&wanted, &aws.sdk, context))?,
+        false => aws.read(look(&wanted, &guarded, &aws.sdk, context))?,
     };
     match abandoned_run(&aws, prompt.as_mut(), context)? {
         None => {}
@@ -49,6 +51,7 @@ pub fn run(flags: Setup, context: &Context) -> Result<()> {
     }
     let scene = Scene {
         found: &found,
+        guarded: &guarded,
         index: &index,
         host_name: context.env.host_name.as_deref(),
         named: login || context.global.profile.is_some(),
@@ -144,7 +147,12 @@ fn abandoned_run(
 }
 
 /// Finds and shows the credentials that matter here.
-async fn look(wanted: &Wanted, sdk: &Sdk, context: &Context) -> Result<Vec<Found>> {
+async fn look(
+    wanted: &Wanted,
+    guarded: &[GuardedRole],
+    sdk: &Sdk,
+    context: &Context,
+) -> Result<Vec<Found>> {
     let root_without_questions = wanted.mode == Some(Mode::Root) && !context.attended;
     if (wanted.given_pair.is_some() && wanted.mode.is_some()) || root_without_questions {
         return Ok(Vec::new());
@@ -168,7 +176,7 @@ async fn look(wanted: &Wanted, sdk: &Sdk, context: &Context) -> Result<Vec<Found
             began.elapsed().as_secs_f64()
         ));
         if !found.is_empty() {
-            let rows: Vec<Vec<String>> = found.iter().map(row).collect();
+            let rows: Vec<Vec<String>> = found.iter().map(|found| row(found, guarded)).collect();
             let text = table(&rows, context.output.page().width);
             context.output.say(&format!("\n{text}"));
         }
@@ -176,13 +184,17 @@ async fn look(wanted: &Wanted, sdk: &Sdk, context: &Context) -> Result<Vec<Found
     Ok(found)
 }
 
-fn row(found: &Found) -> Vec<String> {
+fn row(found: &Found, guarded: &[GuardedRole]) -> Vec<String> {
     let name = match found.source.profile_name() {
         Some(name) => name.to_owned(),
         None => found.source.described(),
     };
     let (state, note) = match &found.state {
         State::Works(identity) => (identity.described(), "works".to_owned()),
+        State::Fails { .. } if guarded.iter().any(|role| role.profile == name) => (
+            "needs an MFA code".to_owned(),
+            format!("--profile {name} asks for it"),
+        ),
         State::Fails { what, hint, .. } => (what.clone(), hint.clone()),
     };
     vec![name, found.kind.described(), state, note]

@@ -1,6 +1,7 @@
 //! Which credentials: what CloudStudio should use, and which ones may create the user.
 
 use crate::aws::found::{Found, Source};
+use crate::aws::mfa::GuardedRole;
 use crate::error::{Error, Kind, Result};
 use crate::prompt::{Choice, Prompt, Question};
 use crate::secret::KeyPair;
@@ -94,55 +95,85 @@ pub fn choose_bootstrap(
     prompt: &mut dyn Prompt,
 ) -> Result<(Found, Option<KeyPair>)> {
     if !scene.attended || scene.named {
+        let first = scene.found.first();
+        if let Some(role) = first.and_then(|found| guarded(found, scene)) {
+            return Ok((inquiry.with_code(role, prompt)?, None));
+        }
         return Ok((the_working_one(scene)?.clone(), None));
     }
-    let working_ones: Vec<&Found> = scene
-        .found
-        .iter()
-        .filter(|found| found.identity().is_some())
-        .collect();
-    let mut choices: Vec<Choice> = working_ones
-        .iter()
-        .filter_map(|found| {
-            let identity = found.identity()?;
-            Some(Choice::new(found.source.described(), identity.described()))
-        })
-        .collect();
-    let sign_in = Choice::new(
-        "Sign in with the browser",
-        "with the password that you use for the AWS console",
-    );
-    let paste = Choice::new(
-        "Paste an access key",
-        "of a user that may manage IAM, or of root",
-    );
-    let make = Choice::new(
-        "Make one in the AWS console",
-        "step by step, where you cannot sign in from here",
-    );
-    choices.extend([sign_in, paste, make]);
-    if working_ones.is_empty() {
-        prompt
-            .tell("No credentials on this machine work, so something is needed to begin with.")?;
-    }
+    let mut ways: Vec<(Way, Choice)> = Vec::new();
+    ways.extend(scene.found.iter().filter_map(|found| {
+        let whose = found.identity()?.described();
+        Some((
+            Way::Found(found),
+            Choice::new(found.source.described(), whose),
+        ))
+    }));
+    let roles = scene.found.iter().filter_map(|found| guarded(found, scene));
+    ways.extend(roles.map(|role| {
+        let label = format!("profile `{}`", role.profile);
+        let choice = Choice::new(label, "with a code of its MFA device");
+        (Way::WithCode(role), choice)
+    }));
     // The flag that answers it: a profile, where there is one.
-    let flag = match working_ones.is_empty() {
+    let flag = match ways.is_empty() {
         true => "--login",
         false => "--profile",
     };
+    if ways.is_empty() {
+        prompt
+            .tell("No credentials on this machine work, so something is needed to begin with.")?;
+    }
+    let others = [
+        (
+            Way::SignIn,
+            "Sign in with the browser",
+            "with the password that you use for the AWS console",
+        ),
+        (
+            Way::Paste,
+            "Paste an access key",
+            "of a user that may manage IAM, or of root",
+        ),
+        (
+            Way::Console,
+            "Make one in the AWS console",
+            "step by step, where you cannot sign in from here",
+        ),
+    ];
+    let others = others.map(|(way, label, note)| (way, Choice::new(label, note)));
+    ways.extend(others);
+    let (ways, choices): (Vec<Way>, Vec<Choice>) = ways.into_iter().unzip();
     let question = Question::required("Which credentials may create the user?", flag);
-    let chosen = prompt.select(question, &choices, 0)?;
-    match chosen.checked_sub(working_ones.len()) {
-        None => Ok((working_ones[chosen].clone(), None)),
-        Some(0) => Ok((working(inquiry.sign_in(prompt)?)?, None)),
-        Some(1) => {
+    match ways[prompt.select(question, &choices, 0)?] {
+        Way::Found(found) => Ok((found.clone(), None)),
+        Way::WithCode(role) => Ok((inquiry.with_code(role, prompt)?, None)),
+        Way::SignIn => Ok((working(inquiry.sign_in(prompt)?)?, None)),
+        Way::Paste => {
             let text = "Access key, both halves (not shown)";
             let question = Question::required(text, "--key-stdin");
             let (pair, found) = ask_for_pair(question, inquiry, prompt, &working)?;
             Ok((found, Some(pair)))
         }
-        Some(_) => make_in_console(wanted, scene, inquiry, prompt),
+        Way::Console => make_in_console(wanted, scene, inquiry, prompt),
     }
+}
+
+/// How to come by credentials that create the user.
+enum Way<'a> {
+    Found(&'a Found),
+    WithCode(&'a GuardedRole),
+    SignIn,
+    Paste,
+    Console,
+}
+
+/// The role of credentials that do not work for want of a code.
+fn guarded<'a>(found: &Found, scene: &Scene<'a>) -> Option<&'a GuardedRole> {
+    let name = found.source.profile_name()?;
+    let mut roles = scene.guarded.iter();
+    let role = roles.find(|role| role.profile == name)?;
+    found.identity().is_none().then_some(role)
 }
 
 fn make_in_console(

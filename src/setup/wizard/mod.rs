@@ -11,6 +11,7 @@ use crate::aws::account::PasswordPolicy;
 use crate::aws::console::Console;
 use crate::aws::found::Found;
 use crate::aws::identity::Principal;
+use crate::aws::mfa::GuardedRole;
 use crate::error::{Error, Result};
 use crate::prompt::{Choice, Prompt, Question};
 use crate::secret::KeyPair;
@@ -39,6 +40,8 @@ const ACKNOWLEDGEMENT: &str = "use root";
 pub struct Scene<'a> {
     /// Checked credentials; the first is the one that tools would use.
     pub found: &'a [Found],
+    /// Those whose role needs the code of an MFA device, which `found` has tried without.
+    pub guarded: &'a [GuardedRole],
     pub index: &'a Index,
     pub host_name: Option<&'a str>,
     /// Whether a flag said which credentials to use.
@@ -57,6 +60,8 @@ pub trait Inquiry {
     fn check_pair(&self, pair: &KeyPair) -> Result<Found>;
     /// Has the person sign in with the browser; the session as credentials that are checked.
     fn sign_in(&self, prompt: &mut dyn Prompt) -> Result<Found>;
+    /// Assumes a role with the code of an MFA device, which is asked for unless a flag gives it.
+    fn with_code(&self, role: &GuardedRole, prompt: &mut dyn Prompt) -> Result<Found>;
     /// Opens a page in the person's browser.
     fn open(&self, address: &str) -> Result<()>;
     /// What the account demands of console passwords; `None` where that may not be read.

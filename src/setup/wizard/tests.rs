@@ -27,6 +27,7 @@ struct Machine {
     attended: bool,
     keyring: bool,
     opened: RefCell<Vec<String>>,
+    guarded: Vec<GuardedRole>,
 }
 
 impl Machine {
@@ -36,6 +37,7 @@ impl Machine {
             attended: true,
             keyring: true,
             opened: RefCell::default(),
+            guarded: Vec::new(),
         }
     }
 
@@ -43,6 +45,7 @@ impl Machine {
         let index = Index::default();
         let scene = Scene {
             found: &self.found,
+            guarded: &self.guarded,
             index: &index,
             host_name: Some("laptop"),
             named: false,
@@ -65,6 +68,10 @@ impl Inquiry for Machine {
 
     fn sign_in(&self, _: &mut dyn Prompt) -> Result<Found> {
         Ok(profile("signed-in", ANA))
+    }
+
+    fn with_code(&self, role: &GuardedRole, _: &mut dyn Prompt) -> Result<Found> {
+        Ok(profile(&role.profile, ANA))
     }
 
     fn open(&self, address: &str) -> Result<()> {
