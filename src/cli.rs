@@ -136,6 +136,9 @@ pub struct Setup {
     /// Say that you know what a root key means
     #[arg(long)]
     pub acknowledge_root_risk: bool,
+    /// Once the new user is proven, deactivate the root key that created it
+    #[arg(long)]
+    pub retire_root_key: bool,
     /// Show the plan and change nothing
     #[arg(long)]
     pub dry_run: bool,

@@ -4,12 +4,12 @@
 //! that may not are sent once, and again only after a refusal that is sure.
 
 use std::future::Future;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use aws_sdk_iam::Client;
 use aws_sdk_iam::config::retry::RetryConfig;
-use aws_sdk_iam::types::Tag;
+use aws_sdk_iam::types::{StatusType, Tag};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::{Instant, sleep};
 use zeroize::Zeroizing;
@@ -177,6 +177,59 @@ pub async fn delete_access_key(iam: &Client, user: &str, id: &str) -> Result<(),
                 .access_key_id(id)
                 .send()
                 .await;
+            call.map_err(|error| Failure::of("iam:DeleteAccessKey", error))
+        })
+        .await,
+    )
+}
+
+/// Makes a root key inactive, or active again. Without a user's name, IAM acts on the keys of root
+/// itself, and only root may ask for it (API reference, UpdateAccessKey).
+///
+/// A key that makes itself inactive cannot ask again: that it is refused after an answer was lost
+/// is the sign that it worked.
+///
+/// # Errors
+/// AWS's refusal, after waiting out a passing one and trying again after a lost answer.
+pub async fn set_root_key_active(iam: &Client, id: &str, active: bool) -> Result<(), Failure> {
+    let status = match active {
+        true => StatusType::Active,
+        false => StatusType::Inactive,
+    };
+    let lost = AtomicBool::new(false);
+    let result = idempotently(|| async {
+        let call = iam
+            .update_access_key()
+            .access_key_id(id)
+            .status(status.clone())
+            .customize()
+            .config_override(once())
+            .send()
+            .await;
+        call.map_err(|error| Failure::of("iam:UpdateAccessKey", error))
+            .inspect_err(|failure| {
+                lost.fetch_or(failure.reason == Reason::Unclear, Ordering::Relaxed);
+            })
+    })
+    .await;
+    match result {
+        Err(failure)
+            if !active && failure.reason == Reason::UnknownKey && lost.load(Ordering::Relaxed) =>
+        {
+            Ok(())
+        }
+        result => result.map(drop),
+    }
+}
+
+/// Deletes a root key for good; only root may.
+///
+/// # Errors
+/// AWS's refusal, after waiting out a passing one and trying again after a lost answer.
+pub async fn delete_root_key(iam: &Client, id: &str) -> Result<(), Failure> {
+    tolerating_absence(
+        idempotently(|| async {
+            let call = iam.delete_access_key().access_key_id(id).send().await;
             call.map_err(|error| Failure::of("iam:DeleteAccessKey", error))
         })
         .await,

@@ -103,6 +103,11 @@ pub fn caller(
             match (first, role) {
                 (Some(found), _) if found.identity().is_some() => found,
                 (_, Some(role)) => asking.with_code(role, prompt)?,
+                // The key that the run knows is the one that it has retired.
+                (_, None) if record.concerns_root_key() && context.attended => {
+                    prompt.tell("A root key is concerned, so sign in as the root user.")?;
+                    asking.sign_in(prompt)?
+                }
                 (Some(found), None) if !context.attended => found,
                 (_, None) => {
                     let text = "Access key that may manage IAM, both halves (not shown)";
@@ -116,6 +121,13 @@ pub fn caller(
         return Err(failure.hint("name credentials that work with --profile or --key-stdin"));
     }
     let identity = found.identity();
+    if record.concerns_root_key() && !identity.is_some_and(|it| it.is_root()) {
+        return Err(Error::credentials(format!(
+            "the run {} is about a root key, and these credentials are not root's",
+            record.run
+        ))
+        .hint("sign in as root with cloudcred login --profile NAME, then name that --profile"));
+    }
     match identity.filter(|identity| identity.account_id != record.goal.account_id) {
         None => Ok(Some(found)),
         Some(other) => Err(Error::credentials(format!(

@@ -299,6 +299,12 @@ async fn apply(
             // STS was asked about a given pair before anything was planned.
             Ok(verified_now(access, secret)?)
         }
+        Step::DeactivateRootKey { access_key_id } => {
+            Ok(iam::set_root_key_active(&access.iam()?, access_key_id, false).await?)
+        }
+        Step::DeleteRootKey { access_key_id } => {
+            Ok(iam::delete_root_key(&access.iam()?, access_key_id).await?)
+        }
         Step::SetCurrent { secret } => {
             let previous = Index::load(access.folders)?.current;
             if previous.as_ref() != Some(secret) {

@@ -271,6 +271,36 @@ fn for_iam_user(
     })
 }
 
+/// How the root key is retired, once the user's pair is kept: never before that pair is proven to be an
+/// administrator's, and proven again afterwards.
+pub fn retirement(root_key_id: &str, goal: &Goal) -> Plan {
+    Plan {
+        goal: goal.clone(),
+        steps: vec![
+            Step::Verify { reads_iam: true },
+            Step::DeactivateRootKey {
+                access_key_id: root_key_id.to_owned(),
+            },
+            Step::Verify { reads_iam: true },
+        ],
+        warnings: Vec::new(),
+    }
+}
+
+/// What follows only when somebody says so once more.
+pub fn deletion(root_key_id: &str, goal: &Goal) -> Plan {
+    Plan {
+        goal: goal.clone(),
+        steps: vec![
+            Step::Verify { reads_iam: true },
+            Step::DeleteRootKey {
+                access_key_id: root_key_id.to_owned(),
+            },
+        ],
+        warnings: Vec::new(),
+    }
+}
+
 fn for_root(request: &RootRequest, facts: &Facts) -> Result<Plan> {
     let reuse = request.if_exists == Some(IfExists::Reuse);
     let mut steps = Vec::new();

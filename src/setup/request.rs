@@ -57,6 +57,7 @@ pub struct Wanted {
     pub store: Option<StoreKind>,
     pub no_current: bool,
     pub root_risk_acknowledged: bool,
+    pub retire_root_key: bool,
     /// The pair from `--key-stdin`.
     pub given_pair: Option<KeyPair>,
     /// The password from `--console-password stdin`.
@@ -185,6 +186,9 @@ impl Request {
         if matches!(self, Request::Root(_)) {
             words.push("--acknowledge-root-risk".to_owned());
         }
+        if matches!(self, Request::IamUser(request) if request.retire.is_some()) {
+            words.push("--retire-root-key".to_owned());
+        }
         if self.caller().source == Source::Given {
             words.push("--key-stdin".to_owned());
             from = " < KEY_FILE";
@@ -206,6 +210,8 @@ pub struct IamUserRequest {
     pub key_description: Option<String>,
     /// A key that the user itself has already: it is kept instead of a new one.
     pub own_key: Option<KeyPair>,
+    /// The root key that created the user, where it is to be retired afterwards.
+    pub retire: Option<String>,
     /// `None` where the question was left open and nobody could be asked.
     pub if_exists: Option<IfExists>,
     pub keep: Keep,

@@ -59,6 +59,14 @@ pub enum Step {
     SetCurrent {
         secret: SecretName,
     },
+    /// Takes the root user's key out of use; it can be activated again.
+    DeactivateRootKey {
+        access_key_id: String,
+    },
+    /// For good.
+    DeleteRootKey {
+        access_key_id: String,
+    },
 }
 
 impl Step {
@@ -73,6 +81,8 @@ impl Step {
             Step::StoreSecret { .. } => "store_secret",
             Step::Verify { .. } => "verify",
             Step::SetCurrent { .. } => "set_current",
+            Step::DeactivateRootKey { .. } => "deactivate_root_key",
+            Step::DeleteRootKey { .. } => "delete_root_key",
         }
     }
 
@@ -141,6 +151,13 @@ impl Step {
                 "set current",
                 format!("`{secret}`, for CloudStudio's tools"),
             ),
+            Step::DeactivateRootKey { access_key_id } => (
+                "retire the root key",
+                format!("{access_key_id} becomes inactive"),
+            ),
+            Step::DeleteRootKey { access_key_id } => {
+                ("delete the root key", format!("{access_key_id}, for good"))
+            }
         }
     }
 
@@ -171,7 +188,10 @@ impl Step {
             },
             Step::DescribeAccessKey { user_name, .. } => format!("the key's tag on `{user_name}`"),
             Step::StoreSecret { secret, .. } => format!("the secret `{secret}`"),
-            Step::Verify { .. } => return None,
+            Step::Verify { .. } | Step::DeleteRootKey { .. } => return None,
+            Step::DeactivateRootKey { access_key_id } => {
+                format!("the inactive root key {access_key_id}")
+            }
             Step::SetCurrent { secret } => format!("`{secret}` as the current secret"),
         })
     }
@@ -183,7 +203,9 @@ impl Step {
             | Step::AttachPolicy { .. }
             | Step::CreateLoginProfile { .. }
             | Step::CreateAccessKey { .. }
-            | Step::DescribeAccessKey { .. } => true,
+            | Step::DescribeAccessKey { .. }
+            | Step::DeactivateRootKey { .. }
+            | Step::DeleteRootKey { .. } => true,
             Step::StoreSecret { .. } | Step::Verify { .. } | Step::SetCurrent { .. } => false,
         }
     }

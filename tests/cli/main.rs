@@ -22,6 +22,7 @@ mod login;
 mod matrix;
 mod mfa;
 mod reopen;
+mod retire;
 mod secret;
 mod setup;
 #[cfg(unix)]

@@ -35,6 +35,12 @@ pub fn check_combination(flags: &Setup, format: Format) -> Result<()> {
         return Err(Error::usage("--key-stdin does not go with --mode existing")
             .hint("use --mode iam-user to create a user with the given key"));
     }
+    if flags.retire_root_key && flags.store == Some(StoreKind::Stdout) {
+        return Err(
+            Error::usage("--retire-root-key and --store stdout exclude each other")
+                .hint("the root key is retired only once the new pair is kept and proven"),
+        );
+    }
     if flags.login {
         check_login(flags)?;
     }
@@ -101,6 +107,7 @@ pub fn wanted(flags: Setup, context: &Context, prompt: &mut dyn Prompt) -> Resul
         secret: flags.secret,
         store: flags.store,
         no_current: flags.no_current,
+        retire_root_key: flags.retire_root_key,
         root_risk_acknowledged: flags.acknowledge_root_risk,
         given_pair,
         given_password,

@@ -1,6 +1,7 @@
 //! `cloudcred setup`: look, ask, plan, confirm, execute, report.
 
 pub mod given;
+mod retire;
 
 use std::time::Instant;
 
@@ -20,8 +21,8 @@ use crate::setup::execute::{Access, InHand};
 use crate::setup::facts::{Facts, gather};
 use crate::setup::journal::{Journal, Record, run_name};
 use crate::setup::password;
-use crate::setup::plan::{Plan, plan};
-use crate::setup::report::SetupReport;
+use crate::setup::plan::{Plan, plan, retirement};
+use crate::setup::report::{SetupReport, StepReport};
 use crate::setup::request::{ConsolePassword, Mode, Request, Wanted};
 use crate::setup::step::Step;
 use crate::setup::wizard::{self, Inquiry, Scene};
@@ -73,10 +74,18 @@ pub fn run(flags: Setup, context: &Context) -> Result<()> {
     let run = run_name(now);
     let plan = plan(&request, &facts, &run, now)?;
     let mut record = Record::new(&run, &plan, request.caller());
-    show(&plan, request.caller(), context);
+    let root_key = match &request {
+        Request::IamUser(request) => request.retire.as_deref(),
+        _ => None,
+    };
+    let then = root_key.map(|id| retirement(id, &plan.goal));
+    show(&plan, then.as_ref(), request.caller(), context);
     let mut console_password = None;
-    if !dry_run && !plan.steps.is_empty() {
-        if !context.global.yes && (context.attended || plan.needs_consent()) {
+    let mut retired = None;
+    let nothing_to_do = plan.steps.is_empty() && then.is_none();
+    if !dry_run && !nothing_to_do {
+        let needs_consent = plan.needs_consent() || then.is_some();
+        if !context.global.yes && (context.attended || needs_consent) {
             let question = Question::required("Go ahead?", "--yes");
             if !prompt.confirm(question)? {
                 return Err(Error::cancelled().hint("nothing was changed"));
@@ -96,11 +105,29 @@ pub fn run(flags: Setup, context: &Context) -> Result<()> {
             env: &context.env,
             output: &context.output,
         };
-        let mut journal = Journal::begin(&aws.folders, record)?;
-        finish::carry_out(&aws, &access, hand, &mut journal, context)?;
-        record = journal.record;
+        if !plan.steps.is_empty() {
+            let mut journal = Journal::begin(&aws.folders, record)?;
+            finish::carry_out(&aws, &access, hand, &mut journal, context)?;
+            record = journal.record;
+        }
+        retired = root_key
+            .map(|id| retire::retire(id, &record, request.caller(), &asking, context))
+            .transpose()?;
     }
     let mut report = SetupReport::of(&record, plan.warnings);
+    match (retired, &then) {
+        (Some(retired), _) => {
+            report.changed = true;
+            report.steps.extend(StepReport::of(&retired.record));
+            report.warnings.extend(retired.warnings);
+            report.root_key = Some(retired.key);
+        }
+        (None, Some(then)) => {
+            let record = Record::new(&run, then, request.caller());
+            report.steps.extend(StepReport::of(&record));
+        }
+        (None, None) => {}
+    }
     report.console_password = console_password;
     report.again = request.as_command().filter(|_| context.attended);
     finish::deliver(&report, context)
@@ -201,12 +228,14 @@ fn row(found: &Found, guarded: &[GuardedRole]) -> Vec<String> {
 }
 
 /// The plan for a person's eyes.
-fn show(plan: &Plan, caller: &Found, context: &Context) {
+fn show(plan: &Plan, then: Option<&Plan>, caller: &Found, context: &Context) {
     let output = &context.output;
     for warning in &plan.warnings {
         output.warn(warning);
     }
-    if plan.steps.is_empty() || (output.format() == Format::Json && !context.attended) {
+    let later = then.map_or(&[][..], |then| &then.steps);
+    let steps: Vec<&Step> = plan.steps.iter().chain(later).collect();
+    if steps.is_empty() || (output.format() == Format::Json && !context.attended) {
         return;
     }
     let caller = caller.identity().map(|caller| caller.short());
@@ -216,7 +245,7 @@ fn show(plan: &Plan, caller: &Found, context: &Context) {
         caller.unwrap_or_default()
     ));
     let rows: Vec<Vec<String>> = (1..)
-        .zip(&plan.steps)
+        .zip(steps)
         .map(|(number, step)| {
             let (what, detail) = step.described();
             vec![number.to_string(), what.to_owned(), detail]

@@ -16,6 +16,12 @@ use crate::store::StoreKind;
 /// # Errors
 /// When something cannot be found out, or is no longer what the run made of it.
 pub async fn prepare(access: &Access<'_>, hand: &mut InHand, journal: &mut Journal) -> Result<()> {
+    if let (None, Some(kept)) = (journal.record.place(), &journal.record.goal.secret) {
+        // A run that retires a root key finds the new pair where another run has put it.
+        let pair = access.stores.place(kept.store).find(&kept.name)?;
+        let id = journal.record.access_key_id();
+        hand.pair = pair.filter(|pair| Some(pair.access_key_id.as_str()) == id);
+    }
     for index in 0..journal.record.steps.len() {
         let record = &journal.record.steps[index];
         let unsettled = match (&record.step, record.status) {
@@ -91,6 +97,8 @@ pub async fn settle(
         // Doing them twice does no harm.
         Step::AttachPolicy { .. }
         | Step::DescribeAccessKey { .. }
+        | Step::DeactivateRootKey { .. }
+        | Step::DeleteRootKey { .. }
         | Step::Verify { .. }
         | Step::SetCurrent { .. } => Ok(false),
     }

@@ -227,6 +227,20 @@ async fn undo_at_aws(access: &Access<'_>, record: &Record, index: usize) -> Resu
             }
             None => Ok(()),
         },
+        Step::DeactivateRootKey { .. } if status == Status::Refused => Ok(()),
+        Step::DeactivateRootKey { access_key_id } => {
+            let result = iam::set_root_key_active(&iam, access_key_id, true).await;
+            result.map_err(|failure| match failure.reason {
+                Reason::UnknownKey | Reason::Denied => Error::credentials(format!(
+                    "only root may activate it again, and not with this key ({})",
+                    failure.quoted()
+                ))
+                .hint("sign in as root: cloudcred login --profile NAME, then undo with --profile NAME"),
+                _ => failure.into(),
+            })
+        }
+        // Nothing brings it back.
+        Step::DeleteRootKey { .. } => Ok(()),
         Step::StoreSecret { .. } | Step::Verify { .. } | Step::SetCurrent { .. } => Ok(()),
     }
 }
@@ -247,6 +261,8 @@ fn undo_here(access: &Access<'_>, record: &Record, index: usize) -> Result<()> {
         | Step::AttachPolicy { .. }
         | Step::CreateLoginProfile { .. }
         | Step::DescribeAccessKey { .. }
+        | Step::DeactivateRootKey { .. }
+        | Step::DeleteRootKey { .. }
         | Step::Verify { .. } => Ok(()),
     }
 }

@@ -17,6 +17,7 @@ fn request() -> IamUserRequest {
         console_password: ConsolePassword::None,
         key_description: Some("test".into()),
         own_key: None,
+        retire: None,
         if_exists: None,
         keep: keep(),
     }

@@ -4,6 +4,7 @@
 mod console;
 mod credentials;
 mod keep;
+mod root_key;
 #[cfg(test)]
 mod tests;
 
@@ -159,6 +160,7 @@ fn iam_user(
             &check_key_description,
         )?),
     };
+    let retire = root_key::retire(&wanted, &bootstrap, scene, prompt)?;
     let policy_arns = if wanted.policy_arns.is_empty() {
         let identity = bootstrap.identity();
         identity
@@ -178,6 +180,7 @@ fn iam_user(
         console_password,
         key_description,
         own_key,
+        retire,
         if_exists: wanted.if_exists,
         keep,
     })))

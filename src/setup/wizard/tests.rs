@@ -199,12 +199,42 @@ fn a_root_key_is_never_offered_to_stay_and_leads_to_a_user() {
         ("--user-name", Enter),
         ("--console-password", Enter),
         ("--key-description", Enter),
+        ("--retire-root-key", Enter),
         ("--secret", Enter),
         ("--store", Enter),
     ]);
     let request = iam_user(machine.complete(Wanted::default(), &mut script));
     script.finish();
     assert_eq!(request.bootstrap.source, Source::Profile("default".into()));
+    assert_eq!(request.retire.as_deref(), Some("AKIAIOSFODNN7EXAMPLE"));
+}
+
+#[test]
+fn a_root_key_is_retired_only_for_an_administrator_whose_pair_is_kept() {
+    let wanted = |policy: &str| Wanted {
+        mode: Some(Mode::IamUser),
+        policy_arns: vec![policy.into()],
+        retire_root_key: true,
+        store: Some(StoreKind::File),
+        ..Wanted::default()
+    };
+    let admin = "arn:aws:iam::aws:policy/AdministratorAccess";
+    let mut root = Machine::with(vec![profile("default", ROOT)]);
+    root.attended = false;
+    let request = iam_user(root.complete(wanted(admin), &mut Unattended));
+    assert!(request.retire.is_some());
+    let mut ana = Machine::with(vec![profile("default", ANA)]);
+    ana.attended = false;
+    let reader = "arn:aws:iam::aws:policy/ReadOnlyAccess";
+    for (machine, policy, what) in [
+        (&root, reader, "no administrator"),
+        (&ana, admin, "not created with a root key"),
+    ] {
+        let error = machine.complete(wanted(policy), &mut Unattended).err();
+        let error = error.expect("refused");
+        assert_eq!(error.kind, Kind::Usage);
+        assert!(error.message.contains(what), "{error}");
+    }
 }
 
 #[test]
