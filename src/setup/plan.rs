@@ -1,5 +1,6 @@
 //! Request and Facts in, steps out: a pure function. No I/O, no questions.
 
+mod root_key;
 #[cfg(test)]
 mod tests;
 
@@ -18,6 +19,8 @@ use crate::setup::request::{
 };
 use crate::setup::step::{CREATED_BY_TAG, RUN_TAG, Step};
 use crate::store::{SecretName, StoreKind};
+
+pub use root_key::{deletion, retirement};
 
 /// What the steps lead to: whose pair ends up where. Known before anything is done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -269,36 +272,6 @@ fn for_iam_user(
         steps,
         warnings,
     })
-}
-
-/// How the root key is retired, once the user's pair is kept: never before that pair is proven to be an
-/// administrator's, and proven again afterwards.
-pub fn retirement(root_key_id: &str, goal: &Goal) -> Plan {
-    Plan {
-        goal: goal.clone(),
-        steps: vec![
-            Step::Verify { reads_iam: true },
-            Step::DeactivateRootKey {
-                access_key_id: root_key_id.to_owned(),
-            },
-            Step::Verify { reads_iam: true },
-        ],
-        warnings: Vec::new(),
-    }
-}
-
-/// What follows only when somebody says so once more.
-pub fn deletion(root_key_id: &str, goal: &Goal) -> Plan {
-    Plan {
-        goal: goal.clone(),
-        steps: vec![
-            Step::Verify { reads_iam: true },
-            Step::DeleteRootKey {
-                access_key_id: root_key_id.to_owned(),
-            },
-        ],
-        warnings: Vec::new(),
-    }
 }
 
 fn for_root(request: &RootRequest, facts: &Facts) -> Result<Plan> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::support::home::Home;
 use crate::support::moto::{KeyPair, SeededAccount};
 use crate::support::process::{Ran, poll};
-use crate::support::proxy::{Effect, Proxy, Rule, aws_error};
+use crate::support::proxy::{Effect, Proxy, Rule, Which, aws_error};
 use crate::{home_at, moto, stored_pair};
 
 const SETUP: &[&str] = &[
@@ -24,13 +24,21 @@ const STORED: &str = ".local/share/cloudcred/secrets/aws/cloudstudio-admin.json"
 /// moto has no root: the user `bootstrap` stands for it, and the proxy calls it so.
 struct Scene {
     account: SeededAccount,
+    /// Another key of root's.
+    other: KeyPair,
     proxy: Proxy,
     home: Home,
 }
 
 fn scene() -> Scene {
     let account = moto().seeded_account();
-    let proxy = Proxy::as_root(moto().address(), &account.id);
+    let other = account.create_access_key("bootstrap");
+    let keys = [&account.bootstrap, &other].map(|pair| pair.access_key_id.clone());
+    let proxy = Proxy::with_root_keys(moto().address(), &account.id, keys.to_vec());
+    with_root(account, other, proxy)
+}
+
+fn with_root(account: SeededAccount, other: KeyPair, proxy: Proxy) -> Scene {
     let home = home_at(&proxy.url());
     let pair = &account.bootstrap;
     let credentials = format!(
@@ -40,6 +48,7 @@ fn scene() -> Scene {
     home.write(".aws/credentials", &credentials);
     Scene {
         account,
+        other,
         proxy,
         home,
     }
@@ -84,7 +93,6 @@ fn the_key_is_deactivated_after_the_user_is_proven_and_activated_by_undo() {
     assert!(planned.stdout.contains("deactivate_root_key"), "{planned}");
     assert_eq!(scene.account.changing_calls(), [""; 0]);
 
-    let other = scene.account.create_access_key("bootstrap");
     let report = scene.home.run(SETUP).expect(0).json();
     assert_eq!(scene.status().as_deref(), Some("Inactive"));
     scene.has_its_admin();
@@ -113,7 +121,10 @@ fn the_key_is_deactivated_after_the_user_is_proven_and_activated_by_undo() {
         "{ran}"
     );
     let undo = ["undo", "--yes", "--key-stdin"];
-    scene.home.run_with_stdin(&undo, &lines(&other)).expect(0);
+    scene
+        .home
+        .run_with_stdin(&undo, &lines(&scene.other))
+        .expect(0);
     assert_eq!(scene.status().as_deref(), Some("Active"));
     scene.has_its_admin();
 }
@@ -125,7 +136,7 @@ fn a_refusal_leaves_the_user_ready_and_the_key_as_it_was() {
         action: "UpdateAccessKey",
         effect: aws_error(403, "AccessDenied", "no"),
         times: None,
-        unless: None,
+        which: Which::All,
     });
     let ran = scene.home.run(SETUP).expect(5);
     assert!(error_of(&ran).contains("is ready, but its root key was not retired"));
@@ -141,7 +152,7 @@ fn a_lost_answer_to_the_deactivation_is_understood() {
         action: "UpdateAccessKey",
         effect: Effect::DropReply,
         times: Some(1),
-        unless: None,
+        which: Which::All,
     });
     scene.home.run(SETUP).expect(0);
     assert_eq!(scene.status().as_deref(), Some("Inactive"));
@@ -155,7 +166,7 @@ fn a_user_that_fails_its_second_proof_is_told_with_the_key_that_is_inactive() {
         action: "UpdateAccessKey",
         effect: Effect::Delay(Duration::from_millis(700)),
         times: Some(1),
-        unless: None,
+        which: Which::All,
     });
     let ran = std::thread::scope(|scope| {
         let run = scope.spawn(|| scene.home.run(SETUP));
@@ -165,7 +176,7 @@ fn a_user_that_fails_its_second_proof_is_told_with_the_key_that_is_inactive() {
             action: "GetUser",
             effect: aws_error(403, "SignatureDoesNotMatch", "no"),
             times: None,
-            unless: None,
+            which: Which::All,
         });
         run.join().expect("no panic")
     });
@@ -200,7 +211,11 @@ fn what_cannot_be_retired_is_refused_before_anything_is_made() {
 fn the_key_is_deleted_when_root_says_so_once_more() {
     use crate::support::signin::{SignInServer, browser};
     use crate::support::terminal::{Key, Terminal};
-    let mut scene = scene();
+    let account = moto().seeded_account();
+    let other = account.create_access_key("bootstrap");
+    // Also the session of the browser is root's.
+    let proxy = Proxy::as_root(moto().address(), &account.id);
+    let mut scene = with_root(account, other, proxy);
     let server = SignInServer::start(&scene.account);
     let browser = browser(&scene.home);
     scene.home = scene
@@ -243,4 +258,47 @@ fn the_key_is_deleted_when_root_says_so_once_more() {
     scene.has_its_admin();
     let ran = scene.home.run(&["undo", "--yes"]).expect(1);
     assert!(ran.stderr.contains("nothing brings it back"), "{ran}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_kill_at_every_write_of_the_retirement_is_resumed() {
+    use crate::support::fsync_fault::{counted, killed_at};
+    // The user is there, so that all writes are the retirement's.
+    let ready = || {
+        let scene = scene();
+        let made: Vec<&str> = SETUP
+            .iter()
+            .copied()
+            .filter(|flag| *flag != "--retire-root-key")
+            .collect();
+        scene.home.run(&made).expect(0);
+        scene
+    };
+    let retire = [SETUP, &["--if-exists", "reuse"]].concat();
+    let scene = ready();
+    let file = scene.home.path().join("count");
+    let home = counted(scene.home, &file);
+    home.run(&retire).expect(0);
+    let writes = std::fs::metadata(&file).expect("it was counted").len();
+    assert!(writes > 5, "only {writes} writes");
+    crate::crashes::each(usize::try_from(writes).expect("a few"), |at| {
+        let mut scene = ready();
+        scene.home = killed_at(scene.home, at);
+        scene.home.run(&retire).expect(128 + 9);
+        scene.home = scene.home.variable("FSYNC_FAULT", "");
+        let resume = ["resume", "--yes", "--key-stdin", "--output", "json"];
+        let ran = scene
+            .home
+            .run_with_stdin(&resume, &lines(&scene.other))
+            .expect(0);
+        let status = scene.status();
+        // Before the journal says so, nothing was begun.
+        let begun = !ran.stdout.contains("\"run\":null");
+        assert!(
+            status.as_deref() == Some("Inactive") || !begun,
+            "killed at write {at}: {ran}"
+        );
+        scene.has_its_admin();
+    });
 }

@@ -16,8 +16,33 @@ pub struct Rule {
     pub effect: Effect,
     /// For how many requests; `None` is all of them.
     pub times: Option<u32>,
-    /// Not for requests whose form holds this field, as in `TokenCode=123456`.
-    pub unless: Option<&'static str>,
+    pub which: Which,
+}
+
+/// Which of the requests for the action.
+#[derive(Clone)]
+pub enum Which {
+    All,
+    /// Those whose form lacks this field, as in `TokenCode=123456`.
+    Without(&'static str),
+    /// Those that are signed with one of these keys.
+    SignedBy(Vec<String>),
+}
+
+impl Which {
+    fn includes(&self, request: &Request) -> bool {
+        match self {
+            Which::All => true,
+            Which::Without(field) => {
+                let body = String::from_utf8_lossy(&request.body);
+                !body.split('&').any(|it| it == *field)
+            }
+            Which::SignedBy(ids) => {
+                let signature = request.header("authorization").unwrap_or_default();
+                ids.iter().any(|id| signature.contains(id))
+            }
+        }
+    }
 }
 
 #[derive(Clone)]
@@ -126,13 +151,26 @@ impl Proxy {
         )
     }
 
+    /// The same server, in which these keys are the root user's, and the others whose they are.
+    pub fn with_root_keys(upstream: &str, account_id: &str, ids: Vec<String>) -> Proxy {
+        let arn = format!("arn:aws:iam::{account_id}:root");
+        let proxy = Proxy::start(upstream);
+        proxy.add(Rule {
+            action: "GetCallerIdentity",
+            effect: caller_identity(account_id, &arn, account_id),
+            times: None,
+            which: Which::SignedBy(ids),
+        });
+        proxy
+    }
+
     /// From now on and for every request. Earlier rules come first.
     pub fn rule(self, action: &'static str, effect: Effect) -> Proxy {
         self.add(Rule {
             action,
             effect,
             times: None,
-            unless: None,
+            which: Which::All,
         });
         self
     }
@@ -143,7 +181,7 @@ impl Proxy {
             action,
             effect,
             times: None,
-            unless: Some(field),
+            which: Which::Without(field),
         });
         self
     }
@@ -154,7 +192,7 @@ impl Proxy {
             action,
             effect,
             times: Some(1),
-            unless: None,
+            which: Which::All,
         });
         self
     }
@@ -175,14 +213,15 @@ impl Proxy {
 
 impl State {
     /// Counts the request and finds what is to happen to it.
-    fn take(&mut self, action: &str, body: &str) -> Option<Effect> {
-        *self.calls.entry(action.to_owned()).or_default() += 1;
+    fn take(&mut self, request: &Request) -> Option<Effect> {
+        let action = request.action();
         let rule = self.rules.iter_mut().find(|rule| {
-            let spared = rule
-                .unless
-                .is_some_and(|field| body.split('&').any(|it| it == field));
-            (rule.action == action || rule.action == "*") && rule.times != Some(0) && !spared
-        })?;
+            (rule.action == action || rule.action == "*")
+                && rule.times != Some(0)
+                && rule.which.includes(request)
+        });
+        *self.calls.entry(action).or_default() += 1;
+        let rule = rule?;
         if let Some(times) = &mut rule.times {
             *times -= 1;
         }
@@ -199,7 +238,7 @@ fn locked(state: &Mutex<State>) -> MutexGuard<'_, State> {
 /// One request per connection: clients are told to close it.
 fn serve(mut client: TcpStream, upstream: &str, state: &Mutex<State>) -> io::Result<()> {
     let request = Request::read(&client)?;
-    let effect = locked(state).take(&request.action(), &String::from_utf8_lossy(&request.body));
+    let effect = locked(state).take(&request);
     match effect {
         Some(Effect::Answer(answer)) => client.write_all(answer.to_http().as_bytes())?,
         Some(Effect::Reset) => {}
