@@ -127,7 +127,7 @@ pub struct Setup {
     /// Read the access key to work with from standard input: CloudStudio's JSON, AWS's CSV, or two lines
     #[arg(long)]
     pub key_stdin: bool,
-    /// Sign in with the browser, and let that session create the IAM user
+    /// Sign in with the browser, and let that session create the IAM user (or the root key)
     #[arg(long)]
     pub login: bool,
     /// Print addresses instead of opening them in the browser

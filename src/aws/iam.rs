@@ -133,19 +133,20 @@ pub async fn delete_login_profile(iam: &Client, user: &str) -> Result<(), Failur
     )
 }
 
-/// Creates a key. Sent once, and never again by the SDK either: each success makes another key,
+/// Creates a key; without a user's name, one of root, which only root may ask for (API reference,
+/// CreateAccessKey). Sent once, and never again by the SDK either: each success makes another key,
 /// and the secret of one whose answer was lost is gone.
 ///
 /// # Errors
 /// AWS's refusal; `Unclear` where a key may exist that nobody has.
-pub async fn create_access_key(iam: &Client, user: &str) -> Result<KeyPair, Failure> {
+pub async fn create_access_key(iam: &Client, user: Option<&str>) -> Result<KeyPair, Failure> {
     const OPERATION: &str = "iam:CreateAccessKey";
     // A user that was created a second ago may not be known everywhere yet. That refusal is sure,
     // so trying again then is safe.
     let answer = patiently(|| async {
         let call = iam
             .create_access_key()
-            .user_name(user)
+            .set_user_name(user.map(str::to_owned))
             .customize()
             .config_override(once())
             .send()
@@ -166,14 +167,16 @@ pub async fn create_access_key(iam: &Client, user: &str) -> Result<KeyPair, Fail
     ))
 }
 
+/// As for creating, `None` stands for root.
+///
 /// # Errors
 /// AWS's refusal, after waiting out a passing one and trying again after a lost answer.
-pub async fn delete_access_key(iam: &Client, user: &str, id: &str) -> Result<(), Failure> {
+pub async fn delete_access_key(iam: &Client, user: Option<&str>, id: &str) -> Result<(), Failure> {
     tolerating_absence(
         until_gone(|| async {
             let call = iam
                 .delete_access_key()
-                .user_name(user)
+                .set_user_name(user.map(str::to_owned))
                 .access_key_id(id)
                 .send()
                 .await;

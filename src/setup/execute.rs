@@ -245,9 +245,9 @@ async fn apply(
             let iam = access.iam()?;
             if !journal.record.creates_user() {
                 // Minutes may have passed since the plan was made.
-                resume::note_known_keys(&iam, journal, index, user_name).await?;
+                resume::note_known_keys(&iam, journal, index, user_name.as_deref()).await?;
             }
-            let pair = iam::create_access_key(&iam, user_name).await?;
+            let pair = iam::create_access_key(&iam, user_name.as_deref()).await?;
             let id = pair.access_key_id.clone();
             journal.made(index, |made| made.access_key_id = Some(id))?;
             if *store != StoreKind::Stdout {

@@ -199,27 +199,53 @@ async fn of_root(
 ) -> Result<Facts> {
     let found = find_pair(&request.keep, stores, index).await?;
     let same_pair = found.as_ref().is_some_and(|(_, pair)| {
-        pair.as_ref()
-            .is_some_and(|pair| pair.same_as(&request.pair))
+        let (Some(stored), Some(given)) = (pair, &request.pair) else {
+            return false;
+        };
+        stored.same_as(given)
     });
-    let stored = known(
-        found,
-        &request.keep,
-        sdk,
-        &request.checked.session.region,
-        index,
-    )
-    .await?;
+    let region = &request.checked.session.region;
+    let (stored, user) = tokio::join!(
+        known(found, &request.keep, sdk, region, index),
+        root_as_it_stands(request, sdk)
+    );
+    let (stored, user) = (stored?, user?);
     let owner = stored.as_ref().and_then(|stored| stored.identity.as_ref());
     let stored_is_reusable = same_pair || (owner.is_some() && owner == request.checked.identity());
     Ok(Facts {
-        user: UserFact::Absent,
+        user,
         password_policy: None,
         stored,
         stored_is_reusable,
         secret_is_current: index.is_current(&request.keep.secret),
         warnings: Vec::new(),
     })
+}
+
+/// Root's keys, where it gets another one.
+///
+/// # Errors
+/// When AWS does not tell a session of root about root's keys: it makes none for it either.
+async fn root_as_it_stands(request: &RootRequest, sdk: &Sdk) -> Result<UserFact> {
+    if request.pair.is_some() {
+        return Ok(UserFact::Absent);
+    }
+    let iam = sdk.iam(&request.checked.session);
+    let keys = account::access_keys(&iam, None).await;
+    let access_keys = keys.map_err(|failure| match failure.reason {
+        Reason::Denied | Reason::Missing | Reason::Other | Reason::UnknownKey => {
+            Error::credentials(format!(
+                "AWS makes no root key with these credentials ({})",
+                failure.quoted()
+            ))
+            .hint("make it in the console as root, or better create a user: --mode iam-user")
+        }
+        _ => failure.into(),
+    })?;
+    Ok(UserFact::Present(User {
+        access_keys,
+        ..User::default()
+    }))
 }
 
 /// The pair of the wanted name, from where the index says it is, else from the wanted store.

@@ -120,13 +120,19 @@ impl Record {
         steps.any(|record| matches!(record.step, Step::CreateUser { .. }))
     }
 
-    /// Whether the run takes a root key out of use, which only root may do.
+    /// Whether the run makes a root key or takes one out of use, which only root may do: anybody
+    /// else's call would be about their own keys.
     pub fn concerns_root_key(&self) -> bool {
         let mut steps = self.steps.iter();
         steps.any(|record| {
             matches!(
                 record.step,
-                Step::DeactivateRootKey { .. } | Step::DeleteRootKey { .. }
+                Step::DeactivateRootKey { .. }
+                    | Step::DeleteRootKey { .. }
+                    | Step::CreateAccessKey {
+                        user_name: None,
+                        ..
+                    }
             )
         })
     }

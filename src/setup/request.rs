@@ -167,6 +167,9 @@ impl Request {
             }
             Request::Root(request) => {
                 flag("mode", "root");
+                if let Some(profile) = request.checked.source.profile_name() {
+                    flag("profile", profile);
+                }
                 &request.keep
             }
         };
@@ -229,8 +232,9 @@ pub fn is_administrator_access(policy_arn: &str) -> bool {
 }
 
 pub struct RootRequest {
-    pub pair: KeyPair,
-    /// Checked: it works, and it is root's.
+    /// The key to keep; `None` where a new one is to be made.
+    pub pair: Option<KeyPair>,
+    /// That key, or what makes the new one. Checked: it works, and it is root's.
     pub checked: Found,
     pub if_exists: Option<IfExists>,
     pub keep: Keep,

@@ -32,7 +32,8 @@ pub enum Step {
     /// Creates a key and keeps it: one step, because in between nobody but us has the secret. With
     /// standard output as the store, keeping is a step of its own at the end: what is printed works.
     CreateAccessKey {
-        user_name: String,
+        /// `None` for a key of root.
+        user_name: Option<String>,
         secret: SecretName,
         store: StoreKind,
         /// The user's keys before: any other one is this step's.
@@ -115,7 +116,7 @@ impl Step {
                 user_name,
                 store: StoreKind::Stdout,
                 ..
-            } => ("create access key", format!("of {user_name}")),
+            } => ("create access key", format!("of {}", of(user_name))),
             Step::CreateAccessKey {
                 secret,
                 store,
@@ -183,8 +184,8 @@ impl Step {
                 format!("the console password of `{user_name}`")
             }
             Step::CreateAccessKey { user_name, .. } => match access_key_id {
-                Some(id) => format!("the access key {id} of `{user_name}`"),
-                None => format!("possibly an access key of `{user_name}`"),
+                Some(id) => format!("the access key {id} of {}", of(user_name)),
+                None => format!("possibly an access key of {}", of(user_name)),
             },
             Step::DescribeAccessKey { user_name, .. } => format!("the key's tag on `{user_name}`"),
             Step::StoreSecret { secret, .. } => format!("the secret `{secret}`"),
@@ -208,6 +209,13 @@ impl Step {
             | Step::DeleteRootKey { .. } => true,
             Step::StoreSecret { .. } | Step::Verify { .. } | Step::SetCurrent { .. } => false,
         }
+    }
+}
+
+fn of(user_name: &Option<String>) -> String {
+    match user_name {
+        Some(name) => format!("`{name}`"),
+        None => "the root user".to_owned(),
     }
 }
 

@@ -422,7 +422,7 @@ fn a_sign_in_that_is_given_up_makes_nothing() {
     visit(&sign_in(&address));
     failed(running.end(), 4, "TOKEN_EXPIRED", "", &home);
     assert_eq!(account.changing_calls(), [""; 0]);
-    for other in ["--key-stdin", "--dry-run", "--mode=root", "--mode=existing"] {
+    for other in ["--key-stdin", "--dry-run", "--mode=existing"] {
         home.run(&["setup", "--login", other]).expect(2);
     }
     assert_eq!(server.pages(), 1);

@@ -23,6 +23,7 @@ mod matrix;
 mod mfa;
 mod reopen;
 mod retire;
+mod root;
 mod secret;
 mod setup;
 #[cfg(unix)]

@@ -254,7 +254,7 @@ fn a_working_root_key_is_used_to_create_the_user_instead() {
     terminal
         .press(Key::Down)
         .press(Key::Enter)
-        .wait_for("profile `default` is a root key and works")
+        .wait_for("profile `default` is the root user's and works")
         .wait_for("all the same")
         .press(Key::Enter);
     terminal.wait_for("? User name").press(Key::CtrlC);

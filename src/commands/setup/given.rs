@@ -50,14 +50,10 @@ pub fn check_combination(flags: &Setup, format: Format) -> Result<()> {
 fn check_login(flags: &Setup) -> Result<()> {
     let (other, hint) = match flags.mode {
         ModeChoice::Existing => ("--mode existing", "sign in alone with cloudcred login"),
-        ModeChoice::Root => (
-            "--mode root",
-            "the session creates an IAM user: --mode iam-user",
-        ),
         _ if flags.key_stdin => ("--key-stdin", "one of them is enough to create the user"),
         // It writes what AWS's tools read.
         _ if flags.dry_run => ("--dry-run", "first sign in with cloudcred login"),
-        ModeChoice::Auto | ModeChoice::IamUser => return Ok(()),
+        ModeChoice::Auto | ModeChoice::IamUser | ModeChoice::Root => return Ok(()),
     };
     Err(Error::usage(format!("--login does not go with {other}")).hint(hint))
 }

@@ -23,7 +23,7 @@ use crate::setup::journal::{Journal, Record, run_name};
 use crate::setup::password;
 use crate::setup::plan::{Plan, plan, retirement};
 use crate::setup::report::{SetupReport, StepReport};
-use crate::setup::request::{ConsolePassword, Mode, Request, Wanted};
+use crate::setup::request::{ConsolePassword, Request, Wanted};
 use crate::setup::step::Step;
 use crate::setup::wizard::{self, Inquiry, Scene};
 use crate::store::index::Index;
@@ -180,8 +180,7 @@ async fn look(
     sdk: &Sdk,
     context: &Context,
 ) -> Result<Vec<Found>> {
-    let root_without_questions = wanted.mode == Some(Mode::Root) && !context.attended;
-    if (wanted.given_pair.is_some() && wanted.mode.is_some()) || root_without_questions {
+    if wanted.given_pair.is_some() && wanted.mode.is_some() {
         return Ok(Vec::new());
     }
     let scope = match &context.global.profile {
@@ -258,7 +257,7 @@ fn in_hand(request: &Request, facts: &Facts, plan: &Plan) -> InHand {
     let mut hand = InHand::default();
     match request {
         Request::Existing(_) => {}
-        Request::Root(request) => hand.pair = Some(request.pair.clone()),
+        Request::Root(request) => hand.pair.clone_from(&request.pair),
         Request::IamUser(request) => {
             hand.pair.clone_from(&request.own_key);
             let mut steps = plan.steps.iter();

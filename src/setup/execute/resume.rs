@@ -78,7 +78,7 @@ pub async fn settle(
             }
             undo::undo(access, &journal.record, index).await?;
             journal.made(index, |made| made.access_key_id = None)?;
-            note_known_keys(&iam, journal, index, &user_name).await?;
+            note_known_keys(&iam, journal, index, user_name.as_deref()).await?;
             // What was done with the key before is to be done with the next one.
             for later in index + 1..journal.record.steps.len() {
                 if journal.record.steps[later].status == Status::Done {
@@ -127,9 +127,9 @@ pub async fn note_known_keys(
     iam: &aws_sdk_iam::Client,
     journal: &mut Journal,
     index: usize,
-    user: &str,
+    user: Option<&str>,
 ) -> Result<()> {
-    let keys = match account::access_keys(iam, Some(user)).await {
+    let keys = match account::access_keys(iam, user).await {
         Ok(keys) => keys,
         Err(failure) if failure.reason == Reason::Missing => Vec::new(),
         Err(failure) => return Err(failure.into()),

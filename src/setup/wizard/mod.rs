@@ -247,7 +247,7 @@ fn root(
         .iter()
         .find(|found| found.identity().is_some_and(|identity| identity.is_root()));
     if let (true, Some(found), None) = (scene.attended, root_found, &wanted.given_pair) {
-        let question = format!("{} is a root key and works", found.source.described());
+        let question = format!("{} is the root user's and works", found.source.described());
         let choices = [
             Choice::new(
                 "Create an IAM user with it",
@@ -276,19 +276,10 @@ fn root(
     let (pair, checked) = match wanted.given_pair.take() {
         Some(pair) => {
             let checked = inquiry.check_pair(&pair)?;
-            (pair, of_root(checked)?)
+            (Some(pair), of_root(checked)?)
         }
-        None => {
-            let question = Question::required("The root user's access key", "--key-stdin");
-            let choices = [
-                Choice::new("Paste it", "both halves, not shown"),
-                Choice::new("Make one in the AWS console", "step by step"),
-            ];
-            match prompt.select(question, &choices, 0)? {
-                0 => console::pasted_root_key(inquiry, prompt)?,
-                _ => console::root_key(scene, inquiry, prompt)?,
-            }
-        }
+        None if scene.named => (None, of_root(the_working_one(scene)?.clone())?),
+        None => root_key::choose(root_found, scene, inquiry, prompt)?,
     };
     let keep = keep(&mut wanted, scene, "root", inquiry, prompt)?;
     Ok(Request::Root(RootRequest {

@@ -1,11 +1,40 @@
-//! Whether the root key that creates the user is retired afterwards.
+//! Root's own key: where CloudStudio's comes from, and whether the one that creates an IAM user is
+//! retired afterwards.
 
 use crate::aws::found::Found;
 use crate::error::{Error, Result};
 use crate::prompt::{Choice, Prompt, Question};
+use crate::secret::KeyPair;
 use crate::setup::request::{Wanted, is_administrator_access};
-use crate::setup::wizard::Scene;
+use crate::setup::wizard::{Inquiry, Scene, console};
 use crate::store::StoreKind;
+
+/// The key to keep, or what makes a new one.
+pub fn choose(
+    root_found: Option<&Found>,
+    scene: &Scene,
+    inquiry: &dyn Inquiry,
+    prompt: &mut dyn Prompt,
+) -> Result<(Option<KeyPair>, Found)> {
+    if let (Some(found), false) = (root_found, scene.attended) {
+        return Ok((None, found.clone()));
+    }
+    let question = Question::required("The root user's access key", "--key-stdin");
+    let mut choices = vec![
+        Choice::new("Paste it", "both halves, not shown"),
+        Choice::new("Make one in the AWS console", "step by step"),
+    ];
+    choices.extend(root_found.map(|found| {
+        let with = format!("with {}", found.source.described());
+        Choice::new("Make a new one now", with)
+    }));
+    let (pair, checked) = match (prompt.select(question, &choices, 0)?, root_found) {
+        (0, _) => console::pasted_root_key(inquiry, prompt)?,
+        (2, Some(found)) => return Ok((None, found.clone())),
+        _ => console::root_key(scene, inquiry, prompt)?,
+    };
+    Ok((Some(pair), checked))
+}
 
 /// The root key's ID, where it is to be retired. Asked only where the new user can take its place:
 /// an administrator, whose pair is kept.
