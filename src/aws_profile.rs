@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::env::Folders;
 use crate::error::{Error, Result};
 use crate::shared_config::text::{FileKind, SharedFile, is_identifier};
-use crate::shared_config::{self, Locations, Place};
+use crate::shared_config::{self, Locations};
 use crate::store::SecretName;
 
 const COMMAND: &str = "credential-process";
@@ -138,21 +138,9 @@ fn secret_of(process: &str) -> Option<&str> {
 /// What has the name, in either file.
 ///
 /// # Errors
-/// When the config file is broken, so that AWS's tools would refuse a profile in it.
+/// When one of the files is broken, so that AWS's tools would refuse a profile in it.
 pub fn holder(locations: &Locations, name: &str) -> Result<Holder> {
-    let files = locations.read();
-    for place in [Place::Config, Place::Credentials] {
-        let broken = |code: &str| code.starts_with("duplicate_");
-        let mut problems = files.of_place(place).problems().iter();
-        if let Some(problem) = problems.find(|it| it.fatal || broken(it.code)) {
-            let path = locations.of_place(place).display();
-            return Err(Error::failed(format!(
-                "AWS's tools refuse {path}: line {}: {}",
-                problem.line, problem.message
-            ))
-            .hint("mend it first; `cloudcred check` lists what is wrong"));
-        }
-    }
+    let files = locations.read_sound()?;
     if let Some(line) = files.config.quoted(name) {
         let path = locations.config.display();
         return Ok(Holder::SomebodyElse(format!("{path}, line {line}")));

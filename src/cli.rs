@@ -36,6 +36,9 @@ pub struct Global {
     /// The AWS region to work in
     #[arg(long, global = true, value_name = "REGION")]
     pub region: Option<String>,
+    /// The code that the profile's MFA device shows, where its role needs one
+    #[arg(long, global = true, value_name = "CODE")]
+    pub mfa_code: Option<String>,
     /// Accept the plan without being asked
     #[arg(long, global = true)]
     pub yes: bool,
@@ -69,6 +72,8 @@ pub enum Command {
     Setup(Box<Setup>),
     /// Every AWS credential on this machine: whose it is, and whether it works
     Check(Check),
+    /// Sign in with the browser, for a short-lived session that AWS's tools can use, too
+    Login(Login),
     /// Finish what an interrupted run began
     Resume(Reopen),
     /// Take back what a run made, and nothing else
@@ -141,9 +146,18 @@ pub struct Setup {
     /// Read the access key to work with from standard input: CloudStudio's JSON, AWS's CSV, or two lines
     #[arg(long)]
     pub key_stdin: bool,
+    /// Sign in with the browser, and let that session create the IAM user (or the root key)
+    #[arg(long)]
+    pub login: bool,
+    /// Print addresses instead of opening them in the browser
+    #[arg(long)]
+    pub no_browser: bool,
     /// Say that you know what a root key means
     #[arg(long)]
     pub acknowledge_root_risk: bool,
+    /// Once the new user is proven, deactivate the root key that created it
+    #[arg(long)]
+    pub retire_root_key: bool,
     /// Show the plan and change nothing
     #[arg(long)]
     pub dry_run: bool,
@@ -154,6 +168,19 @@ pub struct Check {
     /// Only read the files and variables, and ask nobody
     #[arg(long)]
     pub offline: bool,
+}
+
+#[derive(Args)]
+pub struct Login {
+    /// The browser is on another machine: ask for the code that it shows
+    #[arg(long)]
+    pub remote: bool,
+    /// Print the sign-in address instead of opening it
+    #[arg(long)]
+    pub no_browser: bool,
+    /// The port at which the browser's answer is awaited [default: any free one]
+    #[arg(long, value_name = "PORT", conflicts_with = "remote")]
+    pub redirect_port: Option<u16>,
 }
 
 #[derive(Args)]

@@ -4,6 +4,8 @@
 
 pub mod error;
 pub mod env;
+pub mod browser;
+pub mod callback;
 pub mod secret;
 pub mod pasted;
 pub mod export;

@@ -269,8 +269,8 @@ fn whole_words<'a>(width: usize) -> textwrap::Options<'a> {
 }
 
 /// Left-aligned columns with two spaces between them; the last one is not padded. A cell that does
-/// not fit on the page moves down, under the cell before it where there is room; one that is wider
-/// than the page is broken between words.
+/// not fit on the page moves down, under the cell before it where there is room. One that is wider
+/// than the page is left to the terminal: a command must stay one line, to be copied.
 pub fn table(rows: &[Vec<String>], width: usize) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let widths: Vec<usize> = (0..columns)
@@ -302,10 +302,8 @@ pub fn table(rows: &[Vec<String>], width: usize) -> String {
                 start = if before + needed <= width { before } else { 4 };
             }
             text.push_str(&" ".repeat(start - used));
-            let lines = textwrap::wrap(cell, whole_words(width.saturating_sub(start).max(20)));
-            let indent = format!("\n{}", " ".repeat(start));
-            text.push_str(&lines.join(&indent));
-            used = start + lines.last().map_or(0, |line| measure_text_width(line));
+            text.push_str(cell);
+            used = start + needed;
             // Never in the first column, where names stand.
             before = start.max(4);
             start = used.max(start + padded) + 2;
@@ -341,11 +339,6 @@ mod tests {
         assert_eq!(
             table(&rows, 24),
             "  name\n    a rather long state\n    a note\n"
-        );
-        let wide = [row(&["name", "a state of --many-words that fit nowhere"])];
-        assert_eq!(
-            table(&wide, 30),
-            "  name\n    a state of --many-words\n    that fit nowhere\n"
         );
     }
 

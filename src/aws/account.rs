@@ -1,5 +1,7 @@
 //! What IAM holds before anything is decided: the user, its keys and policies, the account's
-//! password policy. Reads only.
+//! password policy, how its root user is guarded. Reads only.
+
+mod root;
 
 use aws_sdk_iam::Client;
 use aws_sdk_iam::config::Config;
@@ -9,6 +11,8 @@ use jiff::Timestamp;
 
 use crate::aws::failure::{Failure, Reason};
 use crate::error::Error;
+
+pub use root::{Finding, RootUser, root_user};
 
 /// An access key as IAM lists it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,12 +4,12 @@
 //! that may not are sent once, and again only after a refusal that is sure.
 
 use std::future::Future;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use aws_sdk_iam::Client;
 use aws_sdk_iam::config::retry::RetryConfig;
-use aws_sdk_iam::types::Tag;
+use aws_sdk_iam::types::{StatusType, Tag};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::{Instant, sleep};
 use zeroize::Zeroizing;
@@ -133,19 +133,20 @@ pub async fn delete_login_profile(iam: &Client, user: &str) -> Result<(), Failur
     )
 }
 
-/// Creates a key. Sent once, and never again by the SDK either: each success makes another key,
+/// Creates a key; without a user's name, one of root, which only root may ask for (API reference,
+/// CreateAccessKey). Sent once, and never again by the SDK either: each success makes another key,
 /// and the secret of one whose answer was lost is gone.
 ///
 /// # Errors
 /// AWS's refusal; `Unclear` where a key may exist that nobody has.
-pub async fn create_access_key(iam: &Client, user: &str) -> Result<KeyPair, Failure> {
+pub async fn create_access_key(iam: &Client, user: Option<&str>) -> Result<KeyPair, Failure> {
     const OPERATION: &str = "iam:CreateAccessKey";
     // A user that was created a second ago may not be known everywhere yet. That refusal is sure,
     // so trying again then is safe.
     let answer = patiently(|| async {
         let call = iam
             .create_access_key()
-            .user_name(user)
+            .set_user_name(user.map(str::to_owned))
             .customize()
             .config_override(once())
             .send()
@@ -166,17 +167,72 @@ pub async fn create_access_key(iam: &Client, user: &str) -> Result<KeyPair, Fail
     ))
 }
 
+/// As for creating, `None` stands for root.
+///
 /// # Errors
 /// AWS's refusal, after waiting out a passing one and trying again after a lost answer.
-pub async fn delete_access_key(iam: &Client, user: &str, id: &str) -> Result<(), Failure> {
+pub async fn delete_access_key(iam: &Client, user: Option<&str>, id: &str) -> Result<(), Failure> {
     tolerating_absence(
         until_gone(|| async {
             let call = iam
                 .delete_access_key()
-                .user_name(user)
+                .set_user_name(user.map(str::to_owned))
                 .access_key_id(id)
                 .send()
                 .await;
+            call.map_err(|error| Failure::of("iam:DeleteAccessKey", error))
+        })
+        .await,
+    )
+}
+
+/// Makes a root key inactive, or active again. Without a user's name, IAM acts on the keys of root
+/// itself, and only root may ask for it (API reference, UpdateAccessKey).
+///
+/// A key that makes itself inactive cannot ask again: that it is refused after an answer was lost
+/// is the sign that it worked.
+///
+/// # Errors
+/// AWS's refusal, after waiting out a passing one and trying again after a lost answer.
+pub async fn set_root_key_active(iam: &Client, id: &str, active: bool) -> Result<(), Failure> {
+    let status = match active {
+        true => StatusType::Active,
+        false => StatusType::Inactive,
+    };
+    let lost = AtomicBool::new(false);
+    let result = idempotently(|| async {
+        let call = iam
+            .update_access_key()
+            .access_key_id(id)
+            .status(status.clone())
+            .customize()
+            .config_override(once())
+            .send()
+            .await;
+        call.map_err(|error| Failure::of("iam:UpdateAccessKey", error))
+            .inspect_err(|failure| {
+                lost.fetch_or(failure.reason == Reason::Unclear, Ordering::Relaxed);
+            })
+    })
+    .await;
+    match result {
+        Err(failure)
+            if !active && failure.reason == Reason::UnknownKey && lost.load(Ordering::Relaxed) =>
+        {
+            Ok(())
+        }
+        result => result.map(drop),
+    }
+}
+
+/// Deletes a root key for good; only root may.
+///
+/// # Errors
+/// AWS's refusal, after waiting out a passing one and trying again after a lost answer.
+pub async fn delete_root_key(iam: &Client, id: &str) -> Result<(), Failure> {
+    tolerating_absence(
+        idempotently(|| async {
+            let call = iam.delete_access_key().access_key_id(id).send().await;
             call.map_err(|error| Failure::of("iam:DeleteAccessKey", error))
         })
         .await,

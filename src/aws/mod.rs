@@ -3,10 +3,13 @@
 pub mod failure;
 pub mod sdk;
 pub mod identity;
+pub mod console;
 pub mod account;
 pub mod configured;
 pub mod found;
 pub mod warnings;
 pub mod profiles;
+pub mod mfa;
+pub mod signin;
 pub mod proof;
 pub mod iam;

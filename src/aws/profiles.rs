@@ -27,7 +27,7 @@ use crate::aws::identity::caller_identity;
 use crate::aws::sdk::{Sdk, Session};
 use crate::env::Env;
 use crate::error::{Error, Result, did_you_mean, near_names};
-use crate::shared_config::{Locations, Profile, Profiles, SharedConfig};
+use crate::shared_config::{Profile, Profiles, SharedConfig};
 
 /// Which credentials to look at.
 pub enum Scope<'a> {
@@ -58,18 +58,12 @@ impl Default for Checking {
     }
 }
 
-/// Both `~/.aws` files, empty where there are none.
-pub fn shared_config(env: &Env) -> SharedConfig {
-    // Without a home folder there may still be variables with credentials.
-    Locations::of(env).map_or_else(|_| SharedConfig::default(), |locations| locations.read())
-}
-
 /// Looks, resolves and verifies, all at once; keeps the order of [`list`].
 ///
 /// # Errors
 /// When a profile that is asked for is not in the files.
 pub async fn find(sdk: &Sdk, env: &Env, scope: Scope<'_>) -> Result<Vec<Found>> {
-    let listed = list(sdk, env, &shared_config(env), scope)?;
+    let listed = list(sdk, env, &SharedConfig::of(env), scope)?;
     Ok(check(sdk, listed, Checking::default(), |_| ()).await)
 }
 
@@ -457,6 +451,15 @@ fn unresolvable(found: &Found, error: &CredentialsError) -> State {
             what: "session expired".to_owned(),
             hint: sign_in_again(found),
         };
+    }
+    // aws-config tells the exit status and all that the program said (`credential_process.rs`).
+    if let (Kind::CredentialProcess, Some((_, said))) = (&found.kind, cause.split_once("Stderr: "))
+    {
+        let line = said.lines().next().unwrap_or_default();
+        return unresolvable_for(
+            &format!("its program failed: {line}"),
+            "run its credential_process by hand, to see why",
+        );
     }
     State::Fails {
         status: Status::Unresolvable,

@@ -12,6 +12,7 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_sdk_signin::config::endpoint::{self, ResolveEndpoint};
 use aws_smithy_http_client::tls;
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::context::{
@@ -23,6 +24,7 @@ use aws_smithy_runtime_api::client::orchestrator::Metadata;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::config_bag::{ConfigBag, Storable, StoreReplace};
+use aws_types::service_config::ServiceConfigKey;
 use secrecy::ExposeSecret;
 
 use crate::output::Output;
@@ -164,6 +166,45 @@ impl Sdk {
             .interceptor(self.observer.clone())
             .build();
         aws_sdk_iam::Client::from_conf(config)
+    }
+
+    /// Where people sign in with a browser, and where the code that they get is exchanged: as the
+    /// SDK finds it for the latter.
+    ///
+    /// # Errors
+    /// When the region is in no partition.
+    pub async fn signin_address(&self) -> Result<String, BoxError> {
+        let by_variable = self.base.service_config().and_then(|config| {
+            let key = ServiceConfigKey::builder()
+                .service_id("Signin")
+                .env("AWS_ENDPOINT_URL")
+                .profile("endpoint_url")
+                .build()
+                .ok()?;
+            config.load_config(key)
+        });
+        let address = by_variable.or_else(|| self.base.endpoint_url().map(str::to_owned));
+        let params = endpoint::Params::builder()
+            .set_use_fips(self.base.use_fips())
+            .set_use_dual_stack(self.base.use_dual_stack())
+            .set_endpoint(address)
+            .region(self.region().to_string())
+            .is_control_plane(false)
+            .build()?;
+        let resolver = endpoint::DefaultResolver::new();
+        let endpoint = resolver.resolve_endpoint(&params).await?;
+        Ok(endpoint.url().to_owned())
+    }
+
+    /// Each request is sent once: a code is good for one only. `proof` adds to it that it is ours.
+    pub fn signin(&self, address: &str, proof: impl Intercept + 'static) -> aws_sdk_signin::Client {
+        let config = aws_sdk_signin::config::Builder::from(&self.base)
+            .endpoint_url(address)
+            .retry_config(RetryConfig::disabled())
+            .interceptor(proof)
+            .interceptor(self.observer.clone())
+            .build();
+        aws_sdk_signin::Client::from_conf(config)
     }
 
     fn config(&self, session: &Session) -> SdkConfig {

@@ -5,14 +5,14 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::aws::found::{Found, Source, State, Status, Warning};
-use crate::aws::profiles::{Checking, Scope, check, list, look_at_keys, shared_config};
+use crate::aws::profiles::{Checking, Scope, check, list, look_at_keys};
 use crate::aws::warnings::{Scene, warnings};
 use crate::cli::Check;
 use crate::commands::Context;
 use crate::commands::aws::Aws;
 use crate::error::{Kind, Result};
 use crate::output::{Page, Report, table};
-use crate::shared_config::{Locations, Place, Profiles};
+use crate::shared_config::{Locations, Place, Profiles, SharedConfig};
 
 #[derive(Serialize)]
 struct CheckReport {
@@ -131,7 +131,7 @@ impl Report for CheckReport {
 /// # Errors
 /// When a profile that is named is not there.
 pub fn run(flags: Check, context: &Context) -> Result<u8> {
-    let files = shared_config(&context.env);
+    let files = SharedConfig::of(&context.env);
     let aws = Aws::start(context)?;
     let named = &context.global.profiles;
     let scope = match named.is_empty() {

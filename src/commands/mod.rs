@@ -7,6 +7,7 @@ mod credential_process;
 mod exec;
 mod export;
 mod finish;
+mod login;
 mod reopen;
 mod resume;
 mod secret;
@@ -93,6 +94,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
             Err(error) => Err(error),
         },
         Command::Setup(flags) => setup::run(*flags, &context),
+        Command::Login(flags) => login::run(flags, &context),
         Command::Resume(flags) => resume::run(flags, &context),
         Command::Undo(flags) => undo::run(flags, &context),
         Command::Secret(command) => secret::run(command, &context),

@@ -4,14 +4,14 @@ use crate::aws::found::Found;
 use crate::aws::profiles::{self, Scope};
 use crate::cli::Reopen;
 use crate::commands::Context;
-use crate::commands::aws::{Asking, Aws};
+use crate::commands::aws::{Asking, Aws, guarded_roles};
 use crate::commands::setup::given::pair_from_stdin;
 use crate::env::Folders;
 use crate::error::{Error, Result, did_you_mean, near_names};
 use crate::prompt::{Prompt, Question};
 use crate::secret::KeyPair;
 use crate::setup::journal::{Record, is_going_on, runs};
-use crate::setup::wizard::ask_for_pair;
+use crate::setup::wizard::{Inquiry, ask_for_pair};
 
 /// The run of that name, else the latest that `is_meant`.
 ///
@@ -90,12 +90,26 @@ pub fn caller(
             });
             let found = aws.read(profiles::find(&aws.sdk, &context.env, scope))?;
             let first = found.into_iter().next();
-            match first.filter(|found| found.identity().is_some() || !context.attended) {
-                Some(found) => found,
-                None => {
+            let asking = Asking {
+                aws,
+                context,
+                no_browser: false,
+            };
+            let guarded = guarded_roles(context);
+            let mut roles = guarded.iter();
+            let role = roles.find(|role| Some(&role.profile) == profile);
+            match (first, role) {
+                (Some(found), _) if found.identity().is_some() => found,
+                (_, Some(role)) => asking.with_code(role, prompt)?,
+                // The key that the run knows is the one that it has retired.
+                (_, None) if record.concerns_root_key() && context.attended => {
+                    prompt.tell("A root key is concerned, so sign in as the root user.")?;
+                    asking.sign_in(prompt)?
+                }
+                (Some(found), None) if !context.attended => found,
+                (_, None) => {
                     let text = "Access key that may manage IAM, both halves (not shown)";
                     let question = Question::required(text, "--profile or --key-stdin");
-                    let asking = Asking { aws, context };
                     ask_for_pair(question, &asking, prompt, &Ok)?.1
                 }
             }
@@ -105,6 +119,13 @@ pub fn caller(
         return Err(failure.hint("name credentials that work with --profile or --key-stdin"));
     }
     let identity = found.identity();
+    if record.concerns_root_key() && !identity.is_some_and(|it| it.is_root()) {
+        return Err(Error::credentials(format!(
+            "the run {} is about a root key, and these credentials are not root's",
+            record.run
+        ))
+        .hint("sign in as root with cloudcred login --profile NAME, then name that --profile"));
+    }
     match identity.filter(|identity| identity.account_id != record.goal.account_id) {
         None => Ok(Some(found)),
         Some(other) => Err(Error::credentials(format!(

@@ -81,6 +81,12 @@ pub fn undo(
         }
         return context.output.result(&report(Some(&journal.record), false));
     }
+    if let Some(id) = record.deleted_root_key() {
+        return Err(
+            Error::failed(format!("run {run} has deleted the root key {id} for good"))
+                .hint("nothing brings it back; root can make a new one in the console"),
+        );
+    }
     let caller = reopen::caller(record, given.as_ref(), aws, context, prompt.as_mut())?;
     let access = Access {
         sdk: &aws.sdk,

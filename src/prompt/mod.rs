@@ -69,6 +69,8 @@ pub trait Prompt {
     fn text(&mut self, question: Question, default: Option<&str>, check: Check) -> Result<String>;
     /// A new password, not shown, typed twice until both are the same.
     fn new_password(&mut self, question: Question, check: Check) -> Result<SecretString>;
+    /// A line that is not shown.
+    fn hidden(&mut self, question: Question) -> Result<SecretString>;
     /// An access key pair in any of its forms, not shown, over as many lines as it takes.
     fn key_pair(&mut self, question: Question) -> Result<KeyPair>;
     /// Yes or no; no is the default.
@@ -101,6 +103,10 @@ impl Prompt for Unattended {
     }
 
     fn new_password(&mut self, question: Question, _: Check) -> Result<SecretString> {
+        Err(Error::answer_needed(question.text, question.flag))
+    }
+
+    fn hidden(&mut self, question: Question) -> Result<SecretString> {
         Err(Error::answer_needed(question.text, question.flag))
     }
 

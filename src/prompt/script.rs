@@ -87,6 +87,13 @@ impl Prompt for Script {
         Ok(password.into())
     }
 
+    fn hidden(&mut self, question: Question) -> Result<SecretString> {
+        match self.next(question) {
+            Answer::Type(text) => Ok(text.into()),
+            _ => panic!("`{}` is a hidden line", question.text),
+        }
+    }
+
     fn key_pair(&mut self, question: Question) -> Result<KeyPair> {
         match self.next(question) {
             Answer::Paste(pair) => Ok(pair),

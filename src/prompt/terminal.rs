@@ -103,7 +103,7 @@ impl Terminal {
     }
 
     /// The caller hides the input before, and shows it again once nothing hidden is awaited.
-    fn hidden(&mut self, question: Question) -> Result<SecretString> {
+    fn hidden_line(&mut self, question: Question) -> Result<SecretString> {
         self.ask(question, None)?;
         let term = self.term.clone();
         let line = self.read(question, move || read_hidden_line(&term))?;
@@ -252,7 +252,11 @@ impl Drop for Terminal {
 impl Prompt for Terminal {
     fn tell(&mut self, text: &str) -> Result<()> {
         self.line("")?;
-        for line in textwrap::wrap(text, self.width()) {
+        // An address stays in one piece, so that it can be copied.
+        let options = textwrap::Options::new(self.width())
+            .break_words(false)
+            .word_splitter(textwrap::WordSplitter::NoHyphenation);
+        for line in textwrap::wrap(text, options) {
             self.line(&line)?;
         }
         Ok(())
@@ -318,18 +322,27 @@ impl Prompt for Terminal {
         self.mode.hide_input();
         self.mode.discard_typed();
         loop {
-            let first = self.hidden(question)?;
+            let first = self.hidden_line(question)?;
             if let Err(error) = check(first.expose_secret()) {
                 self.refuse(&error)?;
                 continue;
             }
-            let second = self.hidden(again)?;
+            let second = self.hidden_line(again)?;
             if first.expose_secret() == second.expose_secret() {
                 self.mode.restore();
                 return Ok(first);
             }
             self.refuse(&Error::failed("the two are not the same"))?;
         }
+    }
+
+    fn hidden(&mut self, question: Question) -> Result<SecretString> {
+        self.mode.hide_input();
+        self.mode.discard_typed();
+        let line = self.hidden_line(question)?;
+        self.mode.discard_paste();
+        self.mode.restore();
+        Ok(line)
     }
 
     fn key_pair(&mut self, question: Question) -> Result<KeyPair> {

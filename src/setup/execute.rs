@@ -247,9 +247,9 @@ async fn apply(
             let iam = access.iam()?;
             if !journal.record.creates_user() {
                 // Minutes may have passed since the plan was made.
-                resume::note_known_keys(&iam, journal, index, user_name).await?;
+                resume::note_known_keys(&iam, journal, index, user_name.as_deref()).await?;
             }
-            let pair = iam::create_access_key(&iam, user_name).await?;
+            let pair = iam::create_access_key(&iam, user_name.as_deref()).await?;
             let id = pair.access_key_id.clone();
             journal.made(index, |made| made.access_key_id = Some(id))?;
             if *store != StoreKind::Stdout {
@@ -300,6 +300,12 @@ async fn apply(
             )?;
             // STS was asked about a given pair before anything was planned.
             Ok(verified_now(access, secret)?)
+        }
+        Step::DeactivateRootKey { access_key_id } => {
+            Ok(iam::set_root_key_active(&access.iam()?, access_key_id, false).await?)
+        }
+        Step::DeleteRootKey { access_key_id } => {
+            Ok(iam::delete_root_key(&access.iam()?, access_key_id).await?)
         }
         Step::SetCurrent { secret } => {
             let previous = Index::load(access.folders)?.current;

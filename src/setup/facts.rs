@@ -4,9 +4,12 @@
 use std::time::Duration;
 
 use aws_config::Region;
+use tokio::time::timeout;
 
 use crate::aws::account::{self, PasswordPolicy, User};
+use crate::aws::console::Console;
 use crate::aws::failure::{Failure, Reason};
+use crate::aws::found::Found;
 use crate::aws::identity::{Identity, caller_identity};
 use crate::aws::sdk::Sdk;
 use crate::aws_profile::{self, AwsProfile, Holder};
@@ -20,6 +23,9 @@ use crate::store::{StoreKind, Stores};
 
 /// How long STS may take to answer for a stored pair.
 const LIMIT: Duration = Duration::from_secs(10);
+
+/// How long IAM may take to tell of the root user, which nothing waits for.
+const ROOT_LIMIT: Duration = Duration::from_secs(5);
 
 pub struct Facts {
     pub user: UserFact,
@@ -88,7 +94,36 @@ pub async fn gather(
     env: &Env,
 ) -> Result<Facts> {
     let aws_profile = aws_profile(request, env)?;
-    let facts = match request {
+    let (facts, findings) = tokio::join!(
+        of_request(request, sdk, stores, index),
+        about_root(request.caller(), sdk)
+    );
+    let mut facts = Facts {
+        aws_profile,
+        ..facts?
+    };
+    facts.warnings.extend(findings);
+    if let (Some(_), Some(name)) = (&facts.aws_profile, env.moves_data()) {
+        facts.warnings.push(aws_profile::works_only_with(name));
+    }
+    Ok(facts)
+}
+
+/// Nothing where the caller may not read it: the decision does not rest on it.
+async fn about_root(caller: &Found, sdk: &Sdk) -> Vec<String> {
+    let account = caller.identity().map(|it| it.account_id.as_str());
+    let console = Console::of_region(caller.session.region.as_ref());
+    let iam = sdk.iam(&caller.session);
+    let Ok(Ok(root)) = timeout(ROOT_LIMIT, account::root_user(&iam)).await else {
+        return Vec::new();
+    };
+    let findings = root.findings(account.unwrap_or_default(), console);
+    let findings = findings.into_iter();
+    findings.map(|finding| finding.message).collect()
+}
+
+async fn of_request(request: &Request, sdk: &Sdk, stores: &Stores, index: &Index) -> Result<Facts> {
+    match request {
         Request::Existing(_) => Ok(Facts {
             user: UserFact::Absent,
             password_policy: None,
@@ -100,15 +135,7 @@ pub async fn gather(
         }),
         Request::IamUser(request) => of_iam_user(request, sdk, stores, index).await,
         Request::Root(request) => of_root(request, sdk, stores, index).await,
-    };
-    let mut facts = Facts {
-        aws_profile,
-        ..facts?
-    };
-    if let (Some(_), Some(name)) = (&facts.aws_profile, env.moves_data()) {
-        facts.warnings.push(aws_profile::works_only_with(name));
     }
-    Ok(facts)
 }
 
 /// # Errors
@@ -210,21 +237,21 @@ async fn of_root(
 ) -> Result<Facts> {
     let found = find_pair(&request.keep, stores, index).await?;
     let same_pair = found.as_ref().is_some_and(|(_, pair)| {
-        pair.as_ref()
-            .is_some_and(|pair| pair.same_as(&request.pair))
+        let (Some(stored), Some(given)) = (pair, &request.pair) else {
+            return false;
+        };
+        stored.same_as(given)
     });
-    let stored = known(
-        found,
-        &request.keep,
-        sdk,
-        &request.checked.session.region,
-        index,
-    )
-    .await?;
+    let region = &request.checked.session.region;
+    let (stored, user) = tokio::join!(
+        known(found, &request.keep, sdk, region, index),
+        root_as_it_stands(request, sdk)
+    );
+    let (stored, user) = (stored?, user?);
     let owner = stored.as_ref().and_then(|stored| stored.identity.as_ref());
     let stored_is_reusable = same_pair || (owner.is_some() && owner == request.checked.identity());
     Ok(Facts {
-        user: UserFact::Absent,
+        user,
         password_policy: None,
         stored,
         stored_is_reusable,
@@ -232,6 +259,32 @@ async fn of_root(
         aws_profile: None,
         warnings: Vec::new(),
     })
+}
+
+/// Root's keys, where it gets another one.
+///
+/// # Errors
+/// When AWS does not tell a session of root about root's keys: it makes none for it either.
+async fn root_as_it_stands(request: &RootRequest, sdk: &Sdk) -> Result<UserFact> {
+    if request.pair.is_some() {
+        return Ok(UserFact::Absent);
+    }
+    let iam = sdk.iam(&request.checked.session);
+    let keys = account::access_keys(&iam, None).await;
+    let access_keys = keys.map_err(|failure| match failure.reason {
+        Reason::Denied | Reason::Missing | Reason::Other | Reason::UnknownKey => {
+            Error::credentials(format!(
+                "AWS makes no root key with these credentials ({})",
+                failure.quoted()
+            ))
+            .hint("make it in the console as root, or better create a user: --mode iam-user")
+        }
+        _ => failure.into(),
+    })?;
+    Ok(UserFact::Present(User {
+        access_keys,
+        ..User::default()
+    }))
 }
 
 /// The pair of the wanted name, from where the index says it is, else from the wanted store.

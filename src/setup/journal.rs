@@ -124,6 +124,33 @@ impl Record {
         steps.any(|record| matches!(record.step, Step::CreateUser { .. }))
     }
 
+    /// Whether the run makes a root key or takes one out of use, which only root may do: anybody
+    /// else's call would be about their own keys.
+    pub fn concerns_root_key(&self) -> bool {
+        let mut steps = self.steps.iter();
+        steps.any(|record| {
+            matches!(
+                record.step,
+                Step::DeactivateRootKey { .. }
+                    | Step::DeleteRootKey { .. }
+                    | Step::CreateAccessKey {
+                        user_name: None,
+                        ..
+                    }
+            )
+        })
+    }
+
+    /// The root key that the run has deleted, which nothing brings back.
+    pub fn deleted_root_key(&self) -> Option<&str> {
+        self.steps.iter().find_map(|record| match &record.step {
+            Step::DeleteRootKey { access_key_id } if record.status == Status::Done => {
+                Some(access_key_id.as_str())
+            }
+            _ => None,
+        })
+    }
+
     /// The key that the run has created or keeps, once it is known.
     pub fn access_key_id(&self) -> Option<&str> {
         let made = self

@@ -1,5 +1,6 @@
 //! Request and Facts in, steps out: a pure function. No I/O, no questions.
 
+mod root_key;
 #[cfg(test)]
 mod tests;
 
@@ -19,6 +20,8 @@ use crate::setup::request::{
 };
 use crate::setup::step::{CREATED_BY_TAG, RUN_TAG, Step};
 use crate::store::{SecretName, StoreKind};
+
+pub use root_key::{deletion, retirement};
 
 /// What the steps lead to: whose pair ends up where. Known before anything is done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,9 +79,9 @@ impl Plan {
 /// anything is changed.
 pub fn plan(request: &Request, facts: &Facts, run: &str, now: Timestamp) -> Result<Plan> {
     let mut plan = match request {
-        Request::Existing(request) => for_existing(request),
+        Request::Existing(request) => for_existing(request, facts),
         Request::IamUser(request) => for_iam_user(request, facts, run, now),
-        Request::Root(request) => for_root(request, facts),
+        Request::Root(request) => for_root(request, facts, now),
     }?;
     plan.steps.extend(write_aws_profile(facts)?);
     let wanted = facts.aws_profile.as_ref();
@@ -100,10 +103,10 @@ fn write_aws_profile(facts: &Facts) -> Result<Option<Step>> {
     }
 }
 
-fn for_existing(request: &ExistingRequest) -> Result<Plan> {
+fn for_existing(request: &ExistingRequest, facts: &Facts) -> Result<Plan> {
     let found = &request.found;
     let access_key_id = found.access_key_id.clone();
-    let mut warnings = Vec::new();
+    let mut warnings = facts.warnings.clone();
     if !request.unused.is_empty() {
         warnings.push(format!(
             "without --mode iam-user, these say nothing: {}",
@@ -246,18 +249,30 @@ fn for_iam_user(
     } else {
         check_name_is_free(&request.keep, facts, reuse)?;
         let keys = user.map_or(&[][..], |user| &user.access_keys);
-        check_room_for_a_key(&request.user_name, keys, now)?;
-        steps.push(Step::CreateAccessKey {
+        let own_key = request.own_key.as_ref().map(|pair| &pair.access_key_id);
+        match own_key.filter(|own| keys.iter().any(|key| key.id == **own)) {
+            Some(own) => {
+                access_key_id = Some(own.clone());
+                if request.keep.store != StoreKind::Stdout {
+                    steps.push(store_secret(&request.keep, facts));
+                }
+            }
+            None => {
+                check_room_for_a_key(Some(&request.user_name), keys, now)?;
+                steps.push(Step::CreateAccessKey {
+                    user_name: Some(user_name()),
+                    secret: request.keep.secret.clone(),
+                    store: request.keep.store,
+                    known_key_ids: keys.iter().map(|key| key.id.clone()).collect(),
+                    replaces: replaces(facts),
+                });
+            }
+        }
+        let description = request.key_description.clone();
+        steps.extend(description.map(|description| Step::DescribeAccessKey {
             user_name: user_name(),
-            secret: request.keep.secret.clone(),
-            store: request.keep.store,
-            known_key_ids: keys.iter().map(|key| key.id.clone()).collect(),
-            replaces: replaces(facts),
-        });
-        steps.push(Step::DescribeAccessKey {
-            user_name: user_name(),
-            description: request.key_description.clone(),
-        });
+            description,
+        }));
         steps.push(Step::Verify {
             reads_iam: request.permissions_boundary.is_none()
                 && user.is_none_or(|user| user.permissions_boundary.is_none())
@@ -282,24 +297,43 @@ fn for_iam_user(
     })
 }
 
-fn for_root(request: &RootRequest, facts: &Facts) -> Result<Plan> {
+fn for_root(request: &RootRequest, facts: &Facts, now: Timestamp) -> Result<Plan> {
     let reuse = request.if_exists == Some(IfExists::Reuse);
     let mut steps = Vec::new();
     let mut store = request.keep.store;
-    let the_same = facts.stored.as_ref().filter(|stored| {
-        stored.works
-            && stored.access_key_id.as_deref() == Some(&request.pair.access_key_id)
-            && facts.stored_is_reusable
+    let given = request.pair.as_ref().map(|pair| &pair.access_key_id);
+    let mut access_key_id = given.cloned();
+    let will_do = facts.stored.as_ref().filter(|stored| {
+        let agreed = match given {
+            Some(given) => {
+                stored.access_key_id.as_ref() == Some(given) && (reuse || request.keep.replace)
+            }
+            // Any key of root is as good.
+            None => reuse,
+        };
+        stored.works && facts.stored_is_reusable && agreed
     });
-    match the_same.filter(|_| reuse || request.keep.replace) {
-        Some(stored) => store = stored.store,
+    match will_do {
+        Some(stored) => {
+            store = stored.store;
+            access_key_id.clone_from(&stored.access_key_id);
+        }
         None => {
             check_name_is_free(&request.keep, facts, reuse)?;
-            steps.push(store_secret(&request.keep, facts));
+            if given.is_none() {
+                steps.extend(new_root_key(request, facts, now)?);
+            }
+            if given.is_some() || request.keep.store == StoreKind::Stdout {
+                steps.push(store_secret(&request.keep, facts));
+            }
         }
     }
     steps.extend(set_current(&request.keep, facts));
-    let access_key_id = Some(request.pair.access_key_id.clone());
+    let mut warnings = vec![
+        "a root key is unrestricted; AWS advises against having one: prefer --mode iam-user"
+            .to_owned(),
+    ];
+    warnings.extend(facts.warnings.iter().cloned());
     let secret = kept(&request.keep, store, facts);
     Ok(Plan {
         goal: goal(
@@ -310,11 +344,25 @@ fn for_root(request: &RootRequest, facts: &Facts) -> Result<Plan> {
             None,
         ),
         steps,
-        warnings: vec![
-            "a root key is unrestricted; AWS advises against having one: prefer --mode iam-user"
-                .to_owned(),
-        ],
+        warnings,
     })
+}
+
+/// Made by root for itself.
+fn new_root_key(request: &RootRequest, facts: &Facts, now: Timestamp) -> Result<[Step; 2]> {
+    let keys = match &facts.user {
+        UserFact::Present(root) => &root.access_keys[..],
+        _ => &[],
+    };
+    check_room_for_a_key(None, keys, now)?;
+    let create = Step::CreateAccessKey {
+        user_name: None,
+        secret: request.keep.secret.clone(),
+        store: request.keep.store,
+        known_key_ids: keys.iter().map(|key| key.id.clone()).collect(),
+        replaces: replaces(facts),
+    };
+    Ok([create, Step::Verify { reads_iam: false }])
 }
 
 fn store_secret(keep: &Keep, facts: &Facts) -> Step {
@@ -416,17 +464,21 @@ fn check_name_is_free(keep: &Keep, facts: &Facts, reuse: bool) -> Result<()> {
 }
 
 /// IAM allows two keys a user, inactive ones included.
-fn check_room_for_a_key(user: &str, keys: &[AccessKey], now: Timestamp) -> Result<()> {
+fn check_room_for_a_key(user: Option<&str>, keys: &[AccessKey], now: Timestamp) -> Result<()> {
     if keys.len() < 2 {
         return Ok(());
     }
     let keys: Vec<String> = keys.iter().map(|key| described_key(key, now)).collect();
+    let (whose, named) = match user {
+        Some(user) => (format!("`{user}`"), format!(" --user-name {user}")),
+        None => ("the root user".to_owned(), String::new()),
+    };
     Err(Error::failed(format!(
-        "`{user}` has two access keys already, the most that IAM allows: {}",
+        "{whose} has two access keys already, the most that IAM allows: {}",
         keys.join("; ")
     ))
     .hint(format!(
-        "delete the one that is not used: aws iam delete-access-key --user-name {user} --access-key-id ID"
+        "delete the one that is not used: aws iam delete-access-key{named} --access-key-id ID"
     )))
 }
 

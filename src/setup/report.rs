@@ -29,6 +29,9 @@ pub struct SetupReport {
     pub run: Option<String>,
     pub steps: Vec<StepReport>,
     pub warnings: Vec<String>,
+    /// The root key that was retired, where one was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub root_key: Option<RootKey>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub console_url: Option<String>,
     /// A generated one only: it was asked for, and this is the one time it is shown.
@@ -41,6 +44,24 @@ pub struct SetupReport {
     in_place: Option<Source>,
     #[serde(skip)]
     whose: String,
+}
+
+/// What became of a root key, and the run that did it.
+#[derive(Serialize)]
+pub struct RootKey {
+    pub access_key_id: String,
+    pub status: RootKeyStatus,
+    pub run: String,
+    /// Where root's keys are in the console.
+    #[serde(skip)]
+    pub page: String,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RootKeyStatus {
+    Inactive,
+    Deleted,
 }
 
 #[derive(Serialize)]
@@ -93,6 +114,7 @@ impl SetupReport {
             run: changed.then(|| record.run.clone()),
             steps: StepReport::of(record),
             warnings,
+            root_key: None,
             console_url: sets_password.then(|| owner.console_url()),
             console_password: None,
             again: None,
@@ -187,6 +209,18 @@ impl Report for SetupReport {
         }
         if let Some(run) = &self.run {
             line("Take it all back", &format!("cloudcred undo {run}"));
+        }
+        if let Some(key) = &self.root_key {
+            let id = &key.access_key_id;
+            match key.status {
+                RootKeyStatus::Deleted => line("The root key", &format!("{id} is deleted")),
+                RootKeyStatus::Inactive => {
+                    line("The root key", &format!("{id} is inactive"));
+                    line("Delete it for good", &format!("as root, at {}", key.page));
+                    let undo = format!("as root there, or with cloudcred undo {}", key.run);
+                    line("Activate it again", &undo);
+                }
+            }
         }
         if let Some(again) = &self.again {
             line("The same without asking", again);

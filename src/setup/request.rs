@@ -58,6 +58,7 @@ pub struct Wanted {
     pub no_current: bool,
     pub aws_profile: Option<String>,
     pub root_risk_acknowledged: bool,
+    pub retire_root_key: bool,
     /// The pair from `--key-stdin`.
     pub given_pair: Option<KeyPair>,
     /// The password from `--console-password stdin`.
@@ -157,7 +158,9 @@ impl Request {
                         from = " < PASSWORD_FILE";
                     }
                 }
-                flag("key-description", &request.key_description);
+                if let Some(description) = &request.key_description {
+                    flag("key-description", description);
+                }
                 for arn in request
                     .policy_arns
                     .iter()
@@ -175,6 +178,9 @@ impl Request {
             }
             Request::Root(request) => {
                 flag("mode", "root");
+                if let Some(profile) = request.checked.source.profile_name() {
+                    flag("profile", profile);
+                }
                 &request.keep
             }
         };
@@ -197,6 +203,9 @@ impl Request {
         if matches!(self, Request::Root(_)) {
             words.push("--acknowledge-root-risk".to_owned());
         }
+        if matches!(self, Request::IamUser(request) if request.retire.is_some()) {
+            words.push("--retire-root-key".to_owned());
+        }
         if self.caller().source == Source::Given {
             words.push("--key-stdin".to_owned());
             from = " < KEY_FILE";
@@ -214,7 +223,12 @@ pub struct IamUserRequest {
     pub permissions_boundary: Option<String>,
     pub tags: Vec<(String, String)>,
     pub console_password: ConsolePassword,
-    pub key_description: String,
+    /// `None` for a key that keeps the description it has.
+    pub key_description: Option<String>,
+    /// A key that the user itself has already: it is kept instead of a new one.
+    pub own_key: Option<KeyPair>,
+    /// The root key that created the user, where it is to be retired afterwards.
+    pub retire: Option<String>,
     /// `None` where the question was left open and nobody could be asked.
     pub if_exists: Option<IfExists>,
     pub keep: Keep,
@@ -232,8 +246,9 @@ pub fn is_administrator_access(policy_arn: &str) -> bool {
 }
 
 pub struct RootRequest {
-    pub pair: KeyPair,
-    /// Checked: it works, and it is root's.
+    /// The key to keep; `None` where a new one is to be made.
+    pub pair: Option<KeyPair>,
+    /// That key, or what makes the new one. Checked: it works, and it is root's.
     pub checked: Found,
     pub if_exists: Option<IfExists>,
     pub keep: Keep,

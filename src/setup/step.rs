@@ -33,7 +33,8 @@ pub enum Step {
     /// Creates a key and keeps it: one step, because in between nobody but us has the secret. With
     /// standard output as the store, keeping is a step of its own at the end: what is printed works.
     CreateAccessKey {
-        user_name: String,
+        /// `None` for a key of root.
+        user_name: Option<String>,
         secret: SecretName,
         store: StoreKind,
         /// The user's keys before: any other one is this step's.
@@ -64,6 +65,14 @@ pub enum Step {
     WriteAwsProfile {
         profile: AwsProfile,
     },
+    /// Takes the root user's key out of use; it can be activated again.
+    DeactivateRootKey {
+        access_key_id: String,
+    },
+    /// For good.
+    DeleteRootKey {
+        access_key_id: String,
+    },
 }
 
 impl Step {
@@ -79,6 +88,8 @@ impl Step {
             Step::Verify { .. } => "verify",
             Step::SetCurrent { .. } => "set_current",
             Step::WriteAwsProfile { .. } => "write_aws_profile",
+            Step::DeactivateRootKey { .. } => "deactivate_root_key",
+            Step::DeleteRootKey { .. } => "delete_root_key",
         }
     }
 
@@ -111,7 +122,7 @@ impl Step {
                 user_name,
                 store: StoreKind::Stdout,
                 ..
-            } => ("create access key", format!("of {user_name}")),
+            } => ("create access key", format!("of {}", of(user_name))),
             Step::CreateAccessKey {
                 secret,
                 store,
@@ -154,6 +165,13 @@ impl Step {
                     profile.name
                 ),
             ),
+            Step::DeactivateRootKey { access_key_id } => (
+                "retire the root key",
+                format!("{access_key_id} becomes inactive"),
+            ),
+            Step::DeleteRootKey { access_key_id } => {
+                ("delete the root key", format!("{access_key_id}, for good"))
+            }
         }
     }
 
@@ -179,12 +197,15 @@ impl Step {
                 format!("the console password of `{user_name}`")
             }
             Step::CreateAccessKey { user_name, .. } => match access_key_id {
-                Some(id) => format!("the access key {id} of `{user_name}`"),
-                None => format!("possibly an access key of `{user_name}`"),
+                Some(id) => format!("the access key {id} of {}", of(user_name)),
+                None => format!("possibly an access key of {}", of(user_name)),
             },
             Step::DescribeAccessKey { user_name, .. } => format!("the key's tag on `{user_name}`"),
             Step::StoreSecret { secret, .. } => format!("the secret `{secret}`"),
-            Step::Verify { .. } => return None,
+            Step::Verify { .. } | Step::DeleteRootKey { .. } => return None,
+            Step::DeactivateRootKey { access_key_id } => {
+                format!("the inactive root key {access_key_id}")
+            }
             Step::SetCurrent { secret } => format!("`{secret}` as the current secret"),
             Step::WriteAwsProfile { profile } => format!("the AWS profile `{}`", profile.name),
         })
@@ -197,12 +218,21 @@ impl Step {
             | Step::AttachPolicy { .. }
             | Step::CreateLoginProfile { .. }
             | Step::CreateAccessKey { .. }
-            | Step::DescribeAccessKey { .. } => true,
+            | Step::DescribeAccessKey { .. }
+            | Step::DeactivateRootKey { .. }
+            | Step::DeleteRootKey { .. } => true,
             Step::StoreSecret { .. }
             | Step::Verify { .. }
             | Step::SetCurrent { .. }
             | Step::WriteAwsProfile { .. } => false,
         }
+    }
+}
+
+fn of(user_name: &Option<String>) -> String {
+    match user_name {
+        Some(name) => format!("`{name}`"),
+        None => "the root user".to_owned(),
     }
 }
 

@@ -81,6 +81,26 @@ impl Locations {
         }
     }
 
+    /// Reads both for whoever is about to add something.
+    ///
+    /// # Errors
+    /// When AWS's tools refuse one of them, so that nothing in it would be of use.
+    pub fn read_sound(&self) -> Result<SharedConfig> {
+        let files = self.read();
+        for place in [Place::Config, Place::Credentials] {
+            let refused = |it: &&text::Problem| it.fatal || it.code.starts_with("duplicate_");
+            if let Some(problem) = files.of_place(place).problems().iter().find(refused) {
+                let path = self.of_place(place).display();
+                return Err(Error::failed(format!(
+                    "AWS's tools refuse {path}: line {}: {}",
+                    problem.line, problem.message
+                ))
+                .hint("mend it first; `cloudcred check` lists what is wrong"));
+            }
+        }
+        Ok(files)
+    }
+
     pub fn of_place(&self, place: Place) -> &Path {
         match place {
             Place::Config => &self.config,
@@ -213,6 +233,11 @@ pub fn excerpt<'p>(
 }
 
 impl SharedConfig {
+    /// Both files, empty where there are none; without a home folder there are none.
+    pub fn of(env: &Env) -> Self {
+        Locations::of(env).map_or_else(|_| SharedConfig::default(), |locations| locations.read())
+    }
+
     pub fn of_place(&self, place: Place) -> &SharedFile {
         match place {
             Place::Config => &self.config,

@@ -65,7 +65,7 @@ fn no_profile_is_left(home: &Home) -> bool {
 }
 
 /// Runs each case on one of a few threads.
-fn each(cases: usize, case: impl Fn(usize) + Sync) {
+pub fn each(cases: usize, case: impl Fn(usize) + Sync) {
     let next = AtomicUsize::new(1);
     thread::scope(|scope| {
         for _ in 0..4 {

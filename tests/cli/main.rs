@@ -26,11 +26,15 @@ mod harness;
 #[cfg(target_os = "linux")]
 mod keyring;
 mod layering;
+mod login;
 #[allow(clippy::disallowed_methods)] // as above
 mod matrix;
 #[cfg(target_os = "linux")]
 mod moves;
+mod mfa;
 mod reopen;
+mod retire;
+mod root;
 mod secret;
 #[cfg(unix)]
 mod secrets;

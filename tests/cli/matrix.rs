@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::support::home::Home;
 use crate::support::moto::SeededAccount;
-use crate::support::proxy::{Effect, Proxy, Rule, aws_error};
+use crate::support::proxy::{Effect, Proxy, Rule, Which, aws_error};
 use crate::{home, home_at, moto, stored_pair};
 
 const SETUP: &[&str] = &[
@@ -91,6 +91,7 @@ fn survives(case: &Case) -> Result<(), String> {
         action: case.action,
         effect: case.effect.clone(),
         times: case.times,
+        which: Which::All,
     });
     let home = home_at(&proxy.url()).credentials(&account.bootstrap);
     let ran = home.run(SETUP);

@@ -2,7 +2,7 @@
 
 use crate::support::aws_cli;
 use crate::support::moto::ADMINISTRATOR_ACCESS;
-use crate::support::proxy::{Effect, Proxy, aws_error};
+use crate::support::proxy::{Effect, Proxy, answer, aws_error};
 use crate::{home, home_at, moto, stored_pair};
 
 const SETUP: &[&str] = &[
@@ -269,6 +269,38 @@ fn a_generated_password_is_shown_once_and_set() {
 }
 
 #[test]
+fn an_unguarded_root_user_is_told_where_that_may_be_read() {
+    let account = moto().seeded_account();
+    let summary = |key: u8, mfa: u8| {
+        let entry = |name, value| format!("<entry><key>{name}</key><value>{value}</value></entry>");
+        let map = entry("AccountAccessKeysPresent", key) + &entry("AccountMFAEnabled", mfa);
+        let xml = format!(
+            "<GetAccountSummaryResponse xmlns=\"https://iam.amazonaws.com/doc/2010-05-08/\">\
+             <GetAccountSummaryResult><SummaryMap>{map}</SummaryMap></GetAccountSummaryResult>\
+             </GetAccountSummaryResponse>"
+        );
+        let proxy = Proxy::start(moto().address());
+        proxy.rule("GetAccountSummary", answer(200, &xml))
+    };
+    let warnings = |proxy: &Proxy, mode: &'static str| {
+        let home = home_at(&proxy.url()).credentials(&account.bootstrap);
+        let dry = ["setup", "--dry-run", "--store", "file", "--output", "json"];
+        let ran = home.run(&[&dry[..], &["--mode", mode]].concat()).expect(0);
+        ran.json()["warnings"].to_string()
+    };
+    for mode in ["iam-user", "existing"] {
+        let bad = warnings(&summary(1, 0), mode);
+        assert!(bad.contains("has an access key"), "{bad}");
+        assert!(bad.contains("has no MFA"), "{bad}");
+        assert!(bad.contains(&account.id) && bad.contains("security_credentials"));
+        assert!(!warnings(&summary(0, 1), mode).contains("root user"));
+    }
+    let denied = aws_error(403, "AccessDenied", "no");
+    let proxy = Proxy::start(moto().address()).rule("GetAccountSummary", denied);
+    assert_eq!(warnings(&proxy, "iam-user"), "[]");
+}
+
+#[test]
 fn root_needs_the_acknowledgement_and_a_root_key() {
     let account = moto().seeded_account();
     let pair = format!(
@@ -298,6 +330,39 @@ fn root_needs_the_acknowledgement_and_a_root_key() {
     assert_eq!(report["secret"]["name"], "root");
     let stored = stored_pair(&home.read(".local/share/cloudcred/secrets/aws/root.json"));
     assert_eq!(stored.access_key_id, account.bootstrap.access_key_id);
+}
+
+#[test]
+fn a_users_own_key_is_kept_instead_of_a_second_one() {
+    let account = moto().seeded_account();
+    let pair = &account.bootstrap;
+    let lines = format!("{}\n{}\n", pair.access_key_id, pair.secret_access_key);
+    let home = home();
+    let arguments = [
+        "setup",
+        "--mode",
+        "iam-user",
+        "--user-name",
+        "bootstrap",
+        "--store",
+        "file",
+        "--key-stdin",
+        "--output",
+        "json",
+    ];
+    let report = home.run_with_stdin(&arguments, &lines).expect(0).json();
+    assert_eq!(report["verified"], true);
+    assert_eq!(report["access_key_id"], pair.access_key_id.as_str());
+    let path = ".local/share/cloudcred/secrets/aws/bootstrap.json";
+    let stored = stored_pair(&home.read(path));
+    assert_eq!(stored.secret_access_key, pair.secret_access_key);
+    assert_eq!(account.changing_calls(), [""; 0]);
+
+    // What is not the run's stays, at AWS and here.
+    home.run(&["undo", "--yes"]).expect(0);
+    assert!(!home.path().join(path).exists());
+    let user = account.user("bootstrap").expect("it was there before");
+    assert_eq!(user.access_keys.len(), 1);
 }
 
 #[test]

@@ -132,7 +132,7 @@ fn play_to(terminal: &mut Terminal, question: usize) -> bool {
             terminal.press(Key::Down).press(Key::Enter);
         }),
         ("Paste an access key", |terminal| {
-            terminal.press(Key::Down).press(Key::Enter);
+            terminal.press(Key::Down).press(Key::Down).press(Key::Enter);
         }),
         ("both halves (not shown)", |_| ()),
         ("? User name", enter),
@@ -222,7 +222,9 @@ fn a_root_key_is_pasted_hidden_after_the_risk_was_acknowledged() {
         .type_text("yes\n")
         .wait_for("that is something else")
         .type_text("use root\n")
-        .wait_for("both halves (not shown)");
+        .wait_for("step by step")
+        .press(Key::Enter)
+        .wait_for("The root user's access key, both halves");
     let KeyPair {
         access_key_id,
         secret_access_key,
@@ -252,7 +254,7 @@ fn a_working_root_key_is_used_to_create_the_user_instead() {
     terminal
         .press(Key::Down)
         .press(Key::Enter)
-        .wait_for("profile `default` is a root key and works")
+        .wait_for("profile `default` is the root user's and works")
         .wait_for("all the same")
         .press(Key::Enter);
     terminal.wait_for("? User name").press(Key::CtrlC);
@@ -277,6 +279,9 @@ fn a_pair_is_typed_half_by_half_or_pasted_in_other_forms() {
         terminal
             .wait_for("Create an IAM user")
             .wait_for("Use the root")
+            .press(Key::Enter)
+            .wait_for("Paste an access key")
+            .press(Key::Down)
             .press(Key::Enter)
             .wait_for("both halves (not shown)")
             .type_text(&form);
@@ -348,6 +353,9 @@ fn the_rest_of_a_paste_is_shown_nowhere_and_answers_nothing() {
     terminal
         .wait_for("Use the root")
         .press(Key::Enter)
+        .wait_for("Paste an access key")
+        .press(Key::Down)
+        .press(Key::Enter)
         .wait_for("both halves (not shown)")
         .type_text(&format!(
             "[default]\nregion = eu-west-1\naws_access_key_id = {id}\n\
@@ -380,4 +388,62 @@ fn a_key_for_standard_input_is_asked_for_hidden_at_a_terminal() {
     let (code, printed) = terminal.exit();
     assert_eq!(code, 130, "{printed}");
     assert!(!printed.contains(secret.as_str()), "{printed}");
+}
+
+#[test]
+fn the_console_is_explained_and_its_key_kept() {
+    let account = moto().seeded_account();
+    account.create_user("made-by-hand");
+    account.attach_policy("made-by-hand", ADMINISTRATOR_ACCESS);
+    let pair = account.create_access_key("made-by-hand");
+    let home = home();
+    // A browser that only notes what it was asked to open.
+    home.write("browser.sh", "echo \"$1\" >> opened\n");
+    let home = home.variable("BROWSER", "sh browser.sh");
+    let mut terminal = Terminal::start(&home.command(SETUP), 80);
+    terminal
+        .wait_for("Use the root")
+        .press(Key::Enter)
+        .wait_for("Make one in the AWS console")
+        .press(Key::Down)
+        .press(Key::Down)
+        .press(Key::Enter)
+        .wait_for("The root user's")
+        .press(Key::Enter)
+        .wait_for("https://console.aws.amazon.com/iam/home#/users/create")
+        .wait_for("What next?")
+        .press(Key::Enter)
+        .wait_for("Open the page that creates a user\n")
+        .wait_for("What next?")
+        .press(Key::Up)
+        .press(Key::Up)
+        .press(Key::Enter)
+        .wait_for("The new user's access key")
+        .type_text(&format!(
+            "{}\n{}\n",
+            pair.access_key_id,
+            &pair.secret_access_key[..30]
+        ))
+        .wait_for("30 of 40")
+        .type_text(&format!(
+            "{}\n{}\n",
+            pair.access_key_id, pair.secret_access_key
+        ))
+        .wait_for("It works")
+        .wait_for("user/made-by-hand")
+        .wait_for("? Name of the")
+        .press(Key::Enter)
+        .wait_for("Go ahead?")
+        .type_text("y")
+        .wait_for("`made-by-hand` is ready.");
+    let (code, printed) = terminal.exit();
+    assert_eq!(code, 0, "{printed}");
+    assert!(!printed.contains(&pair.secret_access_key), "{printed}");
+    let opened = home.read("opened");
+    assert_eq!(
+        opened,
+        "https://console.aws.amazon.com/iam/home#/users/create\n"
+    );
+    let stored = stored_pair(&home.read(".local/share/cloudcred/secrets/aws/made-by-hand.json"));
+    assert_eq!(stored.secret_access_key, pair.secret_access_key);
 }

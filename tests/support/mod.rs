@@ -12,6 +12,7 @@ pub mod proxy;
 pub mod python;
 #[cfg(target_os = "linux")]
 pub mod secret_service;
+pub mod signin;
 #[cfg(unix)]
 pub mod terminal;
 #[cfg(target_os = "linux")]

@@ -151,6 +151,14 @@ pub struct KeyPair {
     pub secret_access_key: String,
 }
 
+/// Keys that end by themselves.
+#[derive(Clone, Debug, Deserialize)]
+pub struct SessionKeys {
+    pub access_key_id: String,
+    pub secret_access_key: String,
+    pub session_token: String,
+}
+
 /// What IAM holds of one user.
 #[derive(Debug, Deserialize)]
 pub struct UserState {
@@ -179,6 +187,7 @@ pub struct PasswordPolicy {
 }
 
 /// One account, looked at and changed from behind.
+#[derive(Clone)]
 pub struct Account {
     address: String,
     pub id: String,
@@ -263,6 +272,15 @@ impl Account {
         let parameters =
             json!({ "role": role, "assumed_by": assumed_by, "policy_arn": policy_arn });
         self.control("create_role", parameters)
+    }
+
+    /// A session of the role, whomever it trusts.
+    pub fn assume_role(&self, role: &str, session: &str) -> SessionKeys {
+        self.control("assume_role", json!({ "role": role, "session": session }))
+    }
+
+    pub fn user_arn(&self, user: &str) -> String {
+        format!("arn:aws:iam::{}:user/{user}", self.id)
     }
 
     pub fn set_password_policy(&self, policy: &PasswordPolicy) {

@@ -26,6 +26,7 @@ from moto.moto_server.werkzeug_app import (  # noqa: E402
     MotoRequestHandler,
     create_backend_app,
 )
+from moto.sts.models import sts_backends  # noqa: E402
 from werkzeug.serving import make_server  # noqa: E402
 
 REGION = "us-east-1"
@@ -76,6 +77,16 @@ def create_role(account, role, assumed_by, policy_arn):
     iam.attach_role_policy(policy_arn, role)
 
 
+def assume_role(account, role, session):
+    arn = f"arn:aws:iam::{account}:role/{role}"
+    keys = sts_backends[account]["aws"].assume_role(REGION, session, arn, None, 900, None)
+    return {
+        "access_key_id": keys.access_key_id,
+        "secret_access_key": keys.secret_access_key,
+        "session_token": keys.session_token,
+    }
+
+
 def policy_document(statement):
     return json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", **statement}]})
 
@@ -116,7 +127,7 @@ class Server:
         self.recorded = defaultdict(list)
         operations = [
             create_user, create_access_key, set_access_key_status, delete_access_key, attach_policy,
-            allow, create_role, set_password_policy, users, self.calls,
+            allow, create_role, assume_role, set_password_policy, users, self.calls,
         ]  # fmt: skip
         self.operations = {operation.__name__: operation for operation in operations}
 

@@ -2,8 +2,9 @@
 //! A program that hangs fails its test with what it had printed, instead of stopping all of them.
 
 use std::fmt;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -85,6 +86,89 @@ pub fn run(mut command: Command, input: Option<&str>, limit: Duration) -> Ran {
         "still running after {limit:?}: {command:?}\n{ran}"
     );
     ran
+}
+
+/// A program that goes on while the test does something else.
+pub struct Running {
+    child: Child,
+    stdout: thread::JoinHandle<String>,
+    lines: mpsc::Receiver<String>,
+    /// What was read of standard error so far.
+    stderr: String,
+}
+
+impl Running {
+    /// With its standard input open, for [`Running::write`].
+    pub fn start(mut command: Command) -> Running {
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
+        let stdout = read_in_background(child.stdout.take().expect("stdout is piped"));
+        let stderr = BufReader::new(child.stderr.take().expect("stderr is piped"));
+        let (sender, lines) = mpsc::channel();
+        thread::spawn(move || {
+            for line in stderr.lines().map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    break;
+                }
+            }
+        });
+        Running {
+            child,
+            stdout,
+            lines,
+            stderr: String::new(),
+        }
+    }
+
+    pub fn child(&self) -> &Child {
+        &self.child
+    }
+
+    /// The next line on standard error that holds this.
+    #[track_caller]
+    pub fn line(&mut self, text: &str) -> String {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            let patience = deadline.saturating_duration_since(Instant::now());
+            let Ok(line) = self.lines.recv_timeout(patience) else {
+                panic!("{text:?} was not printed\n{}", self.stderr)
+            };
+            self.stderr += &format!("{line}\n");
+            if line.contains(text) {
+                return line;
+            }
+        }
+    }
+
+    /// Writes all of its standard input, and closes it.
+    pub fn write(&mut self, input: &str) {
+        let mut stdin = self.child.stdin.take().expect("it was not written yet");
+        stdin.write_all(input.as_bytes()).expect("it is read");
+    }
+
+    #[track_caller]
+    pub fn end(mut self) -> Ran {
+        drop(self.child.stdin.take());
+        let status = wait(&mut self.child, Duration::from_secs(60));
+        if status.is_none() {
+            // It may fail only because it has ended by itself just now.
+            let _ = self.child.kill();
+        }
+        while let Ok(line) = self.lines.recv() {
+            self.stderr += &format!("{line}\n");
+        }
+        let ran = Ran {
+            code: status.map_or(-1, exit_code),
+            stdout: self.stdout.join().expect("reading stdout does not panic"),
+            stderr: self.stderr,
+        };
+        assert!(status.is_some(), "still running after a minute\n{ran}");
+        ran
+    }
 }
 
 /// Waits until the child has ended; `None` where it still runs after the limit.

@@ -16,6 +16,33 @@ pub struct Rule {
     pub effect: Effect,
     /// For how many requests; `None` is all of them.
     pub times: Option<u32>,
+    pub which: Which,
+}
+
+/// Which of the requests for the action.
+#[derive(Clone)]
+pub enum Which {
+    All,
+    /// Those whose form lacks this field, as in `TokenCode=123456`.
+    Without(&'static str),
+    /// Those that are signed with one of these keys.
+    SignedBy(Vec<String>),
+}
+
+impl Which {
+    fn includes(&self, request: &Request) -> bool {
+        match self {
+            Which::All => true,
+            Which::Without(field) => {
+                let body = String::from_utf8_lossy(&request.body);
+                !body.split('&').any(|it| it == *field)
+            }
+            Which::SignedBy(ids) => {
+                let signature = request.header("authorization").unwrap_or_default();
+                ids.iter().any(|id| signature.contains(id))
+            }
+        }
+    }
 }
 
 #[derive(Clone)]
@@ -37,6 +64,11 @@ pub struct Answer {
     pub status: u16,
     pub headers: Vec<(String, String)>,
     pub body: String,
+}
+
+/// An answer in the server's place.
+pub fn answer(status: u16, body: &str) -> Effect {
+    xml(status, body.to_owned())
 }
 
 /// An error as IAM and STS phrase it.
@@ -119,12 +151,37 @@ impl Proxy {
         )
     }
 
+    /// The same server, in which these keys are the root user's, and the others whose they are.
+    pub fn with_root_keys(upstream: &str, account_id: &str, ids: Vec<String>) -> Proxy {
+        let arn = format!("arn:aws:iam::{account_id}:root");
+        let proxy = Proxy::start(upstream);
+        proxy.add(Rule {
+            action: "GetCallerIdentity",
+            effect: caller_identity(account_id, &arn, account_id),
+            times: None,
+            which: Which::SignedBy(ids),
+        });
+        proxy
+    }
+
     /// From now on and for every request. Earlier rules come first.
     pub fn rule(self, action: &'static str, effect: Effect) -> Proxy {
         self.add(Rule {
             action,
             effect,
             times: None,
+            which: Which::All,
+        });
+        self
+    }
+
+    /// For every request whose form does not hold this field.
+    pub fn unless(self, action: &'static str, field: &'static str, effect: Effect) -> Proxy {
+        self.add(Rule {
+            action,
+            effect,
+            times: None,
+            which: Which::Without(field),
         });
         self
     }
@@ -135,6 +192,7 @@ impl Proxy {
             action,
             effect,
             times: Some(1),
+            which: Which::All,
         });
         self
     }
@@ -155,12 +213,15 @@ impl Proxy {
 
 impl State {
     /// Counts the request and finds what is to happen to it.
-    fn take(&mut self, action: &str) -> Option<Effect> {
-        *self.calls.entry(action.to_owned()).or_default() += 1;
-        let rule = self
-            .rules
-            .iter_mut()
-            .find(|rule| (rule.action == action || rule.action == "*") && rule.times != Some(0))?;
+    fn take(&mut self, request: &Request) -> Option<Effect> {
+        let action = request.action();
+        let rule = self.rules.iter_mut().find(|rule| {
+            (rule.action == action || rule.action == "*")
+                && rule.times != Some(0)
+                && rule.which.includes(request)
+        });
+        *self.calls.entry(action).or_default() += 1;
+        let rule = rule?;
         if let Some(times) = &mut rule.times {
             *times -= 1;
         }
@@ -177,7 +238,7 @@ fn locked(state: &Mutex<State>) -> MutexGuard<'_, State> {
 /// One request per connection: clients are told to close it.
 fn serve(mut client: TcpStream, upstream: &str, state: &Mutex<State>) -> io::Result<()> {
     let request = Request::read(&client)?;
-    let effect = locked(state).take(&request.action());
+    let effect = locked(state).take(&request);
     match effect {
         Some(Effect::Answer(answer)) => client.write_all(answer.to_http().as_bytes())?,
         Some(Effect::Reset) => {}
@@ -195,14 +256,14 @@ fn serve(mut client: TcpStream, upstream: &str, state: &Mutex<State>) -> io::Res
     client.shutdown(Shutdown::Both)
 }
 
-struct Request {
+pub(super) struct Request {
     /// The request line and the headers, each with its line end, without the empty line.
     head: Vec<String>,
-    body: Vec<u8>,
+    pub body: Vec<u8>,
 }
 
 impl Request {
-    fn read(client: &TcpStream) -> io::Result<Request> {
+    pub fn read(client: &TcpStream) -> io::Result<Request> {
         let mut reader = BufReader::new(client);
         let mut head = Vec::new();
         loop {
@@ -224,17 +285,22 @@ impl Request {
         Ok(Request { head, body })
     }
 
+    /// Path and query.
+    pub fn target(&self) -> String {
+        let target = self.head.first().and_then(|line| line.split(' ').nth(1));
+        target.unwrap_or_default().to_owned()
+    }
+
+    /// The value of the header of this lower-case name.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.head.iter().find_map(|line| header(line, name))
+    }
+
     fn action(&self) -> String {
         let body = String::from_utf8_lossy(&self.body);
-        let path = self
-            .head
-            .first()
-            .and_then(|line| line.split(' ').nth(1))
-            .unwrap_or_default();
         body.split('&')
             .find_map(|field| field.strip_prefix("Action="))
-            .unwrap_or(path)
-            .to_owned()
+            .map_or_else(|| self.target(), str::to_owned)
     }
 
     /// The upstream's whole answer. Only the Connection header differs, which is never signed.
@@ -264,7 +330,7 @@ fn header<'line>(line: &'line str, name: &str) -> Option<&'line str> {
 }
 
 impl Answer {
-    fn to_http(&self) -> String {
+    pub(super) fn to_http(&self) -> String {
         let mut text = format!("HTTP/1.1 {} Answer\r\nConnection: close\r\n", self.status);
         for (name, value) in &self.headers {
             text += &format!("{name}: {value}\r\n");

@@ -41,7 +41,7 @@ const MOTO: Requirements = Requirements {
 const AWS_CLI: Requirements = Requirements {
     name: "awscli",
     text: include_str!("../requirements/awscli.txt"),
-    description: "the AWS CLI, about 22 MB to download and 200 MB installed",
+    description: "the AWS CLI, about 26 MB to download and 215 MB installed",
 };
 
 pub fn moto() -> Environment {

@@ -41,7 +41,27 @@ pub fn check_combination(flags: &Setup, format: Format) -> Result<()> {
         return Err(Error::usage("--key-stdin does not go with --mode existing")
             .hint("use --mode iam-user to create a user with the given key"));
     }
+    if flags.retire_root_key && flags.store == Some(StoreKind::Stdout) {
+        return Err(
+            Error::usage("--retire-root-key and --store stdout exclude each other")
+                .hint("the root key is retired only once the new pair is kept and proven"),
+        );
+    }
+    if flags.login {
+        check_login(flags)?;
+    }
     Ok(())
+}
+
+fn check_login(flags: &Setup) -> Result<()> {
+    let (other, hint) = match flags.mode {
+        ModeChoice::Existing => ("--mode existing", "sign in alone with cloudcred login"),
+        _ if flags.key_stdin => ("--key-stdin", "one of them is enough to create the user"),
+        // It writes what AWS's tools read.
+        _ if flags.dry_run => ("--dry-run", "first sign in with cloudcred login"),
+        ModeChoice::Auto | ModeChoice::IamUser | ModeChoice::Root => return Ok(()),
+    };
+    Err(Error::usage(format!("--login does not go with {other}")).hint(hint))
 }
 
 /// # Errors
@@ -72,6 +92,8 @@ pub fn wanted(flags: Setup, context: &Context, prompt: &mut dyn Prompt) -> Resul
     };
     Ok(Wanted {
         mode: match flags.mode {
+            // The session is there to create the user.
+            ModeChoice::Auto if flags.login => Some(Mode::IamUser),
             ModeChoice::Auto => None,
             ModeChoice::Existing => Some(Mode::Existing),
             ModeChoice::IamUser => Some(Mode::IamUser),
@@ -88,6 +110,7 @@ pub fn wanted(flags: Setup, context: &Context, prompt: &mut dyn Prompt) -> Resul
         store: flags.store,
         no_current: flags.no_current,
         aws_profile: flags.aws_profile,
+        retire_root_key: flags.retire_root_key,
         root_risk_acknowledged: flags.acknowledge_root_risk,
         given_pair,
         given_password,

@@ -1,16 +1,19 @@
 //! `cloudcred setup`: look, ask, plan, confirm, execute, report.
 
 pub mod given;
+mod retire;
 
 use std::time::Instant;
 
+use crate::aws::console::Console;
 use crate::aws::found::Found;
+use crate::aws::mfa::GuardedRole;
 use crate::aws::profiles::{self, Scope};
 use crate::aws::sdk::Sdk;
 use crate::aws_profile;
 use crate::cli::Setup;
 use crate::commands::Context;
-use crate::commands::aws::{Asking, Aws};
+use crate::commands::aws::{Asking, Aws, guarded_roles};
 use crate::commands::{finish, reopen, resume, undo};
 use crate::error::{Error, Result};
 use crate::output::{Format, table};
@@ -19,17 +22,17 @@ use crate::setup::execute::{Access, InHand};
 use crate::setup::facts::{Facts, gather};
 use crate::setup::journal::{Journal, Record, run_name};
 use crate::setup::password;
-use crate::setup::plan::{Plan, plan};
-use crate::setup::report::SetupReport;
-use crate::setup::request::{ConsolePassword, Mode, Request, Wanted};
+use crate::setup::plan::{Plan, plan, retirement};
+use crate::setup::report::{SetupReport, StepReport};
+use crate::setup::request::{ConsolePassword, Request, Wanted};
 use crate::setup::step::Step;
-use crate::setup::wizard::{self, Scene};
+use crate::setup::wizard::{self, Inquiry, Scene};
 use crate::shared_config::Locations;
 use crate::store::index::Index;
 
 pub fn run(flags: Setup, context: &Context) -> Result<()> {
     given::check_combination(&flags, context.global.output)?;
-    let dry_run = flags.dry_run;
+    let (dry_run, login, no_browser) = (flags.dry_run, flags.login, flags.no_browser);
     let mut prompt = context.prompt()?;
     let wanted = given::wanted(flags, context, prompt.as_mut())?;
     if let Some(name) = &wanted.aws_profile {
@@ -38,7 +41,16 @@ pub fn run(flags: Setup, context: &Context) -> Result<()> {
     }
     let aws = Aws::start(context)?;
     let index = Index::load(&aws.folders)?;
-    let found = aws.read(look(&wanted, &aws.sdk, context))?;
+    let asking = Asking {
+        aws: &aws,
+        context,
+        no_browser,
+    };
+    let guarded = guarded_roles(context);
+    let found = match login {
+        true => vec![asking.sign_in(prompt.as_mut())?],
+        false => aws.read(look(&wanted, &guarded, &aws.sdk, context))?,
+    };
     match abandoned_run(&aws, prompt.as_mut(), context)? {
         None => {}
         Some((run, Open::Resume)) => return resume::resume(&run, None, &aws, prompt, context),
@@ -46,13 +58,15 @@ pub fn run(flags: Setup, context: &Context) -> Result<()> {
     }
     let scene = Scene {
         found: &found,
+        guarded: &guarded,
         index: &index,
         host_name: context.env.host_name.as_deref(),
-        named: context.global.profile().is_some(),
+        named: login || context.global.profile().is_some(),
         attended: context.attended,
+        console: Console::of_region(aws.sdk.region().as_ref()),
+        opens_pages: !no_browser,
     };
-    let inquiry = Asking { aws: &aws, context };
-    let mut request = wizard::complete(wanted, &scene, &inquiry, prompt.as_mut())?;
+    let mut request = wizard::complete(wanted, &scene, &asking, prompt.as_mut())?;
     let facts = loop {
         context.output.working("Looking at what is there already …");
         let facts = aws.read(gather(
@@ -72,10 +86,18 @@ pub fn run(flags: Setup, context: &Context) -> Result<()> {
     let run = run_name(now);
     let plan = plan(&request, &facts, &run, now)?;
     let mut record = Record::new(&run, &plan, request.caller());
-    show(&plan, request.caller(), context);
+    let root_key = match &request {
+        Request::IamUser(request) => request.retire.as_deref(),
+        _ => None,
+    };
+    let then = root_key.map(|id| retirement(id, &plan.goal));
+    show(&plan, then.as_ref(), request.caller(), context);
     let mut console_password = None;
-    if !dry_run && !plan.steps.is_empty() {
-        if !context.global.yes && (context.attended || plan.needs_consent()) {
+    let mut retired = None;
+    let nothing_to_do = plan.steps.is_empty() && then.is_none();
+    if !dry_run && !nothing_to_do {
+        let needs_consent = plan.needs_consent() || then.is_some();
+        if !context.global.yes && (context.attended || needs_consent) {
             let question = Question::required("Go ahead?", "--yes");
             if !prompt.confirm(question)? {
                 return Err(Error::cancelled().hint("nothing was changed"));
@@ -95,11 +117,29 @@ pub fn run(flags: Setup, context: &Context) -> Result<()> {
             env: &context.env,
             output: &context.output,
         };
-        let mut journal = Journal::begin(&aws.folders, record)?;
-        finish::carry_out(&aws, &access, hand, &mut journal, context)?;
-        record = journal.record;
+        if !plan.steps.is_empty() {
+            let mut journal = Journal::begin(&aws.folders, record)?;
+            finish::carry_out(&aws, &access, hand, &mut journal, context)?;
+            record = journal.record;
+        }
+        retired = root_key
+            .map(|id| retire::retire(id, &record, request.caller(), &asking, context))
+            .transpose()?;
     }
     let mut report = SetupReport::of(&record, plan.warnings);
+    match (retired, &then) {
+        (Some(retired), _) => {
+            report.changed = true;
+            report.steps.extend(StepReport::of(&retired.record));
+            report.warnings.extend(retired.warnings);
+            report.root_key = Some(retired.key);
+        }
+        (None, Some(then)) => {
+            let record = Record::new(&run, then, request.caller());
+            report.steps.extend(StepReport::of(&record));
+        }
+        (None, None) => {}
+    }
     report.console_password = console_password;
     report.again = request.as_command().filter(|_| context.attended);
     finish::deliver(&report, context)
@@ -146,9 +186,13 @@ fn abandoned_run(
 }
 
 /// Finds and shows the credentials that matter here.
-async fn look(wanted: &Wanted, sdk: &Sdk, context: &Context) -> Result<Vec<Found>> {
-    let root_without_questions = wanted.mode == Some(Mode::Root) && !context.attended;
-    if (wanted.given_pair.is_some() && wanted.mode.is_some()) || root_without_questions {
+async fn look(
+    wanted: &Wanted,
+    guarded: &[GuardedRole],
+    sdk: &Sdk,
+    context: &Context,
+) -> Result<Vec<Found>> {
+    if wanted.given_pair.is_some() && wanted.mode.is_some() {
         return Ok(Vec::new());
     }
     let scope = match context.global.profile() {
@@ -170,7 +214,7 @@ async fn look(wanted: &Wanted, sdk: &Sdk, context: &Context) -> Result<Vec<Found
             began.elapsed().as_secs_f64()
         ));
         if !found.is_empty() {
-            let rows: Vec<Vec<String>> = found.iter().map(Found::row).collect();
+            let rows: Vec<Vec<String>> = found.iter().map(|found| row(found, guarded)).collect();
             let text = table(&rows, context.output.page().width);
             context.output.say(&format!("\n{text}"));
         }
@@ -178,13 +222,29 @@ async fn look(wanted: &Wanted, sdk: &Sdk, context: &Context) -> Result<Vec<Found
     Ok(found)
 }
 
+/// A profile that needs an MFA code fails only until it is asked for.
+fn row(found: &Found, guarded: &[GuardedRole]) -> Vec<String> {
+    let mut row = found.row();
+    let profile = found.source.profile_name();
+    let needs_code = |role: &GuardedRole| Some(role.profile.as_str()) == profile;
+    if found.identity().is_none() && guarded.iter().any(needs_code) {
+        let name = profile.unwrap_or_default();
+        row.truncate(2);
+        row.push("needs an MFA code".to_owned());
+        row.push(format!("--profile {name} asks for it"));
+    }
+    row
+}
+
 /// The plan for a person's eyes.
-fn show(plan: &Plan, caller: &Found, context: &Context) {
+fn show(plan: &Plan, then: Option<&Plan>, caller: &Found, context: &Context) {
     let output = &context.output;
     for warning in &plan.warnings {
         output.warn(warning);
     }
-    if plan.steps.is_empty() || (output.format() == Format::Json && !context.attended) {
+    let later = then.map_or(&[][..], |then| &then.steps);
+    let steps: Vec<&Step> = plan.steps.iter().chain(later).collect();
+    if steps.is_empty() || (output.format() == Format::Json && !context.attended) {
         return;
     }
     let caller = caller.identity().map(|caller| caller.short());
@@ -194,7 +254,7 @@ fn show(plan: &Plan, caller: &Found, context: &Context) {
         caller.unwrap_or_default()
     ));
     let rows: Vec<Vec<String>> = (1..)
-        .zip(&plan.steps)
+        .zip(steps)
         .map(|(number, step)| {
             let (what, detail) = step.described();
             vec![number.to_string(), what.to_owned(), detail]
@@ -207,8 +267,9 @@ fn in_hand(request: &Request, facts: &Facts, plan: &Plan) -> InHand {
     let mut hand = InHand::default();
     match request {
         Request::Existing(_) => {}
-        Request::Root(request) => hand.pair = Some(request.pair.clone()),
+        Request::Root(request) => hand.pair.clone_from(&request.pair),
         Request::IamUser(request) => {
+            hand.pair.clone_from(&request.own_key);
             let mut steps = plan.steps.iter();
             if steps.any(|step| matches!(step, Step::CreateLoginProfile { .. })) {
                 hand.password = match &request.console_password {

@@ -16,6 +16,12 @@ use crate::store::StoreKind;
 /// # Errors
 /// When something cannot be found out, or is no longer what the run made of it.
 pub async fn prepare(access: &Access<'_>, hand: &mut InHand, journal: &mut Journal) -> Result<()> {
+    if let (None, Some(kept)) = (journal.record.place(), &journal.record.goal.secret) {
+        // A run that retires a root key finds the new pair where another run has put it.
+        let pair = access.stores.place(kept.store).find(&kept.name)?;
+        let id = journal.record.access_key_id();
+        hand.pair = pair.filter(|pair| Some(pair.access_key_id.as_str()) == id);
+    }
     for index in 0..journal.record.steps.len() {
         let record = &journal.record.steps[index];
         let unsettled = match (&record.step, record.status) {
@@ -72,7 +78,7 @@ pub async fn settle(
             }
             undo::undo(access, &journal.record, index).await?;
             journal.made(index, |made| made.access_key_id = None)?;
-            note_known_keys(&iam, journal, index, &user_name).await?;
+            note_known_keys(&iam, journal, index, user_name.as_deref()).await?;
             // What was done with the key before is to be done with the next one.
             for later in index + 1..journal.record.steps.len() {
                 if journal.record.steps[later].status == Status::Done {
@@ -91,6 +97,8 @@ pub async fn settle(
         // Doing them twice does no harm.
         Step::AttachPolicy { .. }
         | Step::DescribeAccessKey { .. }
+        | Step::DeactivateRootKey { .. }
+        | Step::DeleteRootKey { .. }
         | Step::Verify { .. }
         | Step::SetCurrent { .. }
         | Step::WriteAwsProfile { .. } => Ok(false),
@@ -120,9 +128,9 @@ pub async fn note_known_keys(
     iam: &aws_sdk_iam::Client,
     journal: &mut Journal,
     index: usize,
-    user: &str,
+    user: Option<&str>,
 ) -> Result<()> {
-    let keys = match account::access_keys(iam, Some(user)).await {
+    let keys = match account::access_keys(iam, user).await {
         Ok(keys) => keys,
         Err(failure) if failure.reason == Reason::Missing => Vec::new(),
         Err(failure) => return Err(failure.into()),

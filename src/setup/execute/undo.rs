@@ -215,10 +215,10 @@ async fn undo_at_aws(access: &Access<'_>, record: &Record, index: usize) -> Resu
         } => {
             let id = match &made.access_key_id {
                 Some(id) => Some(id.clone()),
-                None => orphan(&iam, user_name, known_key_ids).await?,
+                None => orphan(&iam, user_name.as_deref(), known_key_ids).await?,
             };
             match id {
-                Some(id) => Ok(iam::delete_access_key(&iam, user_name, &id).await?),
+                Some(id) => Ok(iam::delete_access_key(&iam, user_name.as_deref(), &id).await?),
                 None => Ok(()),
             }
         }
@@ -229,6 +229,20 @@ async fn undo_at_aws(access: &Access<'_>, record: &Record, index: usize) -> Resu
             }
             None => Ok(()),
         },
+        Step::DeactivateRootKey { .. } if status == Status::Refused => Ok(()),
+        Step::DeactivateRootKey { access_key_id } => {
+            let result = iam::set_root_key_active(&iam, access_key_id, true).await;
+            result.map_err(|failure| match failure.reason {
+                Reason::UnknownKey | Reason::Denied => Error::credentials(format!(
+                    "only root may activate it again, and not with this key ({})",
+                    failure.quoted()
+                ))
+                .hint("sign in as root: cloudcred login --profile NAME, then undo with --profile NAME"),
+                _ => failure.into(),
+            })
+        }
+        // Nothing brings it back.
+        Step::DeleteRootKey { .. } => Ok(()),
         Step::StoreSecret { .. }
         | Step::Verify { .. }
         | Step::SetCurrent { .. }
@@ -257,6 +271,8 @@ fn undo_here(access: &Access<'_>, record: &Record, index: usize) -> Result<()> {
         | Step::AttachPolicy { .. }
         | Step::CreateLoginProfile { .. }
         | Step::DescribeAccessKey { .. }
+        | Step::DeactivateRootKey { .. }
+        | Step::DeleteRootKey { .. }
         | Step::Verify { .. } => Ok(()),
     }
 }
@@ -295,10 +311,10 @@ pub async fn whose(iam: &Client, user: &str, run: &str) -> Result<Whose> {
 
 /// The key that CreateAccessKey made although its answer got lost: the one that was not there
 /// before. Nothing is guessed where there are several.
-async fn orphan(iam: &Client, user: &str, known: &[String]) -> Result<Option<String>> {
+async fn orphan(iam: &Client, user: Option<&str>, known: &[String]) -> Result<Option<String>> {
     let start = Instant::now();
     loop {
-        let keys = match account::access_keys(iam, Some(user)).await {
+        let keys = match account::access_keys(iam, user).await {
             Ok(keys) => keys,
             Err(failure) if failure.reason == Reason::Missing => Vec::new(),
             Err(failure) => return Err(failure.into()),
@@ -313,12 +329,16 @@ async fn orphan(iam: &Client, user: &str, known: &[String]) -> Result<Option<Str
             [] if start.elapsed() > DOUBT => return Ok(None),
             [] => sleep(Duration::from_millis(500)).await,
             several => {
+                let (whose, named) = match user {
+                    Some(user) => (format!("`{user}`"), format!(" --user-name {user}")),
+                    None => ("the root user".to_owned(), String::new()),
+                };
                 return Err(Error::failed(format!(
-                    "`{user}` has several new access keys, and which is this run's nobody knows: {}",
+                    "{whose} has several new access keys, and which is this run's nobody knows: {}",
                     several.join(", ")
                 ))
                 .hint(format!(
-                    "delete the one that is not used: aws iam delete-access-key --user-name {user} --access-key-id ID"
+                    "delete the one that is not used: aws iam delete-access-key{named} --access-key-id ID"
                 )));
             }
         }

@@ -15,7 +15,9 @@ fn request() -> IamUserRequest {
         permissions_boundary: None,
         tags: vec![("team".into(), "data".into())],
         console_password: ConsolePassword::None,
-        key_description: "test".into(),
+        key_description: Some("test".into()),
+        own_key: None,
+        retire: None,
         if_exists: None,
         keep: keep(),
     }
@@ -194,7 +196,7 @@ fn the_root_users_key_is_stored_once() {
     let root = "arn:aws:iam::111122223333:root";
     let request = |if_exists| {
         Request::Root(RootRequest {
-            pair: KeyPair::new("AKIA1", "secret".into()),
+            pair: Some(KeyPair::new("AKIA1", "secret".into())),
             checked: Found::for_tests(Source::Given, root),
             if_exists,
             keep: keep(),
@@ -230,4 +232,49 @@ fn an_aws_profile_is_written_last_and_never_over_somebody_elses() {
     assert!(!names(&there).contains(&"write_aws_profile"));
     let taken = planned(request(), &with(Holder::SomebodyElse("x, line 1".into())));
     assert_eq!(taken.expect_err("taken").kind, Kind::Failed);
+}
+
+#[test]
+fn a_key_that_the_user_has_already_is_kept_instead_of_a_new_one() {
+    let mut request = request();
+    request.if_exists = Some(IfExists::Reuse);
+    request.own_key = Some(KeyPair::new("AKIAOWN", "secret".into()));
+    request.key_description = None;
+    let mut facts = facts();
+    facts.user = UserFact::Present(user(&["AKIAOTHER", "AKIAOWN"]));
+    let plan = planned(request, &facts).expect("two keys are no obstacle");
+    assert_eq!(names(&plan), ["store_secret", "verify", "set_current"]);
+    assert_eq!(plan.goal.access_key_id.as_deref(), Some("AKIAOWN"));
+}
+
+#[test]
+fn root_makes_a_new_key_where_none_is_given_and_there_is_room() {
+    let request = |if_exists| {
+        Request::Root(RootRequest {
+            pair: None,
+            checked: Found::for_tests(Source::Environment, "arn:aws:iam::111122223333:root"),
+            if_exists,
+            keep: keep(),
+        })
+    };
+    let facts_with = |keys: &[&str]| Facts {
+        user: UserFact::Present(user(keys)),
+        ..facts()
+    };
+    let plan_of =
+        |if_exists, facts: &Facts| plan(&request(if_exists), facts, "run-1", Timestamp::UNIX_EPOCH);
+    let new = plan_of(None, &facts_with(&["AKIA1"])).expect("there is room");
+    assert_eq!(names(&new), ["create_access_key", "verify", "set_current"]);
+    assert!(new.needs_consent());
+    let error = plan_of(None, &facts_with(&["AKIA1", "AKIA2"])).expect_err("no room");
+    assert!(error.message.contains("the root user has two"), "{error}");
+    let stored = Facts {
+        stored: Some(stored("AKIA2", true)),
+        stored_is_reusable: true,
+        secret_is_current: true,
+        ..facts_with(&["AKIA1", "AKIA2"])
+    };
+    let reused = plan_of(Some(IfExists::Reuse), &stored).expect("it works");
+    assert!(reused.steps.is_empty());
+    assert_eq!(reused.goal.access_key_id.as_deref(), Some("AKIA2"));
 }

@@ -1,21 +1,25 @@
 //! Makes a Request complete: asks for what flags left open, each question once, with a default.
 //! Decides nothing about AWS and changes nothing; whom it asks may also be nobody.
 
+mod console;
 mod credentials;
 mod keep;
+mod root_key;
 #[cfg(test)]
 mod tests;
 
 use crate::aws::account::PasswordPolicy;
+use crate::aws::console::Console;
 use crate::aws::found::Found;
 use crate::aws::identity::Principal;
+use crate::aws::mfa::GuardedRole;
 use crate::error::{Error, Result};
 use crate::prompt::{Choice, Prompt, Question};
 use crate::secret::KeyPair;
 use crate::setup::request::{
-    ConsolePassword, ExistingRequest, IamUserRequest, Mode, PasswordChoice, Request, RootRequest,
-    Wanted, check_key_description, check_policy_arn, check_user_name, default_key_description,
-    parse_tags,
+    ConsolePassword, ExistingRequest, IamUserRequest, IfExists, Mode, PasswordChoice, Request,
+    RootRequest, Wanted, check_key_description, check_policy_arn, check_user_name,
+    default_key_description, parse_tags,
 };
 use crate::setup::wizard::credentials::{
     Outcome, choose_bootstrap, choose_outcome, the_working_one, working,
@@ -30,24 +34,37 @@ pub use keep::settle;
 const ROOT_WARNING: &str = "The root user may do everything in the account, and nothing can \
 restrict it: whoever gets this key can lock you out. AWS strongly recommends not to have access \
 keys for the root user at all.";
+const DEFAULT_USER_NAME: &str = "cloudstudio-admin";
 const ACKNOWLEDGEMENT: &str = "use root";
 
 /// What the wizard may know while it asks.
 pub struct Scene<'a> {
     /// Checked credentials; the first is the one that tools would use.
     pub found: &'a [Found],
+    /// Those whose role needs the code of an MFA device, which `found` has tried without.
+    pub guarded: &'a [GuardedRole],
     pub index: &'a Index,
     pub host_name: Option<&'a str>,
     /// Whether a flag said which credentials to use.
     pub named: bool,
     /// Whether a person answers.
     pub attended: bool,
+    /// Whose pages people are sent to.
+    pub console: Console,
+    /// Whether they may be opened, rather than only named.
+    pub opens_pages: bool,
 }
 
 /// What is looked up while the questions go on; the wizard itself calls nothing.
 pub trait Inquiry {
     /// Asks AWS whose pair this is.
     fn check_pair(&self, pair: &KeyPair) -> Result<Found>;
+    /// Has the person sign in with the browser; the session as credentials that are checked.
+    fn sign_in(&self, prompt: &mut dyn Prompt) -> Result<Found>;
+    /// Assumes a role with the code of an MFA device, which is asked for unless a flag gives it.
+    fn with_code(&self, role: &GuardedRole, prompt: &mut dyn Prompt) -> Result<Found>;
+    /// Opens a page in the person's browser.
+    fn open(&self, address: &str) -> Result<()>;
     /// What the account demands of console passwords; `None` where that may not be read.
     fn password_policy(&self, caller: &Found) -> Result<Option<PasswordPolicy>>;
     /// Why the keyring cannot be used, where it cannot; asked only where that matters, because a
@@ -109,31 +126,41 @@ fn iam_user(
     inquiry: &dyn Inquiry,
     prompt: &mut dyn Prompt,
 ) -> Result<Request> {
-    let bootstrap = match (bootstrap, wanted.given_pair.take()) {
-        (Some(bootstrap), _) => bootstrap,
-        (None, Some(pair)) => working(inquiry.check_pair(&pair)?)?,
-        (None, None) => choose_bootstrap(scene, inquiry, prompt)?,
+    let (bootstrap, given) = match (bootstrap, wanted.given_pair.take()) {
+        (Some(bootstrap), _) => (bootstrap, None),
+        (None, Some(pair)) => (working(inquiry.check_pair(&pair)?)?, Some(pair)),
+        (None, None) => choose_bootstrap(&mut wanted, scene, inquiry, prompt)?,
     };
     let user_name = match wanted.user_name.take() {
         Some(name) => name,
         None => prompt.text(
             Question::optional("User name", "--user-name"),
-            Some("cloudstudio-admin"),
+            Some(DEFAULT_USER_NAME),
             &check_user_name,
         )?,
     };
+    let identity = bootstrap.identity();
+    let is_own = identity.is_some_and(|identity| identity.user_name() == Some(&user_name));
+    let own_key = given.filter(|_| is_own);
+    if own_key.is_some() {
+        // The user is as its owner made it.
+        wanted.console_password.get_or_insert(PasswordChoice::None);
+        wanted.if_exists.get_or_insert(IfExists::Reuse);
+    }
     let console_password = console_password(&mut wanted, &bootstrap, inquiry, prompt)?;
     let key_description = match wanted.key_description.take() {
-        Some(description) => description,
-        None => prompt.text(
+        None if own_key.is_some() => None,
+        Some(description) => Some(description),
+        None => Some(prompt.text(
             Question::optional(
                 "Describe this key, so that you recognise it in AWS",
                 "--key-description",
             ),
             Some(&default_key_description(scene.host_name)),
             &check_key_description,
-        )?,
+        )?),
     };
+    let retire = root_key::retire(&wanted, &bootstrap, scene, prompt)?;
     let policy_arns = if wanted.policy_arns.is_empty() {
         let identity = bootstrap.identity();
         identity
@@ -152,6 +179,8 @@ fn iam_user(
         tags,
         console_password,
         key_description,
+        own_key,
+        retire,
         if_exists: wanted.if_exists,
         keep,
     })))
@@ -218,7 +247,7 @@ fn root(
         .iter()
         .find(|found| found.identity().is_some_and(|identity| identity.is_root()));
     if let (true, Some(found), None) = (scene.attended, root_found, &wanted.given_pair) {
-        let question = format!("{} is a root key and works", found.source.described());
+        let question = format!("{} is the root user's and works", found.source.described());
         let choices = [
             Choice::new(
                 "Create an IAM user with it",
@@ -247,15 +276,10 @@ fn root(
     let (pair, checked) = match wanted.given_pair.take() {
         Some(pair) => {
             let checked = inquiry.check_pair(&pair)?;
-            (pair, of_root(checked)?)
+            (Some(pair), of_root(checked)?)
         }
-        None => {
-            let question = Question::required(
-                "The root user's access key, both halves (not shown)",
-                "--key-stdin",
-            );
-            ask_for_pair(question, inquiry, prompt, &of_root)?
-        }
+        None if scene.named => (None, of_root(the_working_one(scene)?.clone())?),
+        None => root_key::choose(root_found, scene, inquiry, prompt)?,
     };
     let keep = keep(&mut wanted, scene, "root", inquiry, prompt)?;
     Ok(Request::Root(RootRequest {

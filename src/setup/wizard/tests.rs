@@ -1,5 +1,7 @@
 //! Who asks what: each test is a strict script, in which an unexpected question fails.
 
+use std::cell::RefCell;
+
 use super::*;
 use crate::aws::found::Source;
 use crate::error::Kind;
@@ -24,6 +26,8 @@ struct Machine {
     found: Vec<Found>,
     attended: bool,
     keyring: bool,
+    opened: RefCell<Vec<String>>,
+    guarded: Vec<GuardedRole>,
 }
 
 impl Machine {
@@ -32,6 +36,8 @@ impl Machine {
             found,
             attended: true,
             keyring: true,
+            opened: RefCell::default(),
+            guarded: Vec::new(),
         }
     }
 
@@ -39,10 +45,13 @@ impl Machine {
         let index = Index::default();
         let scene = Scene {
             found: &self.found,
+            guarded: &self.guarded,
             index: &index,
             host_name: Some("laptop"),
             named: false,
             attended: self.attended,
+            console: Console::of_region("us-east-1"),
+            opens_pages: true,
         };
         complete(wanted, &scene, self, prompt)
     }
@@ -55,6 +64,19 @@ impl Inquiry for Machine {
             _ => ANA,
         };
         Ok(Found::for_tests(Source::Given, whose))
+    }
+
+    fn sign_in(&self, _: &mut dyn Prompt) -> Result<Found> {
+        Ok(profile("signed-in", ANA))
+    }
+
+    fn with_code(&self, role: &GuardedRole, _: &mut dyn Prompt) -> Result<Found> {
+        Ok(profile(&role.profile, ANA))
+    }
+
+    fn open(&self, address: &str) -> Result<()> {
+        self.opened.borrow_mut().push(address.to_owned());
+        Ok(())
     }
 
     fn password_policy(&self, _: &Found) -> Result<Option<PasswordPolicy>> {
@@ -89,7 +111,10 @@ fn every_open_question_is_asked_once_with_a_default() {
     let request = iam_user(machine.complete(Wanted::default(), &mut script));
     script.finish();
     assert_eq!(request.user_name, "cloudstudio-admin");
-    assert_eq!(request.key_description, "CloudStudio on laptop");
+    assert_eq!(
+        request.key_description.as_deref(),
+        Some("CloudStudio on laptop")
+    );
     assert_eq!(
         request.policy_arns,
         ["arn:aws:iam::aws:policy/AdministratorAccess"]
@@ -146,6 +171,26 @@ fn without_a_keyring_a_file_is_a_choice_and_never_a_fallback() {
 }
 
 #[test]
+fn who_has_nothing_may_sign_in() {
+    let machine = Machine::with(Vec::new());
+    let wanted = Wanted {
+        user_name: Some("ci".into()),
+        console_password: Some(PasswordChoice::None),
+        key_description: Some("mine".into()),
+        secret: Some("prod".into()),
+        store: Some(StoreKind::File),
+        ..Wanted::default()
+    };
+    let mut script = Script::new([("--mode", Pick("Create an IAM user")), ("--login", Enter)]);
+    let request = iam_user(machine.complete(wanted, &mut script));
+    script.finish();
+    assert_eq!(
+        request.bootstrap.source,
+        Source::Profile("signed-in".into())
+    );
+}
+
+#[test]
 fn a_root_key_is_never_offered_to_stay_and_leads_to_a_user() {
     let machine = Machine::with(vec![profile("default", ROOT)]);
     let mut script = Script::new([
@@ -154,12 +199,42 @@ fn a_root_key_is_never_offered_to_stay_and_leads_to_a_user() {
         ("--user-name", Enter),
         ("--console-password", Enter),
         ("--key-description", Enter),
+        ("--retire-root-key", Enter),
         ("--secret", Enter),
         ("--store", Enter),
     ]);
     let request = iam_user(machine.complete(Wanted::default(), &mut script));
     script.finish();
     assert_eq!(request.bootstrap.source, Source::Profile("default".into()));
+    assert_eq!(request.retire.as_deref(), Some("AKIAIOSFODNN7EXAMPLE"));
+}
+
+#[test]
+fn a_root_key_is_retired_only_for_an_administrator_whose_pair_is_kept() {
+    let wanted = |policy: &str| Wanted {
+        mode: Some(Mode::IamUser),
+        policy_arns: vec![policy.into()],
+        retire_root_key: true,
+        store: Some(StoreKind::File),
+        ..Wanted::default()
+    };
+    let admin = "arn:aws:iam::aws:policy/AdministratorAccess";
+    let mut root = Machine::with(vec![profile("default", ROOT)]);
+    root.attended = false;
+    let request = iam_user(root.complete(wanted(admin), &mut Unattended));
+    assert!(request.retire.is_some());
+    let mut ana = Machine::with(vec![profile("default", ANA)]);
+    ana.attended = false;
+    let reader = "arn:aws:iam::aws:policy/ReadOnlyAccess";
+    for (machine, policy, what) in [
+        (&root, reader, "no administrator"),
+        (&ana, admin, "not created with a root key"),
+    ] {
+        let error = machine.complete(wanted(policy), &mut Unattended).err();
+        let error = error.expect("refused");
+        assert_eq!(error.kind, Kind::Usage);
+        assert!(error.message.contains(what), "{error}");
+    }
 }
 
 #[test]
@@ -172,6 +247,7 @@ fn root_mode_acknowledges_then_pastes_and_takes_only_root() {
     let machine = Machine::with(Vec::new());
     let mut script = Script::new([
         ("--acknowledge-root-risk", Type("use root")),
+        ("--key-stdin", Pick("Paste it")),
         ("--key-stdin", Paste(pair("AKIAANA"))),
         ("--key-stdin", Paste(pair("AKIAROOT"))),
         ("--secret", Enter),
@@ -240,5 +316,74 @@ fn nobody_is_asked_for_what_has_no_default() {
         error
             .hint
             .is_some_and(|hint| hint.contains("--acknowledge-root-risk"))
+    );
+}
+
+#[test]
+fn the_console_leads_to_a_users_key_that_is_kept_as_it_is() {
+    let machine = Machine::with(Vec::new());
+    let wanted = Wanted {
+        store: Some(StoreKind::File),
+        ..Wanted::default()
+    };
+    let mut script = Script::new([
+        ("--mode", Pick("Create an IAM user")),
+        ("--login", Pick("Make one in the AWS console")),
+        ("--key-stdin", Pick("A new IAM user's")),
+        // The first page, then the second, then the paste: each is the next default.
+        ("--no-browser", Enter),
+        ("--no-browser", Enter),
+        ("--no-browser", Enter),
+        ("--key-stdin", Paste(pair("AKIAROOT"))),
+        ("--key-stdin", Paste(pair("AKIAANA"))),
+        ("--secret", Enter),
+    ]);
+    let request = iam_user(machine.complete(wanted, &mut script));
+    script.finish();
+    let create = "https://console.aws.amazon.com/iam/home#/users/create";
+    let user = "https://console.aws.amazon.com/iam/home#/users/details/cloudstudio-admin?section=security_credentials";
+    assert_eq!(*machine.opened.borrow(), [create, user]);
+    let steps = &script.told[1];
+    assert!(steps.contains(create) && steps.contains(user), "{steps}");
+    assert!(steps.contains("\n8. Copy both"), "{steps}");
+    let wrong = &script.told[2];
+    assert!(wrong.contains("this is no IAM user's key"), "{wrong}");
+    assert_eq!(request.user_name, "ana");
+    assert_eq!(request.keep.secret.as_str(), "ana");
+    assert_eq!(request.key_description, None);
+    assert!(request.own_key.is_some());
+}
+
+#[test]
+fn the_console_leads_to_a_root_key_and_another_account_is_told() {
+    let mut other = profile("default", "arn:aws:iam::999988887777:user/ana");
+    other.state = crate::aws::found::State::Works(crate::aws::identity::Identity::new(
+        "999988887777",
+        "arn:aws:iam::999988887777:user/ana",
+    ));
+    let machine = Machine::with(vec![other]);
+    let wanted = Wanted {
+        mode: Some(Mode::Root),
+        root_risk_acknowledged: true,
+        store: Some(StoreKind::File),
+        ..Wanted::default()
+    };
+    let mut script = Script::new([
+        ("--key-stdin", Pick("Make one in the AWS console")),
+        ("--no-browser", Pick("Paste the key")),
+        ("--key-stdin", Paste(pair("AKIAANA"))),
+        ("--key-stdin", Paste(pair("AKIAROOT"))),
+        ("--secret", Enter),
+    ]);
+    let request = machine.complete(wanted, &mut script);
+    script.finish();
+    assert!(matches!(request, Ok(Request::Root(_))));
+    assert!(machine.opened.borrow().is_empty(), "nobody asked for it");
+    assert!(script.told[0].contains("4. Copy both"), "{:?}", script.told);
+    assert!(script.told[1].contains("not the root user's"));
+    assert!(
+        script.told[2].contains("Another account"),
+        "{:?}",
+        script.told
     );
 }

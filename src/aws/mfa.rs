@@ -1,0 +1,183 @@
+//! Roles that are assumed with a code of an MFA device, which aws-config cannot ask for. Changes
+//! nothing.
+
+use std::time::Duration;
+
+use aws_config::environment::EnvironmentVariableCredentialsProvider;
+use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+
+use crate::aws::failure::{Failure, Reason};
+use crate::aws::found::{Found, Kind, Source, State};
+use crate::aws::identity::caller_identity;
+use crate::aws::sdk::{Sdk, Session};
+use crate::error::{Error, Result};
+use crate::shared_config::Profile;
+use jiff::Timestamp;
+
+/// How long STS may take to answer for the new session.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// A profile whose role asks for a code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GuardedRole {
+    pub profile: String,
+    /// The MFA device's serial number or ARN.
+    pub serial: String,
+    role_arn: String,
+    origin: Origin,
+    external_id: Option<String>,
+    session_name: Option<String>,
+    duration_seconds: Option<i32>,
+    region: Option<String>,
+}
+
+/// Whose credentials assume the role.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Origin {
+    Profile(String),
+    Environment,
+}
+
+impl GuardedRole {
+    /// `None` where no code is needed, or where the credentials come from a machine, which has no
+    /// MFA device.
+    pub fn of(profile: &Profile) -> Option<Self> {
+        let get = |key| profile.get(key).map(str::to_owned);
+        let origin = match (get("source_profile"), profile.get("credential_source")) {
+            (Some(name), _) => Origin::Profile(name),
+            (None, Some("Environment")) => Origin::Environment,
+            _ => return None,
+        };
+        Some(GuardedRole {
+            profile: profile.name.clone(),
+            serial: get("mfa_serial")?,
+            role_arn: get("role_arn")?,
+            origin,
+            external_id: get("external_id"),
+            session_name: get("role_session_name"),
+            duration_seconds: get("duration_seconds").and_then(|text| text.parse().ok()),
+            region: get("region"),
+        })
+    }
+
+    /// Assumes the role with this code, which is good for one call, and checks what comes of it.
+    ///
+    /// # Errors
+    /// AWS's refusal; a wrong code is told as such.
+    pub async fn assume(&self, sdk: &Sdk, code: &str) -> Result<Found> {
+        let region = sdk.region_of(self.region.as_deref());
+        let config = sdk.provider_config(region.clone());
+        let provider = match &self.origin {
+            Origin::Profile(name) => SharedCredentialsProvider::new(
+                ProfileFileCredentialsProvider::builder()
+                    .configure(&config)
+                    .profile_name(name)
+                    .build(),
+            ),
+            Origin::Environment => {
+                SharedCredentialsProvider::new(EnvironmentVariableCredentialsProvider::new())
+            }
+        };
+        let origin = Session {
+            provider,
+            region: region.clone(),
+        };
+        let answer = sdk
+            .sts(&origin)
+            .assume_role()
+            .role_arn(&self.role_arn)
+            .role_session_name(self.session_name.as_deref().unwrap_or("cloudcred"))
+            .set_external_id(self.external_id.clone())
+            .set_duration_seconds(self.duration_seconds)
+            .serial_number(&self.serial)
+            .token_code(code)
+            .send()
+            .await
+            .map_err(|error| self.refused(Failure::of("sts:AssumeRole", error)))?;
+        let keys = answer.credentials.ok_or_else(|| {
+            Error::failed("AWS's answer to sts:AssumeRole holds no keys").hint("try again")
+        })?;
+        let access_key_id = keys.access_key_id().to_owned();
+        let expiry = std::time::SystemTime::try_from(*keys.expiration()).ok();
+        let session = Session {
+            provider: SharedCredentialsProvider::new(Credentials::new(
+                keys.access_key_id,
+                keys.secret_access_key,
+                Some(keys.session_token),
+                expiry,
+                "cloudcred",
+            )),
+            region,
+        };
+        let identity = caller_identity(sdk, &session, LIMIT).await?;
+        Ok(Found {
+            source: Source::Profile(self.profile.clone()),
+            kind: Kind::AssumeRole(match &self.origin {
+                Origin::Profile(name) => Some(name.clone()),
+                Origin::Environment => None,
+            }),
+            signs_in: None,
+            access_key_id: Some(access_key_id),
+            region: Some(session.region.to_string()),
+            expires_at: expiry.and_then(|time| Timestamp::try_from(time).ok()),
+            keys: Vec::new(),
+            session,
+            state: State::Works(identity),
+        })
+    }
+
+    fn refused(&self, failure: Failure) -> Error {
+        if failure.reason == Reason::Denied && failure.message.contains("MultiFactorAuthentication")
+        {
+            let quoted = failure.quoted();
+            return Error::credentials(format!("AWS does not accept the MFA code ({quoted})"))
+                .hint("a code is good once: wait for the next one, and run the command again");
+        }
+        failure.into()
+    }
+}
+
+/// A code as MFA devices show it.
+///
+/// # Errors
+/// `Usage`, with the rule.
+pub fn check_code(code: &str) -> Result<()> {
+    if code.len() == 6 && code.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Ok(());
+    }
+    Err(Error::usage("this is no MFA code").hint("give the six digits that the device shows"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shared_config::SharedConfig;
+    use crate::shared_config::text::{FileKind, SharedFile};
+
+    #[test]
+    fn a_role_with_a_device_and_an_origin_needs_a_code() {
+        let config = "[profile a]\nrole_arn = r\nsource_profile = s\nmfa_serial = m\n\
+                      [profile b]\nrole_arn = r\nsource_profile = s\n\
+                      [profile c]\nmfa_serial = m\naws_access_key_id = k\n\
+                      [profile d]\nrole_arn = r\ncredential_source = Ec2InstanceMetadata\nmfa_serial = m\n\
+                      [profile e]\nrole_arn = r\ncredential_source = Environment\nmfa_serial = m\n";
+        let profiles = SharedConfig {
+            config: SharedFile::parse(FileKind::Config, config.as_bytes()),
+            credentials: SharedFile::parse(FileKind::Credentials, b""),
+        }
+        .profiles();
+        let guarded = profiles.profiles.iter().filter_map(GuardedRole::of);
+        let names: Vec<String> = guarded.map(|role| role.profile).collect();
+        assert_eq!(names, ["a", "e"]);
+    }
+
+    #[test]
+    fn a_code_has_six_digits() {
+        check_code("012345").expect("six digits");
+        for wrong in ["", "12345", "1234567", "12345x"] {
+            check_code(wrong).expect_err(wrong);
+        }
+    }
+}

@@ -1,0 +1,315 @@
+//! Browser sign-in as `aws login` does it: an OAuth code flow with PKCE (RFC 7636) and proof of
+//! possession, which yields a short-lived session. Opens no browser, no port and no file.
+
+mod dpop;
+mod session;
+
+use aws_config::Region;
+use aws_sdk_signin::error::SdkError;
+use aws_sdk_signin::operation::create_o_auth2_token::CreateOAuth2TokenError;
+use aws_sdk_signin::types::{CreateOAuth2TokenRequestBody, OAuth2ErrorCode};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use base64::Engine;
+use base64::alphabet;
+use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, URL_SAFE_NO_PAD};
+use rand::seq::IndexedRandom;
+use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
+
+use crate::aws::failure::{Failure, Reason};
+use crate::aws::sdk::Sdk;
+use crate::aws::signin::dpop::ProofKey;
+use crate::error::{Error, Result};
+
+pub use session::{SignedIn, cache_file};
+
+/// RFC 7636: letters, digits and `-._~`; 43 to 128 of them.
+const UNRESERVED: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
+const OPERATION: &str = "signin:CreateOAuth2Token";
+
+/// One attempt to sign in; its secrets are good for this one only.
+pub struct SignIn {
+    /// `https://{region}.signin.aws.amazon.com`, or where `AWS_ENDPOINT_URL_SIGNIN` leads.
+    base: String,
+    region: Region,
+    client_id: &'static str,
+    /// Where the browser takes the code.
+    redirect: String,
+    state: String,
+    verifier: SecretString,
+    key: ProofKey,
+}
+
+impl SignIn {
+    /// The browser is on this machine, and brings the code to `callback`.
+    ///
+    /// # Errors
+    /// When the region has no sign-in.
+    pub async fn here(sdk: &Sdk, callback: String) -> Result<Self> {
+        let client_id = "arn:aws:signin:::devtools/same-device";
+        SignIn::new(sdk, client_id, |_| callback).await
+    }
+
+    /// The browser is elsewhere, and shows the code to be pasted.
+    ///
+    /// # Errors
+    /// When the region has no sign-in.
+    pub async fn elsewhere(sdk: &Sdk) -> Result<Self> {
+        let client_id = "arn:aws:signin:::devtools/cross-device";
+        SignIn::new(sdk, client_id, |base| {
+            format!("{base}/v1/sessions/confirmation")
+        })
+        .await
+    }
+
+    async fn new(
+        sdk: &Sdk,
+        client_id: &'static str,
+        redirect: impl FnOnce(&str) -> String,
+    ) -> Result<Self> {
+        let base = sdk.signin_address().await.map_err(|cause| {
+            Error::failed(format!(
+                "the region {} has no browser sign-in",
+                sdk.region()
+            ))
+            .hint("name another one with --region")
+            .caused_by(anyhow::anyhow!(cause))
+        })?;
+        let base = base.trim_end_matches('/').to_owned();
+        Ok(SignIn {
+            redirect: redirect(&base),
+            base,
+            region: sdk.region(),
+            client_id,
+            state: random_text(32),
+            verifier: SecretString::from(random_text(64)),
+            key: ProofKey::generate(),
+        })
+    }
+
+    /// The page where the person signs in.
+    pub fn address(&self) -> String {
+        let hash = Sha256::digest(self.verifier.expose_secret().as_bytes());
+        let query = form_urlencoded::Serializer::new(String::new())
+            .append_pair("response_type", "code")
+            .append_pair("client_id", self.client_id)
+            .append_pair("state", &self.state)
+            // AWS's spelling of RFC 7636's `S256`.
+            .append_pair("code_challenge_method", "SHA-256")
+            .append_pair("scope", "openid")
+            .append_pair("redirect_uri", &self.redirect)
+            .append_pair("code_challenge", &URL_SAFE_NO_PAD.encode(hash))
+            .finish();
+        format!("{}/v1/authorize?{query}", self.base)
+    }
+
+    /// The code in the answer that the browser brings: `state=…&code=…`.
+    ///
+    /// # Errors
+    /// When AWS refused, or the answer belongs to another sign-in.
+    pub fn code(&self, answer: &str) -> Result<SecretString> {
+        let mut code = None;
+        let mut refusal = None;
+        let mut state_is_ours = false;
+        for (name, value) in form_urlencoded::parse(answer.as_bytes()) {
+            let value = Zeroizing::new(value.into_owned());
+            match name.as_ref() {
+                "state" => state_is_ours = *value == self.state,
+                "code" => code = Some(SecretString::from(value.as_str())),
+                "error" => refusal = Some(value.to_string()),
+                _ => {}
+            }
+        }
+        if !state_is_ours {
+            return Err(Error::failed(
+                "the answer that arrived belongs to another sign-in (its state differs)",
+            )
+            .hint("nothing was written; run the command again, and use the page that it opens"));
+        }
+        match (code, refusal) {
+            (_, Some(refusal)) => Err(Error::credentials(format!(
+                "AWS refused the sign-in ({refusal})"
+            ))
+            .hint(format!("nothing was written; {PERMISSION}"))),
+            (Some(code), None) if !code.expose_secret().is_empty() => Ok(code),
+            _ => Err(Error::failed("the answer that arrived holds no code")
+                .hint("nothing was written; run the command again")),
+        }
+    }
+
+    /// The code in what was pasted: base64 of `state=…&code=…`.
+    ///
+    /// # Errors
+    /// When it is something else, and as [`SignIn::code`].
+    pub fn pasted_code(&self, pasted: &SecretString) -> Result<SecretString> {
+        let base64 = GeneralPurpose::new(
+            &alphabet::STANDARD,
+            GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+        );
+        let mut text = Zeroizing::new(String::with_capacity(pasted.expose_secret().len()));
+        text.extend(pasted.expose_secret().split_whitespace());
+        let answer = Zeroizing::new(base64.decode(text.as_bytes()).unwrap_or_default());
+        match std::str::from_utf8(&answer) {
+            Ok(answer) if answer.contains("code=") => self.code(answer),
+            _ => Err(Error::failed("this is not the code that the page shows")
+                .hint("nothing was written; run the command again and copy the whole code")),
+        }
+    }
+
+    /// Gives the code for the session. Sent once: a code is good for one request.
+    ///
+    /// # Errors
+    /// AWS's refusal.
+    pub async fn exchange(&self, sdk: &Sdk, code: &SecretString) -> Result<SignedIn> {
+        let request = CreateOAuth2TokenRequestBody::builder()
+            .client_id(self.client_id)
+            .grant_type("authorization_code")
+            .code(code.expose_secret())
+            .code_verifier(self.verifier.expose_secret())
+            .redirect_uri(&self.redirect)
+            .build()
+            .map_err(anyhow::Error::from)?;
+        let answer = sdk
+            .signin(&self.base, self.key.clone())
+            .create_o_auth2_token()
+            .token_input(request)
+            .send()
+            .await
+            .map_err(refused)?;
+        let answer = answer.token_output.ok_or_else(|| {
+            Error::failed("AWS's answer to the sign-in is empty")
+                .hint("run the command again; nothing was written")
+        })?;
+        SignedIn::new(answer, self.client_id, &self.key, self.region.as_ref())
+    }
+}
+
+const PERMISSION: &str =
+    "an IAM user needs the policy SignInLocalDevelopmentAccess for it, the root user needs none";
+
+/// AWS's own text is left out: it answers a request that holds the code.
+fn refused(error: SdkError<CreateOAuth2TokenError, HttpResponse>) -> Error {
+    let reason = match error.as_service_error() {
+        Some(CreateOAuth2TokenError::AccessDeniedException(denied)) => Some(denied.error.clone()),
+        Some(CreateOAuth2TokenError::ValidationException(invalid)) => Some(invalid.error.clone()),
+        _ => None,
+    };
+    let Some(reason) = reason else {
+        let failure = Failure::of(OPERATION, error);
+        return match failure.reason {
+            Reason::Unreachable | Reason::Clock => failure.into(),
+            _ => {
+                let code = failure.code.unwrap_or_else(|| "no clear answer".to_owned());
+                Error::failed(format!("AWS refused to complete the sign-in ({code})"))
+                    .hint("nothing was written; run the command again")
+            }
+        };
+    };
+    let error = Error::credentials(format!("AWS refused to complete the sign-in ({reason})"));
+    match reason {
+        OAuth2ErrorCode::InsufficientPermissions => {
+            error.hint(format!("nothing was written; {PERMISSION}"))
+        }
+        OAuth2ErrorCode::AuthcodeExpired | OAuth2ErrorCode::OauthInvalidGrant => error.hint(
+            "nothing was written; the code had expired or was used already: run the command again",
+        ),
+        _ => error.hint("nothing was written; run the command again"),
+    }
+}
+
+/// From the characters that need no escape in an address.
+fn random_text(length: usize) -> String {
+    // rand's thread generator is cryptographically secure and seeded by the system.
+    let mut rng = rand::rng();
+    let mut text = String::with_capacity(length);
+    let drawn = std::iter::repeat_with(|| UNRESERVED.choose(&mut rng));
+    text.extend(drawn.flatten().take(length).map(|byte| char::from(*byte)));
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::engine::general_purpose::STANDARD;
+
+    use super::*;
+    use crate::error::Kind;
+
+    fn sign_in() -> SignIn {
+        SignIn {
+            base: "https://eu-west-1.signin.aws.amazon.com".into(),
+            region: Region::from_static("eu-west-1"),
+            client_id: "arn:aws:signin:::devtools/same-device",
+            redirect: "http://127.0.0.1:5/oauth/callback".into(),
+            state: "ours".into(),
+            // RFC 7636, appendix B.
+            verifier: "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk".into(),
+            key: ProofKey::generate(),
+        }
+    }
+
+    #[test]
+    fn the_address_asks_for_a_code_with_the_challenge_of_the_verifier() {
+        let address = sign_in().address();
+        assert_eq!(
+            address,
+            "https://eu-west-1.signin.aws.amazon.com/v1/authorize?response_type=code\
+             &client_id=arn%3Aaws%3Asignin%3A%3A%3Adevtools%2Fsame-device&state=ours\
+             &code_challenge_method=SHA-256&scope=openid\
+             &redirect_uri=http%3A%2F%2F127.0.0.1%3A5%2Foauth%2Fcallback\
+             &code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
+        );
+    }
+
+    #[test]
+    fn a_code_is_taken_from_an_answer_with_our_state_only() {
+        let sign_in = sign_in();
+        let code = sign_in.code("code=a%2Bb&state=ours").expect("ours");
+        assert_eq!(code.expose_secret(), "a+b");
+        for (answer, kind, said) in [
+            ("code=c&state=theirs", Kind::Failed, "another sign-in"),
+            ("code=c", Kind::Failed, "another sign-in"),
+            ("state=ours", Kind::Failed, "no code"),
+            (
+                "state=ours&error=access_denied",
+                Kind::Credentials,
+                "access_denied",
+            ),
+            (
+                "state=theirs&error=access_denied",
+                Kind::Failed,
+                "another sign-in",
+            ),
+        ] {
+            let error = sign_in.code(answer).expect_err(answer);
+            assert_eq!(error.kind, kind, "{answer}");
+            assert!(error.message.contains(said), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_pasted_code_is_base64_with_any_white_space_and_padding() {
+        let sign_in = sign_in();
+        let pasted = STANDARD.encode("state=ours&code=abcd");
+        for form in [
+            pasted.clone(),
+            format!(" {}\n{}\r\n", &pasted[..8], &pasted[8..]),
+            pasted.trim_end_matches('=').to_owned(),
+        ] {
+            let code = sign_in.pasted_code(&form.into()).expect("ours");
+            assert_eq!(code.expose_secret(), "abcd");
+        }
+        for wrong in ["", "state=ours&code=abcd", "?"] {
+            let error = sign_in.pasted_code(&wrong.into()).expect_err(wrong);
+            assert!(error.message.contains("not the code"), "{error}");
+        }
+    }
+
+    #[test]
+    fn random_texts_have_their_length_and_differ() {
+        let (one, other) = (random_text(64), random_text(64));
+        assert_eq!(one.len(), 64);
+        assert_ne!(one, other);
+    }
+}

@@ -1,0 +1,238 @@
+//! What a sign-in yields: a session, and the document by which AWS's tools use and renew it.
+//! The format is the AWS CLI's (version 2, `aws login`); botocore and aws-config read it.
+
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_sdk_signin::types::{AccessToken, CreateOAuth2TokenResponseBody};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jiff::Timestamp;
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use zeroize::{Zeroize, Zeroizing};
+
+use crate::aws::sdk::Session;
+use crate::aws::signin::dpop::ProofKey;
+use crate::env::Env;
+use crate::error::{Error, Result};
+
+/// A console session, as far as AWS's tools may use it.
+pub struct SignedIn {
+    /// The ARN that a profile names as its `login_session`.
+    pub login_session: String,
+    /// Twelve digits.
+    pub account_id: String,
+    /// When the present keys end; tools renew them for as long as the console session lasts.
+    pub expires_at: Timestamp,
+    credentials: Credentials,
+    document: SecretString,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Document<'a> {
+    access_token: CachedToken<'a>,
+    token_type: &'a str,
+    client_id: &'a str,
+    refresh_token: &'a str,
+    id_token: &'a str,
+    dpop_key: &'a str,
+    /// Newer botocore renews the session there, whatever the profile's region is by then.
+    sign_in_region: &'a str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct CachedToken<'a> {
+    access_key_id: &'a str,
+    secret_access_key: &'a str,
+    session_token: &'a str,
+    account_id: &'a str,
+    expires_at: String,
+}
+
+impl SignedIn {
+    /// From the token endpoint's answer, whose own copies of the secrets are wiped.
+    ///
+    /// # Errors
+    /// When the answer lacks something, or names no session.
+    pub(super) fn new(
+        mut answer: CreateOAuth2TokenResponseBody,
+        client_id: &str,
+        key: &ProofKey,
+        region: &str,
+    ) -> Result<Self> {
+        let signed_in = SignedIn::read(&answer, client_id, key, region);
+        answer.refresh_token.zeroize();
+        answer.id_token.zeroize();
+        if let Some(mut token) = answer.access_token {
+            token.secret_access_key.zeroize();
+            token.session_token.zeroize();
+        }
+        signed_in
+    }
+
+    fn read(
+        answer: &CreateOAuth2TokenResponseBody,
+        client_id: &str,
+        key: &ProofKey,
+        region: &str,
+    ) -> Result<Self> {
+        let lacks = |what: &str| {
+            Error::failed(format!("AWS's answer to the sign-in lacks {what}"))
+                .hint("run the command again; nothing was written")
+        };
+        let token = answer.access_token().ok_or_else(|| lacks("the keys"))?;
+        let id_token = answer.id_token().ok_or_else(|| lacks("the identity"))?;
+        let login_session = subject(id_token).ok_or_else(|| lacks("the identity's ARN"))?;
+        let account_id = account_of(&login_session).ok_or_else(|| lacks("the account"))?;
+        let lifetime = Duration::from_secs(u64::try_from(answer.expires_in()).unwrap_or(0));
+        let expiry = SystemTime::now() + lifetime;
+        let expires_at = Timestamp::try_from(expiry)
+            .ok()
+            .and_then(|time| Timestamp::from_second(time.as_second()).ok())
+            .ok_or_else(|| lacks("a possible end"))?;
+        let dpop_key = key.to_pem();
+        let document = Document {
+            access_token: CachedToken {
+                access_key_id: token.access_key_id(),
+                secret_access_key: token.secret_access_key(),
+                session_token: token.session_token(),
+                account_id: &account_id,
+                expires_at: expires_at.to_string(),
+            },
+            token_type: answer.token_type(),
+            client_id,
+            refresh_token: answer.refresh_token(),
+            id_token,
+            dpop_key: dpop_key.expose_secret(),
+            sign_in_region: region,
+        };
+        Ok(SignedIn {
+            document: written(&document)?,
+            credentials: credentials(token, expiry),
+            login_session,
+            account_id,
+            expires_at,
+        })
+    }
+
+    /// The session itself, before AWS's tools take it from the cache.
+    pub fn session(&self, region: aws_config::Region) -> Session {
+        Session {
+            provider: SharedCredentialsProvider::new(self.credentials.clone()),
+            region,
+        }
+    }
+
+    /// What the cache holds.
+    pub fn document(&self) -> &SecretString {
+        &self.document
+    }
+}
+
+fn credentials(token: &AccessToken, expiry: SystemTime) -> Credentials {
+    Credentials::new(
+        token.access_key_id(),
+        token.secret_access_key(),
+        Some(token.session_token().to_owned()),
+        Some(expiry),
+        "cloudcred",
+    )
+}
+
+/// Into a buffer that never grows: a reallocation would leave a copy of the secrets behind.
+fn written(document: &Document) -> Result<SecretString> {
+    const ROOM: usize = 64 * 1024;
+    let mut text = Zeroizing::new(Vec::with_capacity(ROOM));
+    serde_json::to_writer(&mut *text, document).map_err(anyhow::Error::from)?;
+    if text.len() > ROOM {
+        return Err(Error::failed("AWS's answer to the sign-in is far too long"));
+    }
+    let text = std::str::from_utf8(&text).map_err(anyhow::Error::from)?;
+    Ok(SecretString::from(text))
+}
+
+/// Who signed in: the `sub` of the identity token, where it is an ARN. The token came straight
+/// from AWS over TLS, so that its signature proves nothing more (OpenID Connect Core, 3.1.3.7).
+fn subject(id_token: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Payload {
+        sub: String,
+    }
+    let payload = id_token.split('.').nth(1)?;
+    let payload = URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?;
+    let Payload { sub } = serde_json::from_slice(&payload).ok()?;
+    // It ends up as a line of the config file.
+    let plain = sub.bytes().all(|byte| byte.is_ascii_graphic()) && sub.len() <= 2048;
+    (plain && sub.starts_with("arn:")).then_some(sub)
+}
+
+fn account_of(arn: &str) -> Option<String> {
+    let account = arn.split(':').nth(4)?;
+    let digits = account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
+    digits.then(|| account.to_owned())
+}
+
+/// Where AWS's tools look for the document of a session.
+///
+/// # Errors
+/// When no variable names a home folder, and one is needed.
+pub fn cache_file(env: &Env, login_session: &str) -> Result<PathBuf> {
+    let folder = match env.var("AWS_LOGIN_CACHE_DIRECTORY") {
+        Some(folder) => PathBuf::from(folder),
+        None => {
+            let home = env
+                .var("HOME")
+                .or_else(|| env.var("USERPROFILE").filter(|_| cfg!(windows)));
+            let home = home.ok_or_else(|| {
+                Error::failed("this machine tells no home folder, so ~/.aws cannot be found")
+                    .hint("set HOME, or AWS_LOGIN_CACHE_DIRECTORY")
+            })?;
+            [home, ".aws", "login", "cache"].iter().collect()
+        }
+    };
+    let hash = Sha256::digest(login_session.trim().as_bytes());
+    Ok(folder.join(format!("{hash:x}.json")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cache_lies_where_awss_tools_look() {
+        let env = Env::for_tests(&[("HOME", "/home/ana")]);
+        let file = cache_file(&env, "arn:aws:iam::0123456789012:user/Admin").expect("a home");
+        // From aws-config's own tests.
+        let expected = "/home/ana/.aws/login/cache/36db1d138ff460920374e4c3d8e01f53f9f73537e89c88d639f68393df0e2726.json";
+        assert_eq!(file, PathBuf::from(expected));
+        let env = Env::for_tests(&[("AWS_LOGIN_CACHE_DIRECTORY", "/elsewhere")]);
+        assert!(
+            cache_file(&env, "arn")
+                .expect("named")
+                .starts_with("/elsewhere")
+        );
+        assert!(cache_file(&Env::for_tests(&[]), "arn").is_err());
+    }
+
+    #[test]
+    fn a_session_is_named_by_an_arn_and_by_nothing_else() {
+        let token = |sub: &str| {
+            let payload = serde_json::json!({ "sub": sub }).to_string();
+            format!("e30.{}.sig", URL_SAFE_NO_PAD.encode(payload))
+        };
+        let arn = "arn:aws:iam::111122223333:user/ana";
+        assert_eq!(subject(&token(arn)).as_deref(), Some(arn));
+        assert_eq!(account_of(arn).as_deref(), Some("111122223333"));
+        for wrong in ["ana", "arn:aws:iam::1:user/a\n[default]", ""] {
+            assert_eq!(subject(&token(wrong)), None, "{wrong}");
+        }
+        assert_eq!(subject("no token"), None);
+        assert_eq!(account_of("arn:aws:iam::x:user/ana"), None);
+    }
+}

@@ -1,0 +1,179 @@
+//! Takes the root key that created the user out of use, in a run of its own: what it does can be taken
+//! back while the user stays. Deletes it only where somebody says so once more.
+
+use crate::aws::console::Console;
+use crate::aws::found::Found;
+use crate::aws::sdk::Session;
+use crate::commands::Context;
+use crate::commands::aws::{Asking, Aws};
+use crate::error::{Error, Kind, Result};
+use crate::prompt::{Choice, Prompt, Question};
+use crate::secret::KeyPair;
+use crate::setup::execute::{Access, InHand, execute};
+use crate::setup::journal::{Journal, Record, run_name};
+use crate::setup::plan::{Goal, Plan, deletion, retirement};
+use crate::setup::report::{RootKey, RootKeyStatus};
+use crate::setup::wizard::Inquiry;
+use crate::shared_config::SharedConfig;
+use crate::store::index::Index;
+
+/// What came of it.
+pub struct Retired {
+    pub key: RootKey,
+    pub record: Record,
+    /// Where the key is still configured.
+    pub warnings: Vec<String>,
+}
+
+/// `made` is the run that made the user, or found that nothing was to be done.
+///
+/// # Errors
+/// `PartlyApplied`, saying that the user is ready and the key is not retired.
+pub fn retire(
+    id: &str,
+    made: &Record,
+    caller: &Found,
+    asking: &Asking,
+    context: &Context,
+) -> Result<Retired> {
+    let mut goal = made.goal.clone();
+    goal.access_key_id = made.access_key_id().map(str::to_owned);
+    let plan = retirement(id, &goal);
+    let record = carry_out(&plan, caller, asking.aws, context).map_err(|error| {
+        let message = format!(
+            "{} is ready, but its root key was not retired: {}",
+            goal.owner().short(),
+            error.message
+        );
+        let hint = error.hint.map(|hint| format!("{hint}; "));
+        Error::new(Kind::PartlyApplied, message).hint(format!(
+            "{}or see to the key in the console, as root: {}",
+            hint.unwrap_or_default(),
+            page(caller)
+        ))
+    })?;
+    let mut key = RootKey {
+        access_key_id: id.to_owned(),
+        status: RootKeyStatus::Inactive,
+        run: record.run.clone(),
+        page: page(caller),
+    };
+    let warnings = still_configured(id, asking.aws, context);
+    for warning in &warnings {
+        context.output.warn(warning);
+    }
+    if context.attended {
+        let mut prompt = context.prompt()?;
+        // The key is out of use: whatever happens now, the run has gone well.
+        match delete(id, &goal, asking, prompt.as_mut(), context) {
+            Ok(true) => key.status = RootKeyStatus::Deleted,
+            Ok(false) => {}
+            Err(error) => {
+                let hint = error.hint.map(|hint| format!(" ({hint})"));
+                context.output.warn(&format!(
+                    "the root key was not deleted: {}{}",
+                    error.message,
+                    hint.unwrap_or_default()
+                ));
+            }
+        }
+    }
+    Ok(Retired {
+        key,
+        record,
+        warnings,
+    })
+}
+
+fn page(caller: &Found) -> String {
+    Console::of_region(caller.session.region.as_ref()).security_credentials()
+}
+
+fn carry_out(plan: &Plan, caller: &Found, aws: &Aws, context: &Context) -> Result<Record> {
+    let pair = kept_pair(&plan.goal, aws)?;
+    let run = run_name(context.env.now());
+    let mut journal = Journal::begin(&aws.folders, Record::new(&run, plan, caller))?;
+    let hand = InHand {
+        pair: Some(pair),
+        password: None,
+    };
+    let access = access(&caller.session, aws, context);
+    aws.run(execute(&access, hand, &mut journal, &mut aws.interrupt()))?;
+    Ok(journal.record)
+}
+
+fn access<'a>(session: &'a Session, aws: &'a Aws, context: &'a Context) -> Access<'a> {
+    Access {
+        sdk: &aws.sdk,
+        session: Some(session),
+        stores: &aws.stores,
+        folders: &aws.folders,
+        env: &context.env,
+        output: &context.output,
+    }
+}
+
+/// The new pair, as whoever uses it from now on reads it.
+fn kept_pair(goal: &Goal, aws: &Aws) -> Result<KeyPair> {
+    let kept = goal.secret.as_ref();
+    let pair = kept.map_or(Ok(None), |it| aws.stores.place(it.store).find(&it.name))?;
+    pair.filter(|pair| Some(&pair.access_key_id) == goal.access_key_id.as_ref())
+        .ok_or_else(|| Error::failed("the new pair is not in its store"))
+}
+
+/// Whether the key was deleted. An inactive key cannot sign, so root has to sign in for it.
+fn delete(
+    id: &str,
+    goal: &Goal,
+    asking: &Asking,
+    prompt: &mut dyn Prompt,
+    context: &Context,
+) -> Result<bool> {
+    let text = format!("The root key {id} is inactive now. What becomes of it?");
+    let choices = [
+        Choice::new("Keep it, inactive", "root can activate it again"),
+        Choice::new(
+            "Delete it for good",
+            "nothing brings it back; sign in as root with the browser for it",
+        ),
+    ];
+    let question = Question::required(&text, "in the AWS console");
+    if prompt.select(question, &choices, 0)? == 0 {
+        return Ok(false);
+    }
+    let root = asking.sign_in(prompt)?;
+    let identity = root.identity();
+    if !identity.is_some_and(|it| it.is_root() && it.account_id == goal.account_id) {
+        let who = identity.map_or("nobody".to_owned(), |it| it.described());
+        return Err(
+            Error::credentials(format!("this is {who}, not root in {}", goal.account_id))
+                .hint("delete it in the console, as root"),
+        );
+    }
+    carry_out(&deletion(id, goal), &root, asking.aws, context)?;
+    Ok(true)
+}
+
+/// Who would go on using the key, and fail.
+fn still_configured(id: &str, aws: &Aws, context: &Context) -> Vec<String> {
+    let mut holders = Vec::new();
+    if context.env.var("AWS_ACCESS_KEY_ID") == Some(id) {
+        holders.push("the variable AWS_ACCESS_KEY_ID".to_owned());
+    }
+    let profiles = SharedConfig::of(&context.env).profiles();
+    let of_key = |key: Option<&str>| key == Some(id);
+    holders.extend(
+        profiles
+            .profiles
+            .iter()
+            .filter(|profile| of_key(profile.get("aws_access_key_id")))
+            .map(|profile| format!("the profile `{}`", profile.name)),
+    );
+    let index = Index::load(&aws.folders).unwrap_or_default();
+    let secrets = index.secrets.iter().filter(|it| it.access_key_id == id);
+    holders.extend(secrets.map(|it| format!("the CloudStudio secret `{}`", it.name)));
+    let warning = |holder| {
+        format!("{holder} still holds the root key {id}, which no longer works: take it out there")
+    };
+    holders.into_iter().map(warning).collect()
+}
