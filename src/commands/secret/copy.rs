@@ -87,31 +87,22 @@ fn tell(name: &SecretName, field: Field, clipboard: &Clipboard, seconds: u64, co
     let (what, paste) = match field {
         Field::Json => (
             "the document of",
-            "paste it in place of what the editor shows, and apply".to_owned(),
+            "paste it in place of what the editor shows, and apply",
         ),
         Field::AccessKey => (
             "the access_key of",
-            format!(
-                "paste it as access_key; then `cloudcred secret copy {name} --field secret_key`"
-            ),
+            "paste it as access_key; then copy the other half with --field secret_key",
         ),
-        Field::SecretKey => (
-            "the secret_key of",
-            "paste it as secret_key, and apply".to_owned(),
-        ),
+        Field::SecretKey => ("the secret_key of", "paste it as secret_key, and apply"),
     };
     let output = &context.output;
     output.say(&format!(
         "On the clipboard: {what} `{name}`. In CloudStudio:"
     ));
-    let steps = [
-        "AWS provider → add secret".to_owned(),
-        paste,
-        "set current".to_owned(),
-    ];
+    let steps = ["AWS provider → add secret", paste, "set current"];
     let rows: Vec<Vec<String>> = (1..)
         .zip(steps)
-        .map(|(number, step)| vec![number.to_string(), step])
+        .map(|(number, step)| vec![number.to_string(), step.to_owned()])
         .collect();
     output.say(table(&rows, output.page().width).trim_end());
     if matches!(clipboard, Clipboard::Terminal(_)) {
