@@ -425,7 +425,50 @@ fn a_sign_in_that_is_given_up_makes_nothing() {
     for other in ["--key-stdin", "--dry-run", "--mode=existing"] {
         home.run(&["setup", "--login", other]).expect(2);
     }
+    // What could not be answered afterwards is told before anybody signs in.
+    for (arguments, flag) in [
+        (&["setup", "--login"][..], "--yes"),
+        (
+            &["setup", "--login", "--yes", "--mode", "root"],
+            "--acknowledge-root-risk",
+        ),
+    ] {
+        let ran = home.run(arguments).expect(3);
+        assert!(ran.stderr.contains(flag), "{ran}");
+    }
     assert_eq!(server.pages(), 1);
+}
+
+#[test]
+fn the_page_and_the_cache_are_where_the_region_and_the_variable_say() {
+    for (region, host) in [
+        ("eu-west-1", "eu-west-1.signin.aws.amazon.com"),
+        ("cn-north-1", "cn-north-1.signin.amazonaws.cn"),
+        ("us-gov-west-1", "us-gov-west-1.signin.amazonaws-us-gov.com"),
+    ] {
+        // Nothing is asked of the network before the code is there.
+        let home = Home::new(env!("CARGO_BIN_EXE_cloudcred"));
+        let ran = home
+            .run(&["login", "--remote", "--region", region])
+            .expect(3);
+        let page = format!("https://{host}/v1/authorize?");
+        let redirect = format!("redirect_uri=https%3A%2F%2F{host}%2Fv1%2Fsessions%2Fconfirmation");
+        assert!(
+            ran.stderr.contains(&page) && ran.stderr.contains(&redirect),
+            "{ran}"
+        );
+    }
+
+    let (_, server, home) = scene();
+    let folder = home.path().join("elsewhere").join("deep");
+    let home = home.variable("AWS_LOGIN_CACHE_DIRECTORY", folder.to_str().expect("UTF-8"));
+    log_in(&home, &["--profile", "me"]);
+    assert!(!home.path().join(".aws/login").exists());
+    assert_eq!(std::fs::read_dir(&folder).expect("made").count(), 1);
+    assert_eq!(
+        existing(&home, "me")["arn"],
+        server.login_session().as_str()
+    );
 }
 
 #[cfg(unix)]

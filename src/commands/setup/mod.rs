@@ -10,7 +10,7 @@ use crate::aws::found::{Found, State};
 use crate::aws::mfa::GuardedRole;
 use crate::aws::profiles::{self, Scope};
 use crate::aws::sdk::Sdk;
-use crate::cli::Setup;
+use crate::cli::{ModeChoice, Setup};
 use crate::commands::Context;
 use crate::commands::aws::{Asking, Aws, guarded_roles};
 use crate::commands::{finish, reopen, resume, undo};
@@ -30,6 +30,7 @@ use crate::store::index::Index;
 
 pub fn run(flags: Setup, context: &Context) -> Result<()> {
     given::check_combination(&flags, context.global.output)?;
+    check_before_sign_in(&flags, context)?;
     let (dry_run, login, no_browser) = (flags.dry_run, flags.login, flags.no_browser);
     let mut prompt = context.prompt()?;
     let wanted = given::wanted(flags, context, prompt.as_mut())?;
@@ -131,6 +132,21 @@ pub fn run(flags: Setup, context: &Context) -> Result<()> {
     report.console_password = console_password;
     report.again = request.as_command().filter(|_| context.attended);
     finish::deliver(&report, context)
+}
+
+/// What nobody could answer after the sign-in is told before it.
+fn check_before_sign_in(flags: &Setup, context: &Context) -> Result<()> {
+    if !flags.login || context.attended {
+        return Ok(());
+    }
+    if flags.mode == ModeChoice::Root && !flags.acknowledge_root_risk {
+        let question = "a root key may do everything in the account";
+        return Err(Error::answer_needed(question, "--acknowledge-root-risk"));
+    }
+    match context.global.yes {
+        true => Ok(()),
+        false => Err(Error::answer_needed("Go ahead?", "--yes")),
+    }
 }
 
 /// What to do first about a run that was not finished.
