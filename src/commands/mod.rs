@@ -1,5 +1,6 @@
 //! One file per command: gather, decide, act, report.
 
+mod asking;
 mod aws;
 mod credential_process;
 mod finish;

@@ -12,7 +12,8 @@ use crate::aws::profiles::{self, Scope};
 use crate::aws::sdk::Sdk;
 use crate::cli::{ModeChoice, Setup};
 use crate::commands::Context;
-use crate::commands::aws::{Asking, Aws, guarded_roles};
+use crate::commands::asking::{Asking, guarded_roles};
+use crate::commands::aws::Aws;
 use crate::commands::{finish, reopen, resume, undo};
 use crate::error::{Error, Result};
 use crate::output::{Format, table};
@@ -111,13 +112,19 @@ pub fn run(flags: Setup, context: &Context) -> Result<()> {
             finish::carry_out(&aws, &access, hand, &mut journal, context)?;
             record = journal.record;
         }
-        retired = root_key
-            .map(|id| retire::retire(id, &record, request.caller(), &asking, context))
-            .transpose()?;
+        retired =
+            root_key.map(|id| retire::retire(id, &record, request.caller(), &asking, context));
     }
     let mut report = SetupReport::of(&record, plan.warnings);
+    report.console_password = console_password;
+    report.again = request.as_command().filter(|_| context.attended);
     match (retired, &then) {
-        (Some(retired), _) => {
+        (Some(Err(error)), _) => {
+            // What was made stays, with a password that nobody sees again.
+            context.output.result_beside(&report);
+            return Err(error);
+        }
+        (Some(Ok(retired)), _) => {
             report.changed = true;
             report.steps.extend(StepReport::of(&retired.record));
             report.warnings.extend(retired.warnings);
@@ -129,8 +136,6 @@ pub fn run(flags: Setup, context: &Context) -> Result<()> {
         }
         (None, None) => {}
     }
-    report.console_password = console_password;
-    report.again = request.as_command().filter(|_| context.attended);
     finish::deliver(&report, context)
 }
 
