@@ -341,6 +341,21 @@ fn a_code_from_another_machine_is_read_from_standard_input() {
     failed(running.end(), 1, "belongs to another sign-in", "", &home);
 }
 
+#[test]
+fn a_profile_that_gets_keys_meanwhile_is_not_changed() {
+    let (_, _, home) = scene();
+    let (running, address) = start(&home, LOGIN);
+    let location = sign_in(&address);
+    home.write(".aws/credentials", "[default]\naws_access_key_id = AKIA\n");
+    visit(&location);
+    let ran = running.end().expect(1);
+    assert!(
+        ran.stdout.contains("holds other credentials already"),
+        "{ran}"
+    );
+    assert_eq!(home.files(), [home.path().join(".aws/credentials")]);
+}
+
 #[cfg(unix)]
 #[test]
 fn a_pasted_code_is_not_shown() {
@@ -351,8 +366,9 @@ fn a_pasted_code_is_not_shown() {
     let screen = terminal.screen();
     let address = screen.lines().find(|line| line.contains("/v1/authorize?"));
     let shown = visit(&sign_in(address.expect("printed"))).body;
+    assert!(shown.len() > 4096, "longer than a terminal's line");
     terminal
-        .type_text(&format!("{shown}\n"))
+        .type_text(&format!("x\u{7f}{shown}\n"))
         .wait_for("Signed in");
     let (code, printed) = terminal.exit();
     assert_eq!(code, 0, "{printed}");
