@@ -1,5 +1,6 @@
 //! Opens an address in the person's browser, and does not wait for it.
 
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
@@ -43,6 +44,10 @@ fn open_with(commands: &str, address: &str) -> Result<()> {
 }
 
 fn words(command: &str, address: &str) -> Vec<String> {
+    // A path with spaces, as on Windows, is one word.
+    if Path::new(command).is_file() {
+        return vec![command.to_owned(), address.to_owned()];
+    }
     let mut words: Vec<String> = command
         .split_whitespace()
         .map(|word| word.replace("%s", address))
@@ -65,6 +70,11 @@ mod tests {
         );
         assert_eq!(words("open --url=%s -n", "A"), ["open", "--url=A", "-n"]);
         assert!(words(" ", "A").is_empty());
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let spaced = folder.path().join("a browser");
+        std::fs::write(&spaced, "").expect("a file");
+        let spaced = spaced.to_str().expect("UTF-8");
+        assert_eq!(words(spaced, "A"), [spaced, "A"]);
     }
 
     #[test]

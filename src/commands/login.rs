@@ -105,6 +105,9 @@ pub fn sign_in(
     };
     let region = aws.sdk.region();
     let identity = proven(&signed_in, aws, context)?;
+    // A person has been busy in between, perhaps with this very file.
+    let profiles = locations.read_sound()?.profiles();
+    check_profile(&name, &profiles)?;
     let profile = profiles.find(&name);
     confirm_replacement(&name, profile, &signed_in, prompt, context)?;
     keep(

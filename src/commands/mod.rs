@@ -1,5 +1,6 @@
 //! One file per command: gather, decide, act, report.
 
+mod asking;
 mod aws;
 mod check;
 mod chosen;

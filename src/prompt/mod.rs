@@ -69,7 +69,7 @@ pub trait Prompt {
     fn text(&mut self, question: Question, default: Option<&str>, check: Check) -> Result<String>;
     /// A new password, not shown, typed twice until both are the same.
     fn new_password(&mut self, question: Question, check: Check) -> Result<SecretString>;
-    /// A line that is not shown.
+    /// A line of ASCII, of any length, that is not shown.
     fn hidden(&mut self, question: Question) -> Result<SecretString>;
     /// An access key pair in any of its forms, not shown, over as many lines as it takes.
     fn key_pair(&mut self, question: Question) -> Result<KeyPair>;

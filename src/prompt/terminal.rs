@@ -337,12 +337,17 @@ impl Prompt for Terminal {
     }
 
     fn hidden(&mut self, question: Question) -> Result<SecretString> {
-        self.mode.hide_input();
+        // Key by key: a line that the terminal edits has room for 4095 characters on Linux and 1023
+        // on macOS, and what is pasted here may be longer.
+        self.mode.take_keys();
         self.mode.discard_typed();
-        let line = self.hidden_line(question)?;
+        self.ask(question, None)?;
+        let term = self.term.clone();
+        let line = self.read(question, move || read_long_line(&term))?;
         self.mode.discard_paste();
         self.mode.restore();
-        Ok(line)
+        self.line("")?;
+        Ok(SecretString::from(line.trim()))
     }
 
     fn key_pair(&mut self, question: Question) -> Result<KeyPair> {
@@ -427,6 +432,30 @@ fn read_line() -> io::Result<Zeroizing<String>> {
 #[cfg(unix)]
 fn read_hidden_line(_: &Term) -> io::Result<Zeroizing<String>> {
     read_line()
+}
+
+/// A line of any length, while [`TerminalMode`] gives key by key.
+#[cfg(unix)]
+fn read_long_line(_: &Term) -> io::Result<Zeroizing<String>> {
+    use std::io::Read;
+    let mut line = Zeroizing::new(String::with_capacity(pasted::LONGEST_INPUT));
+    for byte in io::stdin().lock().bytes() {
+        match char::from(byte?) {
+            '\r' | '\n' => return Ok(line),
+            // Ctrl-D.
+            '\u{4}' if line.is_empty() => break,
+            '\u{7f}' | '\u{8}' => drop(line.pop()),
+            control if control.is_ascii_control() => {}
+            typed if typed.is_ascii() && line.len() < pasted::LONGEST_INPUT => line.push(typed),
+            _ => return Err(io::ErrorKind::InvalidData.into()),
+        }
+    }
+    Err(io::ErrorKind::UnexpectedEof.into())
+}
+
+#[cfg(not(unix))]
+fn read_long_line(term: &Term) -> io::Result<Zeroizing<String>> {
+    read_hidden_line(term)
 }
 
 /// On Windows console reads key by key without echo, and flushes nothing.

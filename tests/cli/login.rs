@@ -341,6 +341,21 @@ fn a_code_from_another_machine_is_read_from_standard_input() {
     failed(running.end(), 1, "belongs to another sign-in", "", &home);
 }
 
+#[test]
+fn a_profile_that_gets_keys_meanwhile_is_not_changed() {
+    let (_, _, home) = scene();
+    let (running, address) = start(&home, LOGIN);
+    let location = sign_in(&address);
+    home.write(".aws/credentials", "[default]\naws_access_key_id = AKIA\n");
+    visit(&location);
+    let ran = running.end().expect(1);
+    assert!(
+        ran.stdout.contains("holds other credentials already"),
+        "{ran}"
+    );
+    assert_eq!(home.files(), [home.path().join(".aws/credentials")]);
+}
+
 #[cfg(unix)]
 #[test]
 fn a_pasted_code_is_not_shown() {
@@ -351,8 +366,9 @@ fn a_pasted_code_is_not_shown() {
     let screen = terminal.screen();
     let address = screen.lines().find(|line| line.contains("/v1/authorize?"));
     let shown = visit(&sign_in(address.expect("printed"))).body;
+    assert!(shown.len() > 4096, "longer than a terminal's line");
     terminal
-        .type_text(&format!("{shown}\n"))
+        .type_text(&format!("x\u{7f}{shown}\n"))
         .wait_for("Signed in");
     let (code, printed) = terminal.exit();
     assert_eq!(code, 0, "{printed}");
@@ -425,7 +441,50 @@ fn a_sign_in_that_is_given_up_makes_nothing() {
     for other in ["--key-stdin", "--dry-run", "--mode=existing"] {
         home.run(&["setup", "--login", other]).expect(2);
     }
+    // What could not be answered afterwards is told before anybody signs in.
+    for (arguments, flag) in [
+        (&["setup", "--login"][..], "--yes"),
+        (
+            &["setup", "--login", "--yes", "--mode", "root"],
+            "--acknowledge-root-risk",
+        ),
+    ] {
+        let ran = home.run(arguments).expect(3);
+        assert!(ran.stderr.contains(flag), "{ran}");
+    }
     assert_eq!(server.pages(), 1);
+}
+
+#[test]
+fn the_page_and_the_cache_are_where_the_region_and_the_variable_say() {
+    for (region, host) in [
+        ("eu-west-1", "eu-west-1.signin.aws.amazon.com"),
+        ("cn-north-1", "cn-north-1.signin.amazonaws.cn"),
+        ("us-gov-west-1", "us-gov-west-1.signin.amazonaws-us-gov.com"),
+    ] {
+        // Nothing is asked of the network before the code is there.
+        let home = Home::new(env!("CARGO_BIN_EXE_cloudcred"));
+        let ran = home
+            .run(&["login", "--remote", "--region", region])
+            .expect(3);
+        let page = format!("https://{host}/v1/authorize?");
+        let redirect = format!("redirect_uri=https%3A%2F%2F{host}%2Fv1%2Fsessions%2Fconfirmation");
+        assert!(
+            ran.stderr.contains(&page) && ran.stderr.contains(&redirect),
+            "{ran}"
+        );
+    }
+
+    let (_, server, home) = scene();
+    let folder = home.path().join("elsewhere").join("deep");
+    let home = home.variable("AWS_LOGIN_CACHE_DIRECTORY", folder.to_str().expect("UTF-8"));
+    log_in(&home, &["--profile", "me"]);
+    assert!(!home.path().join(".aws/login").exists());
+    assert_eq!(std::fs::read_dir(&folder).expect("made").count(), 1);
+    assert_eq!(
+        existing(&home, "me")["arn"],
+        server.login_session().as_str()
+    );
 }
 
 #[cfg(unix)]

@@ -138,7 +138,11 @@ fn a_refusal_leaves_the_user_ready_and_the_key_as_it_was() {
         times: None,
         which: Which::All,
     });
-    let ran = scene.home.run(SETUP).expect(5);
+    let with_password = [SETUP, &["--console-password", "generate"]].concat();
+    let ran = scene.home.run(&with_password).expect(5);
+    let user = scene.account.user("cloudstudio-admin").expect("it stays");
+    let password = user.console_password.expect("it was set");
+    assert!(ran.stderr.contains(&password), "shown this once: {ran}");
     assert!(error_of(&ran).contains("is ready, but its root key was not retired"));
     assert!(error_of(&ran).contains("security_credentials"), "{ran}");
     assert_eq!(scene.status().as_deref(), Some("Active"));

@@ -7,6 +7,7 @@ use std::process::Command;
 
 use crate::support::home::Home;
 use crate::support::moto::{ADMINISTRATOR_ACCESS, Account, Moto};
+use crate::support::signin::{self, SignInServer};
 
 const ACCOUNT: &str = "111122223333";
 const USER: &str = "ana";
@@ -43,7 +44,13 @@ impl Scene {
             &format!("arn:aws:iam::{ACCOUNT}:user/{USER}"),
             ADMINISTRATOR_ACCESS,
         );
-        let home = Home::new(program).endpoint(&moto.url());
+        let home = Home::new(program).endpoint(&moto.url()).variable(
+            "AWS_ENDPOINT_URL_SIGNIN",
+            &SignInServer::start(&account).url(),
+        );
+        // The person's own browser would make itself a profile in this home.
+        let browser = signin::browser(&home);
+        let home = home.variable("BROWSER", &browser);
         write_profiles(&account, &home);
         #[cfg(target_os = "linux")]
         {
@@ -89,7 +96,7 @@ impl Scene {
             "sandbox: AWS account {ACCOUNT}, which exists only on this machine, at\n\
              {url}, and a throw-away home folder with four AWS profiles.\n\
              Your own AWS settings are not read, nothing real is touched, and all of it\n\
-             is gone at the end. {keyring}",
+             is gone at the end. A browser sign-in there signs in by itself. {keyring}",
             url = self.moto.url(),
             keyring = self.about_keyring(),
         )

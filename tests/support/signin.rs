@@ -245,8 +245,8 @@ impl Shared {
         if !fits || state.len() < 16 || challenge.len() != 43 {
             return Err("client_id, redirect_uri, state or code_challenge does not fit".into());
         }
-        // With a character that has to be escaped.
-        let code = format!("code+{}", random());
+        // With a character that has to be escaped, and longer than a terminal's line may be.
+        let code = format!("code+{}{}", random(), "x".repeat(4000));
         let mut locked = self.locked();
         locked.pages += 1;
         locked.secrets.push(code.clone());

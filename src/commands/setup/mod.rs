@@ -11,9 +11,10 @@ use crate::aws::mfa::GuardedRole;
 use crate::aws::profiles::{self, Scope};
 use crate::aws::sdk::Sdk;
 use crate::aws_profile;
-use crate::cli::Setup;
+use crate::cli::{ModeChoice, Setup};
 use crate::commands::Context;
-use crate::commands::aws::{Asking, Aws, guarded_roles};
+use crate::commands::asking::{Asking, guarded_roles};
+use crate::commands::aws::Aws;
 use crate::commands::{finish, reopen, resume, undo};
 use crate::error::{Error, Result};
 use crate::output::{Format, table};
@@ -32,6 +33,7 @@ use crate::store::index::Index;
 
 pub fn run(flags: Setup, context: &Context) -> Result<()> {
     given::check_combination(&flags, context.global.output)?;
+    check_before_sign_in(&flags, context)?;
     let (dry_run, login, no_browser) = (flags.dry_run, flags.login, flags.no_browser);
     let mut prompt = context.prompt()?;
     let wanted = given::wanted(flags, context, prompt.as_mut())?;
@@ -122,13 +124,19 @@ pub fn run(flags: Setup, context: &Context) -> Result<()> {
             finish::carry_out(&aws, &access, hand, &mut journal, context)?;
             record = journal.record;
         }
-        retired = root_key
-            .map(|id| retire::retire(id, &record, request.caller(), &asking, context))
-            .transpose()?;
+        retired =
+            root_key.map(|id| retire::retire(id, &record, request.caller(), &asking, context));
     }
     let mut report = SetupReport::of(&record, plan.warnings);
+    report.console_password = console_password;
+    report.again = request.as_command().filter(|_| context.attended);
     match (retired, &then) {
-        (Some(retired), _) => {
+        (Some(Err(error)), _) => {
+            // What was made stays, with a password that nobody sees again.
+            context.output.result_beside(&report);
+            return Err(error);
+        }
+        (Some(Ok(retired)), _) => {
             report.changed = true;
             report.steps.extend(StepReport::of(&retired.record));
             report.warnings.extend(retired.warnings);
@@ -140,9 +148,22 @@ pub fn run(flags: Setup, context: &Context) -> Result<()> {
         }
         (None, None) => {}
     }
-    report.console_password = console_password;
-    report.again = request.as_command().filter(|_| context.attended);
     finish::deliver(&report, context)
+}
+
+/// What nobody could answer after the sign-in is told before it.
+fn check_before_sign_in(flags: &Setup, context: &Context) -> Result<()> {
+    if !flags.login || context.attended {
+        return Ok(());
+    }
+    if flags.mode == ModeChoice::Root && !flags.acknowledge_root_risk {
+        let question = "a root key may do everything in the account";
+        return Err(Error::answer_needed(question, "--acknowledge-root-risk"));
+    }
+    match context.global.yes {
+        true => Ok(()),
+        false => Err(Error::answer_needed("Go ahead?", "--yes")),
+    }
 }
 
 /// What to do first about a run that was not finished.

@@ -1,6 +1,7 @@
 //! What is planned for which request and facts.
 
 use super::*;
+use crate::aws::account::AccessKey;
 use crate::error::Kind;
 use crate::secret::KeyPair;
 
