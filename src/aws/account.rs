@@ -178,7 +178,11 @@ pub async fn access_keys(iam: &Client, user: Option<&str>) -> Result<Vec<AccessK
     Ok(keys)
 }
 
-async fn policy_arns(iam: &Client, user: &str) -> Result<Vec<String>, Failure> {
+/// The ARNs of the managed policies that are attached to the user.
+///
+/// # Errors
+/// AWS's refusal of `iam:ListAttachedUserPolicies`.
+pub async fn policy_arns(iam: &Client, user: &str) -> Result<Vec<String>, Failure> {
     let mut pages = iam
         .list_attached_user_policies()
         .user_name(user)
@@ -292,6 +296,17 @@ pub async fn held_by(iam: &Client, user: &str) -> Vec<Held> {
             .for_each(|it| other("service credential", it.service_specific_credential_id()));
     }
     held
+}
+
+/// Whether a key was ever used, as far as the caller may know that.
+pub async fn was_used(iam: &Client, id: &str) -> bool {
+    let answer = iam
+        .get_access_key_last_used()
+        .access_key_id(id)
+        .send()
+        .await;
+    let last = answer.ok().and_then(|answer| answer.access_key_last_used);
+    last.is_some_and(|last| last.last_used_date.is_some())
 }
 
 /// The value of one of the user's tags.

@@ -19,6 +19,8 @@ pub enum Reason {
     Missing,
     Exists,
     Limit,
+    /// Something else hangs on what is to be deleted.
+    Conflict,
     /// Passing, by AWS's own account: throttling, or two changes at once.
     Passing,
     PasswordPolicy,
@@ -85,14 +87,15 @@ impl Failure {
             .unwrap_or_else(|| deepest(error));
         let reason = match (error, &code) {
             (SdkError::ServiceError(_), Some(code)) => reason_of(code, &message),
-            (SdkError::ServiceError(_), None) => Reason::Other,
+            // Whoever speaks in AWS's name without its words may have passed the request on.
+            (SdkError::ServiceError(_), None) => Reason::Unclear,
             (SdkError::ConstructionFailure(_), _) => Reason::Other,
             (SdkError::DispatchFailure(failure), _) if never_sent(failure) => Reason::Unreachable,
             _ => Reason::Unclear,
         };
-        // A server that breaks down mid-way may have done its work.
+        // A server that breaks down mid-way may have done its work; and 2xx is no refusal.
         let reason = match (reason, status) {
-            (Reason::Other, Some(500..)) => Reason::Unclear,
+            (Reason::Other, Some(500..)) | (_, Some(200..=399)) => Reason::Unclear,
             (reason, _) => reason,
         };
         if let (Reason::Clock, Some(time)) = (reason, their_time) {
@@ -146,9 +149,9 @@ fn reason_of(code: &str, message: &str) -> Reason {
         "EntityAlreadyExists" => Reason::Exists,
         "LimitExceeded" => Reason::Limit,
         "PasswordPolicyViolation" => Reason::PasswordPolicy,
+        "DeleteConflict" => Reason::Conflict,
         "ConcurrentModification"
         | "EntityTemporarilyUnmodifiable"
-        | "DeleteConflict"
         | "Throttling"
         | "ThrottlingException"
         | "RequestLimitExceeded"
@@ -169,13 +172,8 @@ fn never_sent(failure: &aws_smithy_runtime_api::client::result::DispatchFailure)
             return true;
         }
         if let Some(error) = error.downcast_ref::<std::io::Error>() {
-            use std::io::ErrorKind::{
-                AddrNotAvailable, ConnectionRefused, HostUnreachable, NetworkUnreachable,
-            };
-            if matches!(
-                error.kind(),
-                ConnectionRefused | AddrNotAvailable | HostUnreachable | NetworkUnreachable
-            ) {
+            // What else a socket may say can also happen in the middle of a call.
+            if error.kind() == std::io::ErrorKind::ConnectionRefused {
                 return true;
             }
         }
@@ -237,7 +235,7 @@ impl From<Failure> for Error {
                 .hint("check the network and try again"),
             Reason::Passing => Error::failed(format!("AWS is busy and refuses {operation} for now ({quoted})"))
                 .hint("try again in a minute"),
-            Reason::Missing | Reason::Exists | Reason::Other => {
+            Reason::Missing | Reason::Exists | Reason::Conflict | Reason::Other => {
                 Error::new(Kind::Failed, format!("AWS refuses {operation} ({quoted})"))
             }
         }

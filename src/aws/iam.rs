@@ -21,11 +21,11 @@ use crate::secret::KeyPair;
 /// some seconds; IAM promises no number.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Creates the user. Not repeated: a second attempt after a lost answer would meet the first one's
+/// Creates the user. Not repeated after a lost answer: a second attempt would meet the first one's
 /// user. Tags and boundary are part of the same call, so the user is never without them.
 ///
 /// # Errors
-/// AWS's refusal; `Unclear` where it may have been created.
+/// AWS's refusal, after waiting out a passing one; `Unclear` where it may have been created.
 pub async fn create_user(
     iam: &Client,
     name: &str,
@@ -37,28 +37,31 @@ pub async fn create_user(
         .iter()
         .map(|(key, value)| tag(OPERATION, key, value))
         .collect::<Result<Vec<_>, _>>()?;
-    iam.create_user()
-        .user_name(name)
-        .set_tags(Some(tags))
-        .set_permissions_boundary(permissions_boundary.map(str::to_owned))
-        .customize()
-        .config_override(once())
-        .send()
-        .await
-        .map(drop)
-        .map_err(|error| Failure::of(OPERATION, error))
+    patiently(|| async {
+        let call = iam
+            .create_user()
+            .user_name(name)
+            .set_tags(Some(tags.clone()))
+            .set_permissions_boundary(permissions_boundary.map(str::to_owned))
+            .customize()
+            .config_override(once())
+            .send()
+            .await;
+        call.map_err(|error| Failure::of(OPERATION, error))
+    })
+    .await
+    .map(drop)
 }
 
 /// # Errors
-/// AWS's refusal, after waiting out a passing one and trying again after a lost answer.
-pub async fn delete_user(iam: &Client, name: &str) -> Result<(), Failure> {
-    tolerating_absence(
-        until_gone(|| async {
-            let call = iam.delete_user().user_name(name).send().await;
-            call.map_err(|error| Failure::of("iam:DeleteUser", error))
-        })
-        .await,
-    )
+/// AWS's refusal, after waiting out a passing one and trying again after a lost answer; `Conflict`
+/// at once, where the user still holds something.
+pub async fn delete_user(iam: &Client, name: &str, doubt: Doubt) -> Result<(), Failure> {
+    until_gone(doubt, || async {
+        let call = iam.delete_user().user_name(name).send().await;
+        call.map_err(|error| Failure::of("iam:DeleteUser", error))
+    })
+    .await
 }
 
 /// # Errors
@@ -79,19 +82,22 @@ pub async fn attach_user_policy(iam: &Client, user: &str, policy_arn: &str) -> R
 
 /// # Errors
 /// AWS's refusal, after waiting out a passing one and trying again after a lost answer.
-pub async fn detach_user_policy(iam: &Client, user: &str, policy_arn: &str) -> Result<(), Failure> {
-    tolerating_absence(
-        idempotently(|| async {
-            let call = iam
-                .detach_user_policy()
-                .user_name(user)
-                .policy_arn(policy_arn)
-                .send()
-                .await;
-            call.map_err(|error| Failure::of("iam:DetachUserPolicy", error))
-        })
-        .await,
-    )
+pub async fn detach_user_policy(
+    iam: &Client,
+    user: &str,
+    policy_arn: &str,
+    doubt: Doubt,
+) -> Result<(), Failure> {
+    until_gone(doubt, || async {
+        let call = iam
+            .detach_user_policy()
+            .user_name(user)
+            .policy_arn(policy_arn)
+            .send()
+            .await;
+        call.map_err(|error| Failure::of("iam:DetachUserPolicy", error))
+    })
+    .await
 }
 
 /// Gives the user a console password. The SDK does not repeat it: a second attempt after a lost
@@ -123,14 +129,12 @@ pub async fn create_login_profile(
 
 /// # Errors
 /// AWS's refusal, after waiting out a passing one and trying again after a lost answer.
-pub async fn delete_login_profile(iam: &Client, user: &str) -> Result<(), Failure> {
-    tolerating_absence(
-        idempotently(|| async {
-            let call = iam.delete_login_profile().user_name(user).send().await;
-            call.map_err(|error| Failure::of("iam:DeleteLoginProfile", error))
-        })
-        .await,
-    )
+pub async fn delete_login_profile(iam: &Client, user: &str, doubt: Doubt) -> Result<(), Failure> {
+    until_gone(doubt, || async {
+        let call = iam.delete_login_profile().user_name(user).send().await;
+        call.map_err(|error| Failure::of("iam:DeleteLoginProfile", error))
+    })
+    .await
 }
 
 /// Creates a key; without a user's name, one of root, which only root may ask for (API reference,
@@ -161,6 +165,16 @@ pub async fn create_access_key(iam: &Client, user: Option<&str>) -> Result<KeyPa
         reason: Reason::Unclear,
     })?;
     let secret = Zeroizing::new(key.secret_access_key);
+    let is_id = |id: &str| id.len() >= 16 && id.bytes().all(|b| b.is_ascii_alphanumeric());
+    if !is_id(&key.access_key_id) || secret.len() < 40 {
+        // Whatever else was done to it on the way: the key exists, and its secret is lost.
+        return Err(Failure {
+            operation: OPERATION,
+            code: None,
+            message: "the answer does not hold a whole key".to_owned(),
+            reason: Reason::Unclear,
+        });
+    }
     Ok(KeyPair::new(
         key.access_key_id,
         SecretString::from(secret.as_str()),
@@ -171,19 +185,22 @@ pub async fn create_access_key(iam: &Client, user: Option<&str>) -> Result<KeyPa
 ///
 /// # Errors
 /// AWS's refusal, after waiting out a passing one and trying again after a lost answer.
-pub async fn delete_access_key(iam: &Client, user: Option<&str>, id: &str) -> Result<(), Failure> {
-    tolerating_absence(
-        until_gone(|| async {
-            let call = iam
-                .delete_access_key()
-                .set_user_name(user.map(str::to_owned))
-                .access_key_id(id)
-                .send()
-                .await;
-            call.map_err(|error| Failure::of("iam:DeleteAccessKey", error))
-        })
-        .await,
-    )
+pub async fn delete_access_key(
+    iam: &Client,
+    user: Option<&str>,
+    id: &str,
+    doubt: Doubt,
+) -> Result<(), Failure> {
+    until_gone(doubt, || async {
+        let call = iam
+            .delete_access_key()
+            .set_user_name(user.map(str::to_owned))
+            .access_key_id(id)
+            .send()
+            .await;
+        call.map_err(|error| Failure::of("iam:DeleteAccessKey", error))
+    })
+    .await
 }
 
 /// Makes a root key inactive, or active again. Without a user's name, IAM acts on the keys of root
@@ -230,13 +247,7 @@ pub async fn set_root_key_active(iam: &Client, id: &str, active: bool) -> Result
 /// # Errors
 /// AWS's refusal, after waiting out a passing one and trying again after a lost answer.
 pub async fn delete_root_key(iam: &Client, id: &str) -> Result<(), Failure> {
-    tolerating_absence(
-        idempotently(|| async {
-            let call = iam.delete_access_key().access_key_id(id).send().await;
-            call.map_err(|error| Failure::of("iam:DeleteAccessKey", error))
-        })
-        .await,
-    )
+    delete_access_key(iam, None, id, Doubt::none()).await
 }
 
 /// Describes a key as the console does: a tag on the user, with the key's ID as the tag's key.
@@ -267,13 +278,11 @@ pub async fn describe_access_key(
 /// # Errors
 /// AWS's refusal, after waiting out a passing one and trying again after a lost answer.
 pub async fn remove_key_description(iam: &Client, user: &str, id: &str) -> Result<(), Failure> {
-    tolerating_absence(
-        idempotently(|| async {
-            let call = iam.untag_user().user_name(user).tag_keys(id).send().await;
-            call.map_err(|error| Failure::of("iam:UntagUser", error))
-        })
-        .await,
-    )
+    until_gone(Doubt::none(), || async {
+        let call = iam.untag_user().user_name(user).tag_keys(id).send().await;
+        call.map_err(|error| Failure::of("iam:UntagUser", error))
+    })
+    .await
 }
 
 fn tag(operation: &'static str, key: &str, value: &str) -> Result<Tag, Failure> {
@@ -293,6 +302,26 @@ fn once() -> aws_sdk_iam::config::Builder {
     aws_sdk_iam::config::Builder::new().retry_config(RetryConfig::disabled())
 }
 
+/// How long AWS's word that there is no such thing is not believed: the server asked may not know it
+/// yet, or the call that makes it may still be on its way.
+#[derive(Clone, Copy, Debug)]
+pub struct Doubt(Option<Instant>);
+
+impl Doubt {
+    /// What is not there is gone.
+    pub fn none() -> Self {
+        Doubt(None)
+    }
+
+    pub fn lasting(patience: Duration) -> Self {
+        Doubt((!patience.is_zero()).then(|| Instant::now() + patience))
+    }
+
+    pub fn is_over(self) -> bool {
+        self.0.is_none_or(|end| Instant::now() >= end)
+    }
+}
+
 /// Repeats a call while AWS's refusal is of the kind that passes and proves that nothing was done:
 /// two changes at once, or a user so fresh that the server asked does not know it yet.
 async fn patiently<T, Call, Answer>(call: Call) -> Result<T, Failure>
@@ -300,7 +329,10 @@ where
     Call: Fn() -> Answer,
     Answer: Future<Output = Result<T, Failure>>,
 {
-    repeated(call, passes).await
+    repeated(call, |failure| {
+        passes(failure) || does_not_know_user_yet(failure)
+    })
+    .await
 }
 
 /// Repeats a call that does no harm when it is done twice, also after a lost answer.
@@ -311,26 +343,28 @@ where
 {
     let lost = AtomicU32::new(0);
     repeated(call, |failure| {
-        passes(failure)
-            || failure.reason == Reason::Unclear && lost.fetch_add(1, Ordering::Relaxed) < 3
+        passes(failure) || does_not_know_user_yet(failure) || lost_again(failure, &lost)
     })
     .await
 }
 
-/// Repeats a deletion, also when AWS says that there is no such thing: the server asked may not
-/// know it yet. Whoever deletes something knows that it was made.
-async fn until_gone<T, Call, Answer>(call: Call) -> Result<T, Failure>
+/// Repeats a deletion, also when AWS says that there is no such thing, as long as that is doubted.
+/// What is gone is deleted.
+async fn until_gone<T, Call, Answer>(doubt: Doubt, call: Call) -> Result<(), Failure>
 where
     Call: Fn() -> Answer,
     Answer: Future<Output = Result<T, Failure>>,
 {
-    const DOUBT: Duration = Duration::from_secs(2);
-    let start = Instant::now();
-    repeated(
-        || idempotently(&call),
-        |failure| failure.reason == Reason::Missing && start.elapsed() < DOUBT,
-    )
-    .await
+    let lost = AtomicU32::new(0);
+    let result = repeated(call, |failure| {
+        let absent = failure.reason == Reason::Missing;
+        passes(failure) || lost_again(failure, &lost) || (absent && !doubt.is_over())
+    });
+    match result.await {
+        Ok(_) => Ok(()),
+        Err(failure) if failure.reason == Reason::Missing => Ok(()),
+        Err(failure) => Err(failure),
+    }
 }
 
 async fn repeated<T, Call, Answer>(
@@ -355,23 +389,14 @@ where
 }
 
 fn passes(failure: &Failure) -> bool {
-    match failure.reason {
-        Reason::Passing => true,
-        // Deleting tolerates absence; whatever else meets it does so right after CreateUser. IAM's
-        // wording tells the user from a policy that is not there and will not be.
-        Reason::Missing => {
-            !failure.operation.starts_with("iam:De")
-                && failure.operation != "iam:UntagUser"
-                && failure.message.contains("user with name")
-        }
-        _ => false,
-    }
+    failure.reason == Reason::Passing
 }
 
-fn tolerating_absence<T>(result: Result<T, Failure>) -> Result<(), Failure> {
-    match result {
-        Ok(_) => Ok(()),
-        Err(failure) if failure.reason == Reason::Missing => Ok(()),
-        Err(failure) => Err(failure),
-    }
+/// IAM's wording tells the user from a policy that is not there and will not be.
+fn does_not_know_user_yet(failure: &Failure) -> bool {
+    failure.reason == Reason::Missing && failure.message.contains("user with name")
+}
+
+fn lost_again(failure: &Failure, lost: &AtomicU32) -> bool {
+    failure.reason == Reason::Unclear && lost.fetch_add(1, Ordering::Relaxed) < 3
 }

@@ -1,6 +1,7 @@
 //! Everything that speaks to AWS. Only `iam` changes anything there.
 
 pub mod failure;
+mod answer;
 pub mod sdk;
 pub mod identity;
 pub mod console;

@@ -27,6 +27,7 @@ use aws_smithy_types::config_bag::{ConfigBag, Storable, StoreReplace};
 use aws_types::service_config::ServiceConfigKey;
 use secrecy::ExposeSecret;
 
+use crate::aws::answer::WholeAnswers;
 use crate::output::Output;
 use crate::secret::KeyPair;
 
@@ -145,6 +146,7 @@ impl Sdk {
     pub fn sts(&self, session: &Session) -> aws_sdk_sts::Client {
         let config = aws_sdk_sts::config::Builder::from(&self.config(session))
             .retry_config(RetryConfig::standard().with_max_attempts(2))
+            .interceptor(WholeAnswers)
             .interceptor(self.observer.clone())
             .build();
         aws_sdk_sts::Client::from_conf(config)
@@ -153,6 +155,7 @@ impl Sdk {
     pub fn iam(&self, session: &Session) -> aws_sdk_iam::Client {
         let config = aws_sdk_iam::config::Builder::from(&self.config(session))
             .interceptor(FormSpaces)
+            .interceptor(WholeAnswers)
             .interceptor(self.observer.clone())
             .build();
         aws_sdk_iam::Client::from_conf(config)
@@ -163,6 +166,7 @@ impl Sdk {
         let config = aws_sdk_iam::config::Builder::from(&self.config(session))
             .retry_config(RetryConfig::disabled())
             .interceptor(FormSpaces)
+            .interceptor(WholeAnswers)
             .interceptor(self.observer.clone())
             .build();
         aws_sdk_iam::Client::from_conf(config)

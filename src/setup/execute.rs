@@ -1,7 +1,9 @@
 //! Executes the steps of a run one by one, journalled before and after each; what a failed run made
 //! is taken back at once. Asks nothing and decides nothing.
 
+mod keeping;
 mod obstacles;
+mod ours;
 mod resume;
 mod undo;
 
@@ -9,8 +11,9 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
+use crate::aws::account;
 use crate::aws::failure::{Failure, Reason};
-use crate::aws::iam;
+use crate::aws::iam::{self, Doubt};
 use crate::aws::proof;
 use crate::aws::sdk::{Sdk, Session};
 use crate::aws_profile::{self, Holder};
@@ -19,10 +22,11 @@ use crate::error::{Error, Kind, Result};
 use crate::interrupt::Interrupt;
 use crate::output::Output;
 use crate::secret::KeyPair;
+use crate::setup::execute::ours::Whose;
 use crate::setup::journal::{Journal, Record, Status};
 use crate::setup::step::Step;
 use crate::shared_config::Locations;
-use crate::store::index::{Entry, Index};
+use crate::store::index::Index;
 use crate::store::{SecretName, StoreKind, Stores};
 
 pub use obstacles::obstacles;
@@ -61,7 +65,8 @@ pub struct InHand {
 ///
 /// # Errors
 /// The failing step's, after everything was taken back; `PartlyApplied` where that was impossible,
-/// or where the key is kept but not proven yet: then the run stays open.
+/// or where the key is kept but not proven yet: then the run stays open. So does one that was taken
+/// up again, whatever stops it: what it made may be in use by now.
 pub async fn execute(
     access: &Access<'_>,
     mut hand: InHand,
@@ -83,15 +88,55 @@ pub async fn execute(
             access.output.step_done(what, &detail);
         }
     }
+    if result.is_ok() {
+        result = resume::last_look(access, journal).await;
+    }
     match result {
         Ok(()) => {
-            discard_what_was_set_aside(access, journal);
+            keeping::discard_what_was_set_aside(access, journal);
             finish(access, journal);
             Ok(())
         }
         Err(error) if error.kind == Kind::PartlyApplied => Err(error),
+        Err(error) if journal.is_reopened() => Err(leave_open(access, journal, error).await),
         Err(error) => Err(undo::take_back(access, journal, error).await),
     }
+}
+
+/// Ends a run that was taken up again where it stands. Only a key whose secret could not be kept goes
+/// at once: when this process ends, nobody has it.
+async fn leave_open(access: &Access<'_>, journal: &mut Journal, error: Error) -> Error {
+    for index in 0..journal.record.steps.len() {
+        let record = &journal.record.steps[index];
+        let is_key = matches!(record.step, Step::CreateAccessKey { .. });
+        if is_key && record.status == Status::Begun {
+            let status = match undo::undo(access, &journal.record, index).await {
+                Ok(()) => Status::TakenBack,
+                Err(left) => {
+                    let warning = format!("the new access key stays: {}", left.message);
+                    access.output.warn(&warning);
+                    Status::Left
+                }
+            };
+            if let Err(broken) = journal.set(index, status) {
+                let warning = format!("the journal cannot be written: {broken}");
+                access.output.warn(&warning);
+            }
+        }
+    }
+    access.output.done();
+    let run = &journal.record.run;
+    let goes_on =
+        format!("`cloudcred resume {run}` goes on with it, `cloudcred undo {run}` takes it back");
+    if error.kind == Kind::Cancelled {
+        return error.hint(goes_on);
+    }
+    let hint = match &error.hint {
+        Some(hint) => format!("{hint}; {goes_on}"),
+        None => goes_on,
+    };
+    let message = format!("the run {run} is not finished: {}", error.message);
+    Error::new(Kind::PartlyApplied, message).hint(hint)
 }
 
 /// What came of the run must be told even where the journal cannot be written.
@@ -168,18 +213,19 @@ async fn step(
         if interrupt.arrived().await {
             return Err(Error::cancelled());
         }
-        journal.set(index, Status::Begun)?;
+        journal.begin_step(index, access.env.now())?;
         let stop = match apply(access, hand, journal, index, &step, interrupt).await {
             Ok(()) => return journal.set(index, Status::Done),
             Err(stop) => stop,
         };
         match stop.came_of_it {
             CameOfIt::Nothing => {
-                journal.set(index, Status::Refused)?;
+                journal.refused(index)?;
                 return Err(stop.error);
             }
             CameOfIt::Unknown if attempt < ATTEMPTS => {
                 attempt += 1;
+                journal.unanswered(index, access.env.now());
                 let lost = format!("{what}: the answer was lost; looking what came of it");
                 access.output.detail(1, &lost);
                 match resume::settle(access, hand, journal, index).await {
@@ -189,7 +235,11 @@ async fn step(
                     Err(_) => return Err(stop.error),
                 }
             }
-            CameOfIt::Unknown | CameOfIt::Something => return Err(stop.error),
+            CameOfIt::Unknown => {
+                journal.unanswered(index, access.env.now());
+                return Err(stop.error);
+            }
+            CameOfIt::Something => return Err(stop.error),
         }
     }
 }
@@ -210,58 +260,75 @@ async fn apply(
         } => {
             let iam = access.iam()?;
             let boundary = permissions_boundary.as_deref();
-            match iam::create_user(&iam, user_name, tags, boundary).await {
-                Ok(()) => Ok(()),
-                // Ours after all, where an earlier attempt's answer was lost.
-                Err(failure)
-                    if failure.reason == Reason::Exists
-                        && undo::whose(&iam, user_name, &journal.record.run)
-                            .await
-                            .is_ok_and(|whose| whose == undo::Whose::Ours) =>
-                {
-                    Ok(())
-                }
-                Err(failure) if failure.reason == Reason::Exists => Err(Stop {
+            let failure = match iam::create_user(&iam, user_name, tags, boundary).await {
+                Ok(()) => return Ok(()),
+                Err(failure) => failure,
+            };
+            if failure.reason != Reason::Exists {
+                return Err(failure.into());
+            }
+            // Ours after all, where an earlier attempt's answer was lost.
+            let run = &journal.record.run;
+            match ours::whose(&iam, user_name, run, Doubt::none()).await {
+                Ok(Whose::Ours) => Ok(()),
+                // A lost attempt's user may not be known everywhere yet.
+                Ok(Whose::Nobodys) | Err(_) if journal.record.steps[index].made.lost => Err(Stop {
+                    error: failure.into(),
+                    came_of_it: CameOfIt::Unknown,
+                }),
+                _ => Err(Stop {
                     error: Error::failed(format!("the IAM user `{user_name}` exists already"))
                         .hint("use it with --if-exists reuse, or choose another --user-name"),
                     came_of_it: CameOfIt::Nothing,
                 }),
-                Err(failure) => Err(failure.into()),
             }
         }
         Step::AttachPolicy {
             user_name,
             policy_arn,
-        } => Ok(iam::attach_user_policy(&access.iam()?, user_name, policy_arn).await?),
+        } => {
+            let iam = access.iam()?;
+            if !journal.record.creates_user() && !journal.record.steps[index].made.lost {
+                // Minutes may have passed since the plan was made.
+                let there = account::policy_arns(&iam, user_name).await?;
+                if there.contains(policy_arn) {
+                    return Ok(journal.made(index, |made| made.found = true)?);
+                }
+            }
+            Ok(iam::attach_user_policy(&iam, user_name, policy_arn).await?)
+        }
         Step::CreateLoginProfile { user_name, .. } => {
             let password = hand.password.as_ref().ok_or_else(|| missing("password"))?;
             Ok(iam::create_login_profile(&access.iam()?, user_name, password).await?)
         }
         Step::CreateAccessKey {
-            user_name,
-            secret,
-            store,
-            replaces,
-            ..
+            user_name, store, ..
         } => {
             let iam = access.iam()?;
-            if !journal.record.creates_user() {
-                // Minutes may have passed since the plan was made.
-                resume::note_known_keys(&iam, journal, index, user_name.as_deref()).await?;
+            let user = user_name.as_deref();
+            let lost = journal.record.steps[index].made.lost;
+            // Minutes or days may have passed since the plan was made.
+            if !lost && (!journal.record.creates_user() || journal.is_reopened()) {
+                let noted = resume::note_known_keys(&iam, journal, index, user).await;
+                noted.map_err(|error| Stop {
+                    error,
+                    came_of_it: CameOfIt::Nothing,
+                })?;
             }
-            let pair = iam::create_access_key(&iam, user_name.as_deref()).await?;
-            let id = pair.access_key_id.clone();
-            journal.made(index, |made| made.access_key_id = Some(id))?;
+            let pair = match iam::create_access_key(&iam, user).await {
+                Ok(pair) => pair,
+                // The place may be taken by a key of a lost attempt's.
+                Err(failure) if failure.reason == Reason::Limit && lost => {
+                    return Err(Stop {
+                        error: failure.into(),
+                        came_of_it: CameOfIt::Unknown,
+                    });
+                }
+                Err(failure) => return Err(failure.into()),
+            };
+            journal.made_key(index, &pair.access_key_id)?;
             if *store != StoreKind::Stdout {
-                keep(
-                    access,
-                    journal,
-                    index,
-                    secret,
-                    *store,
-                    replaces.as_deref(),
-                    &pair,
-                )?;
+                keeping::keep(access, journal, index, &pair)?;
             }
             hand.pair = Some(pair);
             Ok(())
@@ -278,26 +345,14 @@ async fn apply(
             let pair = hand.pair.as_ref().ok_or_else(|| missing("access key"))?;
             verify(access, journal, pair, *reads_iam, interrupt).await
         }
-        Step::StoreSecret {
-            secret,
-            store,
-            replaces,
-        } => {
+        Step::StoreSecret { secret, store, .. } => {
             let pair = hand.pair.as_ref().ok_or_else(|| missing("access key"))?;
             if *store == StoreKind::Stdout {
                 return Ok(access.stores.place(*store).put(secret, pair)?);
             }
             let id = pair.access_key_id.clone();
             journal.made(index, |made| made.access_key_id = Some(id))?;
-            keep(
-                access,
-                journal,
-                index,
-                secret,
-                *store,
-                replaces.as_deref(),
-                pair,
-            )?;
+            keeping::keep(access, journal, index, pair)?;
             // STS was asked about a given pair before anything was planned.
             Ok(verified_now(access, secret)?)
         }
@@ -396,72 +451,6 @@ fn unproven(record: &Record, failure: &Failure) -> Error {
     .hint(format!(
         "wait for it with `cloudcred resume {run}`, or take all of it back with `cloudcred undo {run}`"
     ))
-}
-
-/// Puts the pair into its place and into the index, while no other cloudcred may change either.
-/// What was there before is set aside first, in the same store: undo can then bring it back, in
-/// another process, too.
-///
-/// # Errors
-/// The store's; or that the name holds something else than what was to be replaced.
-fn keep(
-    access: &Access<'_>,
-    journal: &mut Journal,
-    step: usize,
-    secret: &SecretName,
-    store: StoreKind,
-    replaces: Option<&str>,
-    pair: &KeyPair,
-) -> Result<()> {
-    let place = access.stores.place(store);
-    let owner = journal.record.goal.owner();
-    Index::update(access.folders, |index| {
-        let old = place.find(secret)?;
-        let old = old.filter(|old| old.access_key_id != pair.access_key_id);
-        if let Some(old) = &old {
-            if replaces != Some(&old.access_key_id) {
-                return Err(Error::failed(format!(
-                    "the secret `{secret}` was changed by somebody else meanwhile"
-                ))
-                .hint("run the command again; it plans with what is there now"));
-            }
-            journal.made(step, |made| made.set_aside = true)?;
-            place.put(&SecretName::set_aside_by(&journal.record.run), old)?;
-        }
-        if let Some(entry) = index.find(secret)
-            && entry.access_key_id != pair.access_key_id
-        {
-            journal.made(step, |made| made.replaced = Some(entry.clone()))?;
-        }
-        place.put(secret, pair)?;
-        index.put(Entry {
-            name: secret.clone(),
-            store,
-            access_key_id: pair.access_key_id.clone(),
-            account_id: Some(owner.account_id),
-            arn: Some(owner.arn),
-            created_at: access.env.now(),
-            verified_at: None,
-        });
-        Ok(())
-    })
-}
-
-/// The run has succeeded: nobody needs the replaced pair any more.
-fn discard_what_was_set_aside(access: &Access<'_>, journal: &Journal) {
-    let record = &journal.record;
-    let Some((_, store)) = record
-        .place()
-        .filter(|_| record.steps.iter().any(|it| it.made.set_aside))
-    else {
-        return;
-    };
-    let aside = SecretName::set_aside_by(&record.run);
-    if let Err(error) = access.stores.place(store).remove(&aside) {
-        access.output.warn(&format!(
-            "the secret that was replaced is still there, under the name `{aside}`: {error}"
-        ));
-    }
 }
 
 fn verified_now(access: &Access<'_>, secret: &SecretName) -> Result<()> {

@@ -49,6 +49,18 @@ impl Status {
 /// What a step made, as far as undoing it needs to know.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Made {
+    /// When the step was last begun.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub begun_at: Option<Timestamp>,
+    /// Whether an attempt before the last one may have done it without anybody being told.
+    #[serde(default)]
+    pub lost: bool,
+    /// When those attempts at a key were last waited for of which nobody knows whether they made one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unanswered: Vec<Timestamp>,
+    /// Whether the policy was attached already.
+    #[serde(default)]
+    pub found: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub access_key_id: Option<String>,
     /// Whether a pair that had the secret's name is set aside in the store until the run has ended.
@@ -120,8 +132,15 @@ impl Record {
 
     /// Whether the run makes the user, or finds it.
     pub fn creates_user(&self) -> bool {
-        let mut steps = self.steps.iter();
-        steps.any(|record| matches!(record.step, Step::CreateUser { .. }))
+        self.created_user().is_some()
+    }
+
+    /// The name of the user that the run makes, and the step that does.
+    pub fn created_user(&self) -> Option<(&str, &StepRecord)> {
+        self.steps.iter().find_map(|record| match &record.step {
+            Step::CreateUser { user_name, .. } => Some((user_name.as_str(), record)),
+            _ => None,
+        })
     }
 
     /// Whether the run makes a root key or takes one out of use, which only root may do: anybody
@@ -176,6 +195,7 @@ pub struct Journal {
     /// Held as long as somebody works on the run; the system lets go of it when the process ends,
     /// in whatever way.
     lock: Option<File>,
+    reopened: bool,
 }
 
 impl Journal {
@@ -190,6 +210,7 @@ impl Journal {
             path: path(folders, &record.run),
             record,
             lock: Some(lock),
+            reopened: false,
         };
         journal.write()?;
         Ok(journal)
@@ -207,7 +228,13 @@ impl Journal {
             record: read(&path)?,
             path,
             lock: Some(lock),
+            reopened: true,
         })
+    }
+
+    /// Whether another process began the run: then what it made may have changed since.
+    pub fn is_reopened(&self) -> bool {
+        self.reopened
     }
 
     pub fn path(&self) -> &Path {
@@ -217,13 +244,62 @@ impl Journal {
     /// # Errors
     /// As [`Journal::begin`].
     pub fn set(&mut self, step: usize, status: Status) -> Result<()> {
-        let before = std::mem::replace(&mut self.record.steps[step].status, status);
-        self.write().inspect_err(|_| {
-            // What could not be announced is not begun.
-            if status == Status::Begun {
-                self.record.steps[step].status = before;
-            }
-        })
+        self.record.steps[step].status = status;
+        self.write()
+    }
+
+    /// Announces a step that is about to be done.
+    ///
+    /// # Errors
+    /// As [`Journal::begin`]: what could not be announced is not begun.
+    pub fn begin_step(&mut self, step: usize, now: Timestamp) -> Result<()> {
+        let record = &mut self.record.steps[step];
+        let before = record.clone();
+        match record.status {
+            // Whatever an earlier attempt made is gone.
+            Status::Planned | Status::TakenBack => record.made = Made::default(),
+            Status::Refused => {}
+            Status::Begun | Status::Done | Status::Left => record.made.lost = true,
+        }
+        record.made.begun_at = Some(now);
+        if matches!(record.step, Step::CreateAccessKey { .. }) {
+            record.made.unanswered.push(now);
+        }
+        record.status = Status::Begun;
+        self.write()
+            .inspect_err(|_| self.record.steps[step] = before)
+    }
+
+    /// Notes that AWS refused the step. That is sure for the last attempt only.
+    ///
+    /// # Errors
+    /// As [`Journal::begin`].
+    pub fn refused(&mut self, step: usize) -> Result<()> {
+        let record = &mut self.record.steps[step];
+        record.made.unanswered.pop();
+        if !record.made.lost {
+            record.status = Status::Refused;
+        }
+        self.write()
+    }
+
+    /// Notes that nobody knows what came of the last attempt, which may still be on its way. The
+    /// next entry of the journal brings it to disk; until then, the attempt's beginning stands there.
+    pub fn unanswered(&mut self, step: usize, now: Timestamp) {
+        if let Some(last) = self.record.steps[step].made.unanswered.last_mut() {
+            *last = now;
+        }
+    }
+
+    /// Notes the key that the last attempt has made.
+    ///
+    /// # Errors
+    /// As [`Journal::begin`].
+    pub fn made_key(&mut self, step: usize, id: &str) -> Result<()> {
+        let made = &mut self.record.steps[step].made;
+        made.unanswered.pop();
+        made.access_key_id = Some(id.to_owned());
+        self.write()
     }
 
     /// Records what the step has made so far.

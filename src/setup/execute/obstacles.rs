@@ -43,11 +43,9 @@ pub async fn obstacles(access: &Access<'_>, record: &Record) -> Result<Vec<Strin
 fn may_come_from(thing: &Held, record: &StepRecord) -> bool {
     match (thing, &record.step) {
         (Held::AccessKey(id), Step::CreateAccessKey { known_key_ids, .. }) => {
-            match &record.made.access_key_id {
-                Some(made) => made == id,
-                // Its answer was lost: undoing the step finds out which one it is.
-                None => record.status.may_have_made() && !known_key_ids.contains(id),
-            }
+            // One whose answer was lost: undoing the step finds out which one it is.
+            let lost = !record.made.unanswered.is_empty() && !known_key_ids.contains(id);
+            record.made.access_key_id.as_ref() == Some(id) || lost
         }
         (Held::Policy(arn), Step::AttachPolicy { policy_arn, .. }) => arn == policy_arn,
         (Held::LoginProfile, Step::CreateLoginProfile { .. }) => true,

@@ -1,14 +1,22 @@
 //! Finds out what became of steps whose answer nobody has: lost on the way, or with the process.
 
-use crate::aws::account;
+use std::time::Duration;
+
+use aws_sdk_iam::Client;
+use tokio::time::sleep;
+
 use crate::aws::failure::Reason;
-use crate::aws::iam;
-use crate::error::{Error, Result};
-use crate::secret::KeyPair;
-use crate::setup::execute::{Access, InHand, undo};
-use crate::setup::journal::{Journal, Record, Status};
+use crate::aws::iam::{self, Doubt};
+use crate::error::{Error, Kind, Result};
+use crate::setup::execute::ours::{SETTLING, Whose, doubt_since, keys_of, orphans, whose};
+use crate::setup::execute::{Access, InHand, keeping, undo};
+use crate::setup::journal::{Journal, Status};
 use crate::setup::step::Step;
 use crate::store::StoreKind;
+
+/// How long a lost key is looked for before another one is made. What shows up later is found at the
+/// end of the run.
+const FIRST_LOOK: Duration = Duration::from_secs(2);
 
 /// Brings a run of another process to where [`super::execute`] can go on with it: what is done is
 /// known to be, and what is not can be done again.
@@ -22,6 +30,17 @@ pub async fn prepare(access: &Access<'_>, hand: &mut InHand, journal: &mut Journ
         let id = journal.record.access_key_id();
         hand.pair = pair.filter(|pair| Some(pair.access_key_id.as_str()) == id);
     }
+    check_user(access, journal).await?;
+    let is_printed = journal.record.steps.iter().any(|record| {
+        let printed = matches!(
+            record.step,
+            Step::StoreSecret {
+                store: StoreKind::Stdout,
+                ..
+            }
+        );
+        printed && record.status == Status::Done
+    });
     for index in 0..journal.record.steps.len() {
         let record = &journal.record.steps[index];
         let unsettled = match (&record.step, record.status) {
@@ -29,8 +48,8 @@ pub async fn prepare(access: &Access<'_>, hand: &mut InHand, journal: &mut Journ
             (_, Status::Planned | Status::TakenBack | Status::Refused) => false,
             // Nobody has seen the password: a new one is set.
             (Step::CreateLoginProfile { generated, .. }, Status::Done) => *generated,
-            // The pair must be at hand for what follows.
-            (Step::CreateAccessKey { .. }, Status::Done) => true,
+            // The pair must be at hand for what follows, unless its owner has it.
+            (Step::CreateAccessKey { .. }, Status::Done) => !is_printed,
             (_, Status::Done) => false,
         };
         if unsettled {
@@ -48,6 +67,27 @@ pub async fn prepare(access: &Access<'_>, hand: &mut InHand, journal: &mut Journ
     Ok(())
 }
 
+/// A run goes on with its own user only, however long ago it made it.
+async fn check_user(access: &Access<'_>, journal: &Journal) -> Result<()> {
+    let record = &journal.record;
+    let Some((user, created)) = record
+        .created_user()
+        .filter(|(_, created)| created.status == Status::Done)
+    else {
+        return Ok(());
+    };
+    let doubt = doubt_since(created.made.begun_at, access.env.now(), SETTLING);
+    match whose(&access.iam()?, user, &record.run, doubt).await? {
+        Whose::Ours => Ok(()),
+        Whose::SomebodyElses => Err(Error::failed(format!(
+            "the IAM user `{user}` is no longer the one that this run made"
+        ))),
+        Whose::Nobodys => Err(Error::failed(format!(
+            "the IAM user `{user}` that this run made is gone"
+        ))),
+    }
+}
+
 /// Whether the step turns out to be done; if not, nothing of it stands in the way of doing it again.
 pub async fn settle(
     access: &Access<'_>,
@@ -57,40 +97,48 @@ pub async fn settle(
 ) -> Result<bool> {
     match journal.record.steps[index].step.clone() {
         Step::CreateUser { user_name, .. } => {
-            match undo::whose(&access.iam()?, &user_name, &journal.record.run).await? {
-                undo::Whose::Ours => Ok(true),
-                undo::Whose::Nobodys => Ok(false),
-                undo::Whose::SomebodyElses => Err(Error::failed(format!(
+            // Where it is not seen yet, creating it again tells.
+            let run = &journal.record.run;
+            match whose(&access.iam()?, &user_name, run, Doubt::none()).await? {
+                Whose::Ours => Ok(true),
+                Whose::Nobodys => Ok(false),
+                Whose::SomebodyElses => Err(Error::failed(format!(
                     "there is an IAM user `{user_name}` that this run did not create"
                 ))
                 .hint("choose another --user-name, or use it with --if-exists reuse")),
             }
         }
         Step::CreateLoginProfile { user_name, .. } => {
-            iam::delete_login_profile(&access.iam()?, &user_name).await?;
+            iam::delete_login_profile(&access.iam()?, &user_name, Doubt::none()).await?;
             Ok(false)
         }
         Step::CreateAccessKey { user_name, .. } => {
             let iam = access.iam()?;
-            hand.pair = stored_pair(access, &journal.record, index)?;
-            if hand.pair.is_some() {
+            let user = user_name.as_deref();
+            if let Some(pair) = keeping::kept_pair(access, &journal.record, index)?
+                && is_known(&iam, user, &pair.access_key_id, access, journal, index).await?
+            {
+                hand.pair = Some(pair);
                 return Ok(true);
             }
-            undo::undo(access, &journal.record, index).await?;
-            journal.made(index, |made| made.access_key_id = None)?;
-            note_known_keys(&iam, journal, index, user_name.as_deref()).await?;
             // What was done with the key before is to be done with the next one.
-            for later in index + 1..journal.record.steps.len() {
-                if journal.record.steps[later].status == Status::Done {
+            for later in (index + 1..journal.record.steps.len()).rev() {
+                if journal.record.steps[later].status.may_have_made() {
                     undo::undo(access, &journal.record, later).await?;
                     journal.set(later, Status::Planned)?;
                 }
             }
+            if let Some(id) = journal.record.steps[index].made.access_key_id.clone() {
+                iam::delete_access_key(&iam, user, &id, Doubt::none()).await?;
+                keeping::put_back(access, &journal.record, index)?;
+                journal.made(index, |made| made.access_key_id = None)?;
+            }
+            delete_orphans(&iam, user, journal, index, Doubt::lasting(FIRST_LOOK)).await?;
             Ok(false)
         }
         Step::StoreSecret { store, .. } => {
             if hand.pair.is_none() && store != StoreKind::Stdout {
-                hand.pair = stored_pair(access, &journal.record, index)?;
+                hand.pair = keeping::kept_pair(access, &journal.record, index)?;
             }
             Ok(false)
         }
@@ -105,36 +153,93 @@ pub async fn settle(
     }
 }
 
-/// The pair that the step made or was given, where it has reached its place and the index.
-fn stored_pair(access: &Access<'_>, record: &Record, index: usize) -> Result<Option<KeyPair>> {
-    let (step, made) = (&record.steps[index].step, &record.steps[index].made);
-    let (Step::CreateAccessKey { secret, store, .. } | Step::StoreSecret { secret, store, .. }) =
-        step
-    else {
-        return Ok(None);
-    };
-    let Some(id) = &made.access_key_id else {
-        return Ok(None);
-    };
-    let listed = crate::store::index::Index::load(access.folders)?
-        .find(secret)
-        .is_some_and(|entry| entry.access_key_id == *id);
-    let pair = access.stores.place(*store).find(secret)?;
-    Ok(pair.filter(|pair| listed && pair.access_key_id == *id))
+/// Whether IAM has the key of a stored pair, and active; whoever may not ask believes it.
+async fn is_known(
+    iam: &Client,
+    user: Option<&str>,
+    id: &str,
+    access: &Access<'_>,
+    journal: &Journal,
+    index: usize,
+) -> Result<bool> {
+    let begun_at = journal.record.steps[index].made.begun_at;
+    let doubt = doubt_since(begun_at, access.env.now(), SETTLING);
+    loop {
+        match keys_of(iam, user).await {
+            Ok(keys) if keys.iter().any(|key| key.id == id && key.active) => return Ok(true),
+            Err(failure) if failure.reason == Reason::Denied => return Ok(true),
+            Err(failure) => return Err(failure.into()),
+            Ok(_) if doubt.is_over() => return Ok(false),
+            Ok(_) => sleep(Duration::from_millis(500)).await,
+        }
+    }
 }
 
-/// Journals which keys the user has, right before another one is created.
+/// Deletes the keys that attempts without an answer have made, as far as they show up.
+async fn delete_orphans(
+    iam: &Client,
+    user: Option<&str>,
+    journal: &mut Journal,
+    index: usize,
+    doubt: Doubt,
+) -> Result<()> {
+    let record = &journal.record.steps[index];
+    let Step::CreateAccessKey { known_key_ids, .. } = &record.step else {
+        return Ok(());
+    };
+    let orphans = orphans(iam, user, known_key_ids, &record.made, doubt).await?;
+    for id in &orphans {
+        iam::delete_access_key(iam, user, id, Doubt::none()).await?;
+    }
+    if !orphans.is_empty() {
+        journal.made(index, |made| drop(made.unanswered.drain(..orphans.len())))?;
+    }
+    Ok(())
+}
+
+/// Makes sure, before the run ends, that no attempt has made a key that nobody has: one whose answer
+/// was lost may show up late, or may have been on its way all the time.
+///
+/// # Errors
+/// `PartlyApplied` where that cannot be found out, or such a key cannot be deleted.
+pub async fn last_look(access: &Access<'_>, journal: &mut Journal) -> Result<()> {
+    for index in 0..journal.record.steps.len() {
+        let record = &journal.record.steps[index];
+        let (Step::CreateAccessKey { user_name, .. }, Some(last)) =
+            (&record.step, record.made.unanswered.iter().max())
+        else {
+            continue;
+        };
+        access
+            .output
+            .working("making sure that no attempt whose answer was lost has made another key");
+        let user = user_name.clone();
+        let doubt = doubt_since(Some(*last), access.env.now(), SETTLING);
+        let looked = delete_orphans(&access.iam()?, user.as_deref(), journal, index, doubt).await;
+        access.output.done();
+        looked.map_err(|error| {
+            let run = &journal.record.run;
+            let message = format!(
+                "everything is done, but an answer to iam:CreateAccessKey was lost, and whether it made another key is not known: {}",
+                error.message
+            );
+            Error::new(Kind::PartlyApplied, message).hint(format!(
+                "`cloudcred resume {run}` looks again, `cloudcred undo {run}` takes all of it back"
+            ))
+        })?;
+        journal.made(index, |made| made.unanswered.clear())?;
+    }
+    Ok(())
+}
+
+/// Journals which keys there are, right before the first attempt at another one.
 pub async fn note_known_keys(
-    iam: &aws_sdk_iam::Client,
+    iam: &Client,
     journal: &mut Journal,
     index: usize,
     user: Option<&str>,
 ) -> Result<()> {
-    let keys = match account::access_keys(iam, user).await {
-        Ok(keys) => keys,
-        Err(failure) if failure.reason == Reason::Missing => Vec::new(),
-        Err(failure) => return Err(failure.into()),
-    };
+    let keys = keys_of(iam, user).await?;
     journal.revise(index, |record| {
         if let Step::CreateAccessKey { known_key_ids, .. } = &mut record.step {
             *known_key_ids = keys.into_iter().map(|key| key.id).collect();

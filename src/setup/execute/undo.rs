@@ -6,22 +6,22 @@ use std::time::Duration;
 use aws_sdk_iam::Client;
 use tokio::time::{Instant, sleep};
 
-use crate::aws::account;
 use crate::aws::failure::{Failure, Reason};
-use crate::aws::iam;
+use crate::aws::iam::{self, Doubt};
 use crate::aws_profile;
 use crate::error::{Error, Kind, Result};
 use crate::interrupt::Interrupt;
-use crate::setup::execute::{Access, finish};
+use crate::setup::execute::ours::{SETTLING, Whose, doubt_since, orphans, whose};
+use crate::setup::execute::{Access, finish, keeping};
 use crate::setup::journal::{Journal, Record, Status};
-use crate::setup::step::{RUN_TAG, Step};
+use crate::setup::step::Step;
 use crate::shared_config::Locations;
 use crate::store::index::Index;
-use crate::store::{SecretName, StoreKind};
 
-/// How long IAM is asked again about something whose creation nobody has confirmed: an answer that
-/// it is not there may come from a server that does not know it yet.
-const DOUBT: Duration = Duration::from_secs(5);
+/// How long AWS may say that a user which this process has just made is not there.
+const FRESH_USER: Duration = Duration::from_secs(30);
+/// How long a user may be said to hold something before that is believed.
+const CONFLICT: Duration = Duration::from_secs(20);
 
 /// Takes the run back because of `error`, and completes that with what came of it.
 pub async fn take_back(access: &Access<'_>, journal: &mut Journal, mut error: Error) -> Error {
@@ -78,9 +78,10 @@ fn partly_applied(journal: &Journal, message: &str, left: &[String]) -> Error {
 
 /// Something that could not be taken back.
 struct Left {
+    step: usize,
     what: String,
     why: Error,
-    /// Whether it goes with the IAM user.
+    /// Whether it is at AWS and goes with the IAM user.
     of_user: bool,
 }
 
@@ -90,10 +91,11 @@ async fn undo_steps(
     journal: &mut Journal,
     mut interrupt: Option<&mut Interrupt>,
 ) -> Result<Vec<String>> {
-    let mut all_left: Vec<(usize, Left)> = Vec::new();
-    for index in (0..journal.record.steps.len()).rev() {
-        let record = &journal.record.steps[index];
-        if !record.status.may_have_made() {
+    let at_aws = user_is_ours(access, journal).await?;
+    let mut all_left: Vec<Left> = Vec::new();
+    for step in (0..journal.record.steps.len()).rev() {
+        let status = journal.record.steps[step].status;
+        if !status.may_have_made() {
             continue;
         }
         if let Some(interrupt) = &mut interrupt
@@ -104,134 +106,219 @@ async fn undo_steps(
                 journal.record.run
             )));
         }
-        let (what, _) = record.step.described();
+        let (what, _) = journal.record.steps[step].step.described();
         access.output.working(&format!("taking back: {what}"));
-        let left = undo_parts(access, &journal.record, index).await;
-        let status = match left.is_empty() {
-            true => Status::TakenBack,
-            false => Status::Left,
-        };
-        let user_is_gone = left.is_empty() && matches!(record.step, Step::CreateUser { .. });
-        note(access, journal, index, status);
-        all_left.extend(left.into_iter().map(|left| (index, left)));
+        if status == Status::Done {
+            // Whoever reads the journal after a crash must not take it for done.
+            note(access, journal, step, Status::Begun);
+        }
+        let left = undo_step(access, &journal.record, step, status, at_aws).await;
+        note(access, journal, step, status_after(&left));
+        let is_user = matches!(journal.record.steps[step].step, Step::CreateUser { .. });
+        let user_is_gone = is_user && left.is_empty();
+        all_left.extend(left);
         if user_is_gone {
-            // IAM deletes no user that still has a policy, a password or a key; tags go with it.
-            for (index, _) in all_left.extract_if(.., |(_, left)| left.of_user) {
-                note(access, journal, index, Status::TakenBack);
+            // Whatever the user held is gone with it; then its pair is of no use any more either.
+            let gone: Vec<Left> = all_left.extract_if(.., |left| left.of_user).collect();
+            for gone in gone {
+                let left = left_here(access, &journal.record, gone.step);
+                note(access, journal, gone.step, status_after(left.as_slice()));
+                all_left.extend(left);
             }
         }
     }
     access.output.done();
-    for (_, left) in &all_left {
+    for left in &all_left {
         access
             .output
             .warn(&format!("{} stays: {}", left.what, left.why));
     }
-    Ok(all_left.into_iter().map(|(_, left)| left.what).collect())
+    Ok(all_left.into_iter().map(|left| left.what).collect())
 }
 
-fn note(access: &Access<'_>, journal: &mut Journal, index: usize, status: Status) {
-    if let Err(broken) = journal.set(index, status) {
+fn status_after(left: &[Left]) -> Status {
+    match left.is_empty() {
+        true => Status::TakenBack,
+        false => Status::Left,
+    }
+}
+
+fn note(access: &Access<'_>, journal: &mut Journal, step: usize, status: Status) {
+    if let Err(broken) = journal.set(step, status) {
         let warning = format!("the journal cannot be written: {broken}");
         access.output.warn(&warning);
     }
 }
 
-/// Takes one step back.
+/// Whether the user that the run has created is still its own. This process knows it; a run that is
+/// taken up later may meet no user, or somebody else's: then nothing at AWS is the run's any more.
+async fn user_is_ours(access: &Access<'_>, journal: &Journal) -> Result<bool> {
+    let record = &journal.record;
+    let Some((user, created)) = record.created_user().filter(|_| journal.is_reopened()) else {
+        return Ok(true);
+    };
+    let doubt = doubt_since(created.made.begun_at, access.env.now(), SETTLING);
+    let whose = whose(&access.iam()?, user, &record.run, doubt).await?;
+    Ok(whose == Whose::Ours)
+}
+
+/// Takes one step back, without a word in the journal.
 ///
 /// # Errors
 /// The first thing that refuses.
-pub async fn undo(access: &Access<'_>, record: &Record, index: usize) -> Result<()> {
-    match undo_parts(access, record, index).await.into_iter().next() {
+pub async fn undo(access: &Access<'_>, record: &Record, step: usize) -> Result<()> {
+    let left = undo_step(access, record, step, record.steps[step].status, true).await;
+    match left.into_iter().next() {
         None => Ok(()),
         Some(left) => Err(left.why),
     }
 }
 
-/// A step that changed both AWS and this machine is taken back on both sides, whatever comes of the
-/// other one.
-async fn undo_parts(access: &Access<'_>, record: &Record, index: usize) -> Vec<Left> {
-    let step = &record.steps[index].step;
-    let mut left = Vec::new();
-    if step.changes_aws()
-        && let Err(why) = undo_at_aws(access, record, index).await
+/// `status` is the step's before it is taken back. A key that cannot be deleted keeps its pair: it
+/// would be a key whose secret nobody has.
+async fn undo_step(
+    access: &Access<'_>,
+    record: &Record,
+    step: usize,
+    status: Status,
+    at_aws: bool,
+) -> Vec<Left> {
+    let of = &record.steps[step];
+    if at_aws
+        && of.step.changes_aws()
+        && let Err(why) = undo_at_aws(access, record, step, status).await
     {
-        left.push(Left {
-            what: step
-                .remains(record.steps[index].made.access_key_id.as_deref())
-                .unwrap_or_default(),
+        let remains = of.step.remains(of.made.access_key_id.as_deref());
+        return vec![Left {
+            step,
+            what: remains.unwrap_or_default(),
             why,
-            of_user: !matches!(step, Step::CreateUser { .. }),
-        });
+            of_user: record.creates_user() && !matches!(of.step, Step::CreateUser { .. }),
+        }];
     }
-    if let Err(why) = undo_here(access, record, index) {
-        left.push(Left {
-            what: match step {
-                Step::CreateAccessKey { secret, .. } | Step::StoreSecret { secret, .. } => {
-                    format!("what this run made of the secret `{secret}`")
-                }
-                step => step.remains(None).unwrap_or_default(),
-            },
-            why,
-            of_user: false,
-        });
-    }
-    left
+    Vec::from_iter(left_here(access, record, step))
 }
 
-async fn undo_at_aws(access: &Access<'_>, record: &Record, index: usize) -> Result<()> {
+/// Takes back what the step changed on this machine.
+fn left_here(access: &Access<'_>, record: &Record, step: usize) -> Option<Left> {
+    let why = undo_here(access, record, step).err()?;
+    let what = match &record.steps[step].step {
+        Step::CreateAccessKey { secret, .. } | Step::StoreSecret { secret, .. } => {
+            format!("what this run made of the secret `{secret}`")
+        }
+        other => other.remains(None).unwrap_or_default(),
+    };
+    Some(Left {
+        step,
+        what,
+        why,
+        of_user: false,
+    })
+}
+
+async fn undo_at_aws(
+    access: &Access<'_>,
+    record: &Record,
+    step: usize,
+    status: Status,
+) -> Result<()> {
     let iam = access.iam()?;
-    let status = record.steps[index].status;
-    let made = &record.steps[index].made;
-    match &record.steps[index].step {
-        // A refusal of these is sure: they were sent once.
-        Step::CreateUser { .. }
-        | Step::CreateLoginProfile { .. }
+    let made = &record.steps[step].made;
+    let now = access.env.now();
+    let Step::CreateUser { user_name, .. } = &record.steps[step].step else {
+        // A user of the run's own is deleted at last, and IAM refuses that as long as it holds
+        // anything: there, what is said to be gone needs no second look.
+        let doubt = match record.creates_user() {
+            true => Doubt::none(),
+            false => doubt_since(made.begun_at, now, SETTLING),
+        };
+        return undo_of_user(&iam, record, step, status, doubt).await;
+    };
+    match status {
+        // Sent once, and refused.
+        Status::Refused => return Ok(()),
+        Status::Done => {}
+        _ => {
+            let doubt = doubt_since(made.begun_at, now, SETTLING);
+            if whose(&iam, user_name, &record.run, doubt).await? != Whose::Ours {
+                return Ok(());
+            }
+        }
+    }
+    let fresh = doubt_since(made.begun_at, now, FRESH_USER);
+    let began = Instant::now();
+    loop {
+        match iam::delete_user(&iam, user_name, fresh).await {
+            Err(failure) if failure.reason == Reason::Conflict && began.elapsed() < CONFLICT => {
+                // Something was said to be gone by a server that did not know it yet.
+                for other in (0..record.steps.len()).rev().filter(|other| *other != step) {
+                    let status = record.steps[other].status;
+                    if status != Status::Planned {
+                        // What refuses keeps the user from being deleted, and that is told.
+                        let again = undo_of_user(&iam, record, other, status, Doubt::none());
+                        drop(again.await);
+                    }
+                }
+                sleep(Duration::from_millis(500)).await;
+            }
+            result => return Ok(result?),
+        }
+    }
+}
+
+/// Every step but the user's own creation.
+async fn undo_of_user(
+    iam: &Client,
+    record: &Record,
+    step: usize,
+    status: Status,
+    doubt: Doubt,
+) -> Result<()> {
+    let made = &record.steps[step].made;
+    match &record.steps[step].step {
+        // Refusals of these are sure.
+        Step::CreateLoginProfile { .. }
         | Step::CreateAccessKey { .. }
+        | Step::DeactivateRootKey { .. }
             if status == Status::Refused =>
         {
             Ok(())
         }
-        Step::CreateUser { user_name, .. } => {
-            if status != Status::Done && whose(&iam, user_name, &record.run).await? != Whose::Ours {
-                return Ok(());
-            }
-            Ok(iam::delete_user(&iam, user_name).await?)
-        }
+        // It was there already.
+        Step::AttachPolicy { .. } if made.found => Ok(()),
         Step::AttachPolicy {
             user_name,
             policy_arn,
         } => {
-            let result = iam::detach_user_policy(&iam, user_name, policy_arn).await;
+            let result = iam::detach_user_policy(iam, user_name, policy_arn, doubt).await;
             forgiving(status, result)
         }
         Step::CreateLoginProfile { user_name, .. } => {
-            Ok(iam::delete_login_profile(&iam, user_name).await?)
+            Ok(iam::delete_login_profile(iam, user_name, doubt).await?)
         }
         Step::CreateAccessKey {
             user_name,
             known_key_ids,
             ..
         } => {
-            let id = match &made.access_key_id {
-                Some(id) => Some(id.clone()),
-                None => orphan(&iam, user_name.as_deref(), known_key_ids).await?,
-            };
-            match id {
-                Some(id) => Ok(iam::delete_access_key(&iam, user_name.as_deref(), &id).await?),
-                None => Ok(()),
+            let user = user_name.as_deref();
+            if let Some(id) = &made.access_key_id {
+                iam::delete_access_key(iam, user, id, doubt).await?;
             }
+            for id in orphans(iam, user, known_key_ids, made, doubt).await? {
+                iam::delete_access_key(iam, user, &id, Doubt::none()).await?;
+            }
+            Ok(())
         }
         Step::DescribeAccessKey { user_name, .. } => match record.access_key_id() {
             Some(id) => {
-                let result = iam::remove_key_description(&iam, user_name, id).await;
+                let result = iam::remove_key_description(iam, user_name, id).await;
                 forgiving(status, result)
             }
             None => Ok(()),
         },
-        Step::DeactivateRootKey { .. } if status == Status::Refused => Ok(()),
         Step::DeactivateRootKey { access_key_id } => {
-            let result = iam::set_root_key_active(&iam, access_key_id, true).await;
+            let result = iam::set_root_key_active(iam, access_key_id, true).await;
             result.map_err(|failure| match failure.reason {
                 Reason::UnknownKey | Reason::Denied => Error::credentials(format!(
                     "only root may activate it again, and not with this key ({})",
@@ -243,22 +330,24 @@ async fn undo_at_aws(access: &Access<'_>, record: &Record, index: usize) -> Resu
         }
         // Nothing brings it back.
         Step::DeleteRootKey { .. } => Ok(()),
-        Step::StoreSecret { .. }
+        Step::CreateUser { .. }
+        | Step::StoreSecret { .. }
         | Step::Verify { .. }
         | Step::SetCurrent { .. }
         | Step::WriteAwsProfile { .. } => Ok(()),
     }
 }
 
-fn undo_here(access: &Access<'_>, record: &Record, index: usize) -> Result<()> {
-    let made = &record.steps[index].made;
-    match &record.steps[index].step {
-        Step::CreateAccessKey { secret, store, .. } | Step::StoreSecret { secret, store, .. } => {
-            put_back(access, record, index, secret, *store)
+fn undo_here(access: &Access<'_>, record: &Record, step: usize) -> Result<()> {
+    let made = &record.steps[step].made;
+    match &record.steps[step].step {
+        Step::CreateAccessKey { .. } | Step::StoreSecret { .. } => {
+            keeping::put_back(access, record, step)
         }
         Step::SetCurrent { secret } => Index::update(access.folders, |index| {
             if index.is_current(secret) {
-                index.current.clone_from(&made.previous_current);
+                let previous = made.previous_current.clone();
+                index.current = previous.filter(|previous| index.find(previous).is_some());
             }
             Ok(())
         }),
@@ -283,141 +372,4 @@ fn forgiving(status: Status, result: Result<(), Failure>) -> Result<()> {
         Err(failure) if status == Status::Refused && failure.reason == Reason::Denied => Ok(()),
         result => Ok(result?),
     }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Whose {
-    Ours,
-    SomebodyElses,
-    Nobodys,
-}
-
-/// Whose the user of that name is: only one that carries the run's tag is the run's.
-///
-/// # Errors
-/// AWS's refusal of `iam:GetUser`.
-pub async fn whose(iam: &Client, user: &str, run: &str) -> Result<Whose> {
-    let start = Instant::now();
-    loop {
-        match account::user_tag(iam, user, RUN_TAG).await {
-            Ok(Some(tag)) if tag == run => return Ok(Whose::Ours),
-            Ok(_) => return Ok(Whose::SomebodyElses),
-            Err(failure) if failure.reason != Reason::Missing => return Err(failure.into()),
-            Err(_) if start.elapsed() > DOUBT => return Ok(Whose::Nobodys),
-            Err(_) => sleep(Duration::from_millis(500)).await,
-        }
-    }
-}
-
-/// The key that CreateAccessKey made although its answer got lost: the one that was not there
-/// before. Nothing is guessed where there are several.
-async fn orphan(iam: &Client, user: Option<&str>, known: &[String]) -> Result<Option<String>> {
-    let start = Instant::now();
-    loop {
-        let keys = match account::access_keys(iam, user).await {
-            Ok(keys) => keys,
-            Err(failure) if failure.reason == Reason::Missing => Vec::new(),
-            Err(failure) => return Err(failure.into()),
-        };
-        let new: Vec<String> = keys
-            .into_iter()
-            .map(|key| key.id)
-            .filter(|id| !known.contains(id))
-            .collect();
-        match &new[..] {
-            [id] => return Ok(Some(id.clone())),
-            [] if start.elapsed() > DOUBT => return Ok(None),
-            [] => sleep(Duration::from_millis(500)).await,
-            several => {
-                let (whose, named) = match user {
-                    Some(user) => (format!("`{user}`"), format!(" --user-name {user}")),
-                    None => ("the root user".to_owned(), String::new()),
-                };
-                return Err(Error::failed(format!(
-                    "{whose} has several new access keys, and which is this run's nobody knows: {}",
-                    several.join(", ")
-                ))
-                .hint(format!(
-                    "delete the one that is not used: aws iam delete-access-key{named} --access-key-id ID"
-                )));
-            }
-        }
-    }
-}
-
-/// Gives the name back what it held before, in its place and in the index. What somebody else has
-/// put there since stays.
-fn put_back(
-    access: &Access<'_>,
-    record: &Record,
-    step: usize,
-    secret: &SecretName,
-    store: StoreKind,
-) -> Result<()> {
-    let made = &record.steps[step].made;
-    let Some(id) = made
-        .access_key_id
-        .as_ref()
-        .filter(|_| store != StoreKind::Stdout)
-    else {
-        return Ok(());
-    };
-    let place = access.stores.place(store);
-    let aside = SecretName::set_aside_by(&record.run);
-    Index::update(access.folders, |index| {
-        // Of a key that the user brought along, there may be another secret of the user's own.
-        if matches!(record.steps[step].step, Step::CreateAccessKey { .. }) {
-            forget_elsewhere(access, index, id, secret, store)?;
-        }
-        let ours = place
-            .find(secret)?
-            .is_some_and(|pair| pair.access_key_id == *id);
-        if ours {
-            match place.find(&aside)? {
-                Some(old) => place.put(secret, &old)?,
-                None => {
-                    place.remove(secret)?;
-                }
-            }
-        }
-        if index
-            .find(secret)
-            .is_some_and(|entry| entry.access_key_id == *id)
-        {
-            match &made.replaced {
-                Some(entry) => index.put(entry.clone()),
-                None => index.remove(secret),
-            }
-        }
-        Ok(())
-    })?;
-    if made.set_aside {
-        place.remove(&aside)?;
-    }
-    Ok(())
-}
-
-/// Removes the pair that this run made from where it was renamed or moved to since. Where it is
-/// still in its own place, another secret of the same key is somebody's copy, and stays.
-fn forget_elsewhere(
-    access: &Access<'_>,
-    index: &mut Index,
-    id: &str,
-    secret: &SecretName,
-    store: StoreKind,
-) -> Result<()> {
-    let mut entries = index.secrets.iter();
-    let moved = entries.find(|entry| entry.access_key_id == id).cloned();
-    let own = index.find(secret);
-    let stays = own.is_some_and(|own| own.store == store && own.access_key_id == id);
-    let Some(entry) = moved.filter(|_| !stays) else {
-        return Ok(());
-    };
-    let place = access.stores.place(entry.store);
-    let pair = place.find(&entry.name)?;
-    if pair.is_some_and(|pair| pair.access_key_id == id) {
-        place.remove(&entry.name)?;
-    }
-    index.remove(&entry.name);
-    Ok(())
 }
