@@ -35,6 +35,7 @@ mod mfa;
 mod reopen;
 mod retire;
 mod root;
+mod schedules;
 mod secret;
 #[cfg(unix)]
 mod secrets;

@@ -55,6 +55,10 @@ pub enum Effect {
     DropReply,
     /// Passed on, and half of the answer given: AWS did it, and nobody can read what it said.
     Truncate,
+    /// Passed on, and this percentage of the answer's body given, as if that were all of it.
+    CutClean(usize),
+    /// The connection is closed at once, and the server hears of it only after a while.
+    Late(Duration),
     /// The connection is closed at once, and the server never hears of it.
     Reset,
 }
@@ -246,6 +250,16 @@ fn serve(mut client: TcpStream, upstream: &str, state: &Mutex<State>) -> io::Res
             let answer = request.forward(upstream)?;
             client.write_all(&answer[..answer.len() / 2])?;
         }
+        Some(Effect::CutClean(percentage)) => {
+            let answer = request.forward(upstream)?;
+            client.write_all(&cut(&answer, percentage))?;
+        }
+        Some(Effect::Late(delay)) => {
+            client.shutdown(Shutdown::Both)?;
+            thread::sleep(delay);
+            drop(request.forward(upstream)?);
+            return Ok(());
+        }
         Some(Effect::DropReply) => drop(request.forward(upstream)?),
         Some(Effect::Delay(delay)) => {
             thread::sleep(delay);
@@ -327,6 +341,23 @@ impl Request {
 fn header<'line>(line: &'line str, name: &str) -> Option<&'line str> {
     let (found, value) = line.split_once(':')?;
     found.eq_ignore_ascii_case(name).then(|| value.trim())
+}
+
+/// The answer with less of its body, and a length that fits.
+fn cut(answer: &[u8], percentage: usize) -> Vec<u8> {
+    let end = answer.windows(4).position(|four| four == b"\r\n\r\n");
+    let (head, body) = answer.split_at(end.map_or(answer.len(), |end| end + 4));
+    let kept = &body[..body.len() * percentage / 100];
+    let head = String::from_utf8_lossy(head);
+    let mut bytes = Vec::new();
+    for line in head.split_inclusive("\r\n").filter(|line| *line != "\r\n") {
+        if header(line, "content-length").is_none() {
+            bytes.extend_from_slice(line.as_bytes());
+        }
+    }
+    bytes.extend_from_slice(format!("Content-Length: {}\r\n\r\n", kept.len()).as_bytes());
+    bytes.extend_from_slice(kept);
+    bytes
 }
 
 impl Answer {
