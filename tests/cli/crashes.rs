@@ -205,3 +205,71 @@ fn a_disk_that_is_full_at_any_time_loses_no_key() {
     });
     println!("faults survived {writes}/{writes}");
 }
+
+/// Resume goes on from wherever undo was cut off.
+#[test]
+fn a_kill_during_undo_is_resumed() {
+    let undo_writes = writes_of(&["undo", "--yes"], |_| ());
+    each(undo_writes, |at| {
+        let account = moto().seeded_account();
+        let home = home().credentials(&account.bootstrap);
+        home.run(SETUP).expect(0);
+        let home = killed_at(home, at);
+        home.run(&["undo", "--yes"]).expect(KILLED);
+        let home = home.variable("FSYNC_FAULT", "");
+        let context = format!("undo killed at write {at}");
+        let resumed = home.run(&["resume", "--yes"]).expect(0);
+        no_key_is_lost(&account, &home, &context);
+        // Where all was taken back but to say so, or nothing was, there is nothing to resume.
+        if let Some(user) = account.user("ana") {
+            let pair = stored_pair(&home.read(STORED));
+            assert_eq!(user.access_keys.len(), 1, "{context}: {resumed}");
+            assert!(user.tags.contains_key(&pair.access_key_id), "{context}");
+            assert_eq!(user.attached_policies.len(), 1, "{context}");
+            let as_user = crate::home().credentials(&pair);
+            as_user.run(&["setup", "--mode", "existing"]).expect(0);
+        }
+    });
+    println!("faults survived {undo_writes}/{undo_writes}");
+}
+
+/// What died in the middle, and then died in the middle of being finished, is taken back.
+#[test]
+fn a_kill_during_resume_is_undone() {
+    let half_way = writes() / 2;
+    let prepare = |home: &Home| {
+        home.command(SETUP)
+            .env("FSYNC_FAULT", format!("kill:{half_way}"))
+            .output()
+            .expect("it starts");
+    };
+    let resume_writes = writes_of(&["resume", "--yes"], prepare);
+    each(resume_writes, |at| {
+        let account = moto().seeded_account();
+        let home = killed_at(home().credentials(&account.bootstrap), half_way);
+        home.run(SETUP).expect(KILLED);
+        let home = killed_at(home, at);
+        home.run(&["resume", "--yes"]).expect(KILLED);
+        no_key_is_lost(&account, &home, &format!("resume killed at write {at}"));
+        let home = home.variable("FSYNC_FAULT", "");
+        home.run(&["undo", "--yes"]).expect(0);
+        assert!(account.user("ana").is_none(), "resume killed at write {at}");
+        assert!(!home.path().join(STORED).exists(), "resume killed at {at}");
+    });
+    println!("faults survived {resume_writes}/{resume_writes}");
+}
+
+/// How often a command makes the disk keep something, after a setup that `prepare` may replace.
+fn writes_of(arguments: &[&str], prepare: impl Fn(&Home)) -> usize {
+    let account = moto().seeded_account();
+    let home = home().credentials(&account.bootstrap);
+    let file = home.path().join("count");
+    let home = counted(home, &file);
+    prepare(&home);
+    if !home.path().join(".local/state/cloudcred/runs").exists() {
+        home.run(SETUP).expect(0);
+    }
+    std::fs::write(&file, "").expect("counted anew");
+    home.run(arguments).expect(0);
+    std::fs::metadata(&file).expect("it was counted").len() as usize
+}
