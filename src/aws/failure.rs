@@ -95,9 +95,12 @@ impl Failure {
         };
         // A server that breaks down mid-way may have done its work; and 2xx is no refusal.
         let reason = match (reason, status) {
-            (Reason::Other, Some(500..)) | (_, Some(200..=399)) => Reason::Unclear,
+            (Reason::Other, Some(408 | 500..)) | (_, Some(200..=399)) => Reason::Unclear,
             (reason, _) => reason,
         };
+        if let (None, SdkError::ServiceError(_), Some(status)) = (&code, error, status) {
+            message = format!("something other than AWS answered, with HTTP status {status}");
+        }
         if let (Reason::Clock, Some(time)) = (reason, their_time) {
             message = format!("AWS's time is {time}");
         }

@@ -1,6 +1,7 @@
 //! The SDK's clients, and what they share: settings, connections, and telling `-v` about calls.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use aws_config::environment::EnvironmentVariableRegionProvider;
@@ -25,6 +26,7 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::config_bag::{ConfigBag, Storable, StoreReplace};
 use aws_types::service_config::ServiceConfigKey;
+use jiff::{SignedDuration, Timestamp};
 use secrecy::ExposeSecret;
 
 use crate::aws::answer::WholeAnswers;
@@ -48,6 +50,8 @@ pub struct Sdk {
     /// Whether anything named the region, or us-east-1 stands in.
     region_is_configured: bool,
     observer: Observer,
+    /// How far AWS's clock is ahead of this machine's, by its last answer, in seconds.
+    clock_offset: Arc<AtomicI64>,
 }
 
 impl Sdk {
@@ -81,11 +85,16 @@ impl Sdk {
             )
             .load()
             .await;
+        let clock_offset = Arc::new(AtomicI64::new(0));
         Sdk {
             base,
             region_is_given,
             region_is_configured,
-            observer: Observer { output },
+            observer: Observer {
+                output,
+                clock_offset: Arc::clone(&clock_offset),
+            },
+            clock_offset,
         }
     }
 
@@ -96,6 +105,7 @@ impl Sdk {
             region_is_given: self.region_is_given,
             region_is_configured: self.region_is_configured,
             observer: self.observer.clone(),
+            clock_offset: Arc::clone(&self.clock_offset),
         }
     }
 
@@ -125,6 +135,12 @@ impl Sdk {
             Some(_) => Some(self.region_of(profile)),
             None => self.configured_region(),
         }
+    }
+
+    /// This machine's time as AWS has it, by the date of its last answer.
+    pub fn aws_time(&self, here: Timestamp) -> Timestamp {
+        let offset = SignedDuration::from_secs(self.clock_offset.load(Ordering::Relaxed));
+        here.checked_add(offset).unwrap_or(here)
     }
 
     /// A session with this pair.
@@ -275,6 +291,7 @@ impl Intercept for FormSpaces {
 #[derive(Clone)]
 struct Observer {
     output: Arc<Output>,
+    clock_offset: Arc<AtomicI64>,
 }
 
 impl std::fmt::Debug for Observer {
@@ -341,6 +358,13 @@ impl Intercept for Observer {
         _: &RuntimeComponents,
         cfg: &mut ConfigBag,
     ) -> Result<(), BoxError> {
+        let date = context
+            .response()
+            .and_then(|response| jiff::fmt::rfc2822::parse(response.headers().get("date")?).ok());
+        if let Some(date) = date {
+            let offset = date.timestamp().as_second() - Timestamp::now().as_second();
+            self.clock_offset.store(offset, Ordering::Relaxed);
+        }
         self.tell(2, "aws attempt", context, cfg);
         Ok(())
     }

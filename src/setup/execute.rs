@@ -225,7 +225,7 @@ async fn step(
             }
             CameOfIt::Unknown if attempt < ATTEMPTS => {
                 attempt += 1;
-                journal.unanswered(index, access.env.now());
+                journal.given_up(index, access.env.now());
                 let lost = format!("{what}: the answer was lost; looking what came of it");
                 access.output.detail(1, &lost);
                 match resume::settle(access, hand, journal, index).await {
@@ -236,7 +236,7 @@ async fn step(
                 }
             }
             CameOfIt::Unknown => {
-                journal.unanswered(index, access.env.now());
+                journal.given_up(index, access.env.now());
                 return Err(stop.error);
             }
             CameOfIt::Something => return Err(stop.error),

@@ -55,9 +55,12 @@ pub struct Made {
     /// Whether an attempt before the last one may have done it without anybody being told.
     #[serde(default)]
     pub lost: bool,
-    /// When those attempts at a key were last waited for of which nobody knows whether they made one.
+    /// When those attempts at a key were sent of which nobody knows whether they made one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unanswered: Vec<Timestamp>,
+    /// When the last of them was no longer waited for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub given_up_at: Option<Timestamp>,
     /// Whether the policy was attached already.
     #[serde(default)]
     pub found: bool,
@@ -75,6 +78,15 @@ pub struct Made {
     /// The AWS profile of ours that had the name before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous_aws_profile: Option<AwsProfile>,
+}
+
+impl Made {
+    /// When attempts at a key were sent that may have made one more than is known: those without an
+    /// answer, and the one with it, should its request have been doubled on the way.
+    pub fn attempts(&self) -> Vec<Timestamp> {
+        let answered = self.access_key_id.as_ref().and(self.begun_at);
+        self.unanswered.iter().copied().chain(answered).collect()
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -195,6 +207,8 @@ pub struct Journal {
     /// Held as long as somebody works on the run; the system lets go of it when the process ends,
     /// in whatever way.
     lock: Option<File>,
+    /// Against another run about the same user, which could take this one's changes for its own.
+    user_lock: Option<File>,
     reopened: bool,
 }
 
@@ -206,10 +220,12 @@ impl Journal {
     pub fn begin(folders: &Folders, record: Record) -> Result<Self> {
         private_file::create_private_folder(&runs_folder(folders)).map_err(Folders::unusable)?;
         let lock = lock(folders, &record.run)?;
+        let user_lock = lock_user(folders, &record)?;
         let journal = Journal {
             path: path(folders, &record.run),
             record,
             lock: Some(lock),
+            user_lock,
             reopened: false,
         };
         journal.write()?;
@@ -224,8 +240,10 @@ impl Journal {
         let lock = lock(folders, run)?;
         // Read under the lock: whoever held it may just have finished.
         let path = path(folders, run);
+        let record = read(&path)?;
         Ok(Journal {
-            record: read(&path)?,
+            user_lock: lock_user(folders, &record)?,
+            record,
             path,
             lock: Some(lock),
             reopened: true,
@@ -284,11 +302,9 @@ impl Journal {
     }
 
     /// Notes that nobody knows what came of the last attempt, which may still be on its way. The
-    /// next entry of the journal brings it to disk; until then, the attempt's beginning stands there.
-    pub fn unanswered(&mut self, step: usize, now: Timestamp) {
-        if let Some(last) = self.record.steps[step].made.unanswered.last_mut() {
-            *last = now;
-        }
+    /// next entry of the journal brings it to disk.
+    pub fn given_up(&mut self, step: usize, now: Timestamp) {
+        self.record.steps[step].made.given_up_at = Some(now);
     }
 
     /// Notes the key that the last attempt has made.
@@ -336,6 +352,7 @@ impl Journal {
     pub fn finish(&mut self, at: Timestamp) -> Result<()> {
         self.record.finished_at = Some(at);
         self.write()?;
+        drop(self.user_lock.take());
         if let Some(lock) = self.lock.take() {
             // The file means nothing without its lock; one that stays does no harm.
             drop(lock);
@@ -382,14 +399,35 @@ fn damaged(path: &Path, why: &str) -> Error {
 /// # Errors
 /// When another process works on the run.
 fn lock(folders: &Folders, run: &str) -> Result<File> {
-    let path = runs_folder(folders).join(format!("{run}.lock"));
-    let file = private_file::open_lock(&path).map_err(Folders::unusable)?;
+    take_lock(&runs_folder(folders).join(format!("{run}.lock")), || {
+        Error::failed(format!("the run {run} is still going on"))
+            .hint("wait until it has ended, or end it with Ctrl-C, then try again")
+    })
+}
+
+/// # Errors
+/// When another process works on the same IAM user.
+fn lock_user(folders: &Folders, record: &Record) -> Result<Option<File>> {
+    let owner = record.goal.owner();
+    let Some(user) = owner.user_name() else {
+        return Ok(None);
+    };
+    // IAM's rule for names suits files; it does not tell capitals from small letters.
+    let name = format!("user-{}-{}.lock", owner.account_id, user.to_lowercase());
+    take_lock(&runs_folder(folders).join(name), || {
+        Error::failed(format!(
+            "another cloudcred works on the IAM user `{user}` at this moment"
+        ))
+        .hint("wait until it has ended, then try again")
+    })
+    .map(Some)
+}
+
+fn take_lock(path: &Path, taken: impl FnOnce() -> Error) -> Result<File> {
+    let file = private_file::open_lock(path).map_err(Folders::unusable)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => {
-            Err(Error::failed(format!("the run {run} is still going on"))
-                .hint("wait until it has ended, or end it with Ctrl-C, then try again"))
-        }
+        Err(TryLockError::WouldBlock) => Err(taken()),
         Err(TryLockError::Error(cause)) => Err(Folders::unusable(
             anyhow::Error::from(cause).context(format!("cannot lock {}", path.display())),
         )),

@@ -11,14 +11,17 @@ use crate::aws::account::{self, AccessKey};
 use crate::aws::failure::{Failure, Reason};
 use crate::aws::iam::Doubt;
 use crate::error::{Error, Result};
+use crate::setup::execute::Access;
 use crate::setup::journal::Made;
 use crate::setup::step::RUN_TAG;
 
 /// How long a change may be unknown to some of IAM's servers, or a call that nobody waits for any
 /// more may still be on its way. AWS promises no number; 3 to 15 s have been seen.
 pub const SETTLING: Duration = Duration::from_secs(15);
-/// How far this machine's clock may be from AWS's before AWS refuses signatures.
-const SKEW: SignedDuration = SignedDuration::from_mins(5);
+/// A key that an attempt made is this much older than the attempt at most, for rounded clocks; and
+/// this much younger, for a call that was long on its way.
+const OLDER: SignedDuration = SignedDuration::from_secs(5);
+const YOUNGER: SignedDuration = SignedDuration::from_secs(60);
 
 /// For how long something that was begun then is not believed to be absent.
 pub fn doubt_since(begun_at: Option<Timestamp>, now: Timestamp, span: Duration) -> Doubt {
@@ -65,49 +68,57 @@ pub async fn keys_of(iam: &Client, user: Option<&str>) -> Result<Vec<AccessKey>,
     }
 }
 
-/// The keys that attempts have made whose answers got lost: not there before, made around the time
-/// of such an attempt, and never used, since nobody has their secrets. Looks until there are as many
-/// as attempts, or the doubt is over.
+/// The keys of a user that the run's attempts have made and nobody has the secrets of: not there
+/// before, as old as an attempt, and never used. Looks until there are as many as attempts without an
+/// answer, or the doubt is over.
 ///
 /// # Errors
-/// AWS's refusal of `iam:ListAccessKeys`; or that there are more, so that nobody can tell which are
-/// the run's.
+/// AWS's refusal of `iam:ListAccessKeys`; or that there are more than attempts, so that nobody can
+/// tell which are the run's.
 pub async fn orphans(
-    iam: &Client,
+    access: &Access<'_>,
     user: Option<&str>,
     known: &[String],
     made: &Made,
     doubt: Doubt,
 ) -> Result<Vec<String>> {
-    let attempts = &made.unanswered;
+    let iam = access.iam()?;
+    let attempts = made.attempts();
     if attempts.is_empty() {
         return Ok(Vec::new());
     }
     loop {
-        let mut new = keys_of(iam, user).await?;
+        let mut new = match keys_of(&iam, user).await {
+            // Nothing is missing; this was but a second look.
+            Err(_) if made.unanswered.is_empty() => return Ok(Vec::new()),
+            keys => keys?,
+        };
         new.retain(|key| {
             let before = known.contains(&key.id) || made.access_key_id.as_ref() == Some(&key.id);
-            !before && attempts.iter().any(|attempt| made_around(key, *attempt))
+            let mut attempts = attempts.iter();
+            !before && attempts.any(|attempt| made_by(key, access.sdk.aws_time(*attempt)))
         });
         let mut orphans = Vec::new();
         for key in new {
-            if !account::was_used(iam, &key.id).await {
+            if !account::was_used(&iam, &key.id).await {
                 orphans.push(key.id);
             }
         }
         if orphans.len() > attempts.len() {
             return Err(ambiguous(user, &orphans));
         }
-        if orphans.len() == attempts.len() || doubt.is_over() {
+        if orphans.len() >= made.unanswered.len() || doubt.is_over() {
             return Ok(orphans);
         }
         sleep(Duration::from_millis(500)).await;
     }
 }
 
-fn made_around(key: &AccessKey, attempt: Timestamp) -> bool {
-    key.created_at
-        .is_none_or(|created| created.duration_since(attempt).abs() <= SKEW)
+fn made_by(key: &AccessKey, attempt: Timestamp) -> bool {
+    key.created_at.is_none_or(|created| {
+        let younger = created.duration_since(attempt);
+        -OLDER <= younger && younger <= YOUNGER
+    })
 }
 
 fn ambiguous(user: Option<&str>, keys: &[String]) -> Error {
@@ -146,11 +157,10 @@ mod tests {
             active: true,
             created_at,
         };
-        assert!(made_around(&key(None), attempt));
-        let minutes = |minutes| Some(attempt + SignedDuration::from_mins(minutes));
-        assert!(made_around(&key(minutes(-4)), attempt));
-        assert!(made_around(&key(minutes(4)), attempt));
-        assert!(!made_around(&key(minutes(6)), attempt));
-        assert!(!made_around(&key(minutes(-6)), attempt));
+        assert!(made_by(&key(None), attempt));
+        let after = |seconds| Some(attempt + SignedDuration::from_secs(seconds));
+        for (seconds, by_it) in [(-10, false), (-2, true), (0, true), (40, true), (90, false)] {
+            assert_eq!(made_by(&key(after(seconds)), attempt), by_it, "{seconds}");
+        }
     }
 }

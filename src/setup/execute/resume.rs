@@ -67,8 +67,9 @@ pub async fn prepare(access: &Access<'_>, hand: &mut InHand, journal: &mut Journ
     Ok(())
 }
 
-/// A run goes on with its own user only, however long ago it made it.
-async fn check_user(access: &Access<'_>, journal: &Journal) -> Result<()> {
+/// A run goes on with its own user only, however long ago it made it. Where that is gone (taken back
+/// while no journal could be written, or deleted by somebody), all of it is to be done anew.
+async fn check_user(access: &Access<'_>, journal: &mut Journal) -> Result<()> {
     let record = &journal.record;
     let Some((user, created)) = record
         .created_user()
@@ -82,9 +83,15 @@ async fn check_user(access: &Access<'_>, journal: &Journal) -> Result<()> {
         Whose::SomebodyElses => Err(Error::failed(format!(
             "the IAM user `{user}` is no longer the one that this run made"
         ))),
-        Whose::Nobodys => Err(Error::failed(format!(
-            "the IAM user `{user}` that this run made is gone"
-        ))),
+        Whose::Nobodys => {
+            for step in (0..journal.record.steps.len()).rev() {
+                if journal.record.steps[step].status.may_have_made() {
+                    undo::undo_here(access, &journal.record, step)?;
+                    journal.set(step, Status::Planned)?;
+                }
+            }
+            Ok(())
+        }
     }
 }
 
@@ -133,7 +140,7 @@ pub async fn settle(
                 keeping::put_back(access, &journal.record, index)?;
                 journal.made(index, |made| made.access_key_id = None)?;
             }
-            delete_orphans(&iam, user, journal, index, Doubt::lasting(FIRST_LOOK)).await?;
+            delete_orphans(access, user, journal, index, Doubt::lasting(FIRST_LOOK)).await?;
             Ok(false)
         }
         Step::StoreSecret { store, .. } => {
@@ -177,7 +184,7 @@ async fn is_known(
 
 /// Deletes the keys that attempts without an answer have made, as far as they show up.
 async fn delete_orphans(
-    iam: &Client,
+    access: &Access<'_>,
     user: Option<&str>,
     journal: &mut Journal,
     index: usize,
@@ -187,12 +194,15 @@ async fn delete_orphans(
     let Step::CreateAccessKey { known_key_ids, .. } = &record.step else {
         return Ok(());
     };
-    let orphans = orphans(iam, user, known_key_ids, &record.made, doubt).await?;
+    let orphans = orphans(access, user, known_key_ids, &record.made, doubt).await?;
     for id in &orphans {
-        iam::delete_access_key(iam, user, id, Doubt::none()).await?;
+        iam::delete_access_key(&access.iam()?, user, id, Doubt::none()).await?;
     }
     if !orphans.is_empty() {
-        journal.made(index, |made| drop(made.unanswered.drain(..orphans.len())))?;
+        journal.made(index, |made| {
+            let found = orphans.len().min(made.unanswered.len());
+            made.unanswered.drain(..found);
+        })?;
     }
     Ok(())
 }
@@ -205,17 +215,20 @@ async fn delete_orphans(
 pub async fn last_look(access: &Access<'_>, journal: &mut Journal) -> Result<()> {
     for index in 0..journal.record.steps.len() {
         let record = &journal.record.steps[index];
-        let (Step::CreateAccessKey { user_name, .. }, Some(last)) =
-            (&record.step, record.made.unanswered.iter().max())
-        else {
+        let Step::CreateAccessKey { user_name, .. } = &record.step else {
             continue;
+        };
+        let made = &record.made;
+        let last = made.given_up_at.or(made.unanswered.iter().max().copied());
+        let doubt = match made.unanswered.is_empty() {
+            true => Doubt::none(),
+            false => doubt_since(last, access.env.now(), SETTLING),
         };
         access
             .output
-            .working("making sure that no attempt whose answer was lost has made another key");
+            .working("making sure that there is no key whose secret nobody has");
         let user = user_name.clone();
-        let doubt = doubt_since(Some(*last), access.env.now(), SETTLING);
-        let looked = delete_orphans(&access.iam()?, user.as_deref(), journal, index, doubt).await;
+        let looked = delete_orphans(access, user.as_deref(), journal, index, doubt).await;
         access.output.done();
         looked.map_err(|error| {
             let run = &journal.record.run;
@@ -227,7 +240,9 @@ pub async fn last_look(access: &Access<'_>, journal: &mut Journal) -> Result<()>
                 "`cloudcred resume {run}` looks again, `cloudcred undo {run}` takes all of it back"
             ))
         })?;
-        journal.made(index, |made| made.unanswered.clear())?;
+        if !journal.record.steps[index].made.unanswered.is_empty() {
+            journal.made(index, |made| made.unanswered.clear())?;
+        }
     }
     Ok(())
 }
@@ -242,7 +257,12 @@ pub async fn note_known_keys(
     let keys = keys_of(iam, user).await?;
     journal.revise(index, |record| {
         if let Step::CreateAccessKey { known_key_ids, .. } = &mut record.step {
-            *known_key_ids = keys.into_iter().map(|key| key.id).collect();
+            // Whatever was there once is not this run's, whether this server knows it or not.
+            for key in keys {
+                if !known_key_ids.contains(&key.id) {
+                    known_key_ids.push(key.id);
+                }
+            }
         }
     })
 }

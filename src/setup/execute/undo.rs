@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use aws_sdk_iam::Client;
 use tokio::time::{Instant, sleep};
 
 use crate::aws::failure::{Failure, Reason};
@@ -199,7 +198,7 @@ async fn undo_step(
     Vec::from_iter(left_here(access, record, step))
 }
 
-/// Takes back what the step changed on this machine.
+/// What of the step stays on this machine.
 fn left_here(access: &Access<'_>, record: &Record, step: usize) -> Option<Left> {
     let why = undo_here(access, record, step).err()?;
     let what = match &record.steps[step].step {
@@ -232,7 +231,7 @@ async fn undo_at_aws(
             true => Doubt::none(),
             false => doubt_since(made.begun_at, now, SETTLING),
         };
-        return undo_of_user(&iam, record, step, status, doubt).await;
+        return undo_of_user(access, record, step, status, doubt).await;
     };
     match status {
         // Sent once, and refused.
@@ -255,7 +254,7 @@ async fn undo_at_aws(
                     let status = record.steps[other].status;
                     if status != Status::Planned {
                         // What refuses keeps the user from being deleted, and that is told.
-                        let again = undo_of_user(&iam, record, other, status, Doubt::none());
+                        let again = undo_of_user(access, record, other, status, Doubt::none());
                         drop(again.await);
                     }
                 }
@@ -268,12 +267,13 @@ async fn undo_at_aws(
 
 /// Every step but the user's own creation.
 async fn undo_of_user(
-    iam: &Client,
+    access: &Access<'_>,
     record: &Record,
     step: usize,
     status: Status,
     doubt: Doubt,
 ) -> Result<()> {
+    let iam = &access.iam()?;
     let made = &record.steps[step].made;
     match &record.steps[step].step {
         // Refusals of these are sure.
@@ -305,7 +305,7 @@ async fn undo_of_user(
             if let Some(id) = &made.access_key_id {
                 iam::delete_access_key(iam, user, id, doubt).await?;
             }
-            for id in orphans(iam, user, known_key_ids, made, doubt).await? {
+            for id in orphans(access, user, known_key_ids, made, doubt).await? {
                 iam::delete_access_key(iam, user, &id, Doubt::none()).await?;
             }
             Ok(())
@@ -338,7 +338,11 @@ async fn undo_of_user(
     }
 }
 
-fn undo_here(access: &Access<'_>, record: &Record, step: usize) -> Result<()> {
+/// Takes back what the step changed on this machine.
+///
+/// # Errors
+/// The store's, the index's, or that of the `~/.aws` files.
+pub fn undo_here(access: &Access<'_>, record: &Record, step: usize) -> Result<()> {
     let made = &record.steps[step].made;
     match &record.steps[step].step {
         Step::CreateAccessKey { .. } | Step::StoreSecret { .. } => {
