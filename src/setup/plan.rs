@@ -1,14 +1,14 @@
 //! Request and Facts in, steps out: a pure function. No I/O, no questions.
 
+mod refusals;
 mod root_key;
 #[cfg(test)]
 mod tests;
 
 use jiff::Timestamp;
-use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 
-use crate::aws::account::{AccessKey, User};
+use crate::aws::account::User;
 use crate::aws::found::{Found, Source};
 use crate::aws::identity::Identity;
 use crate::aws_profile::{self, Holder};
@@ -21,6 +21,10 @@ use crate::setup::request::{
 use crate::setup::step::{CREATED_BY_TAG, RUN_TAG, Step};
 use crate::store::{SecretName, StoreKind};
 
+use refusals::{
+    check_boundary, check_name_is_free, check_password, check_room_for_a_key,
+    check_stored_key_is_gone, user_exists,
+};
 pub use root_key::{deletion, retirement};
 
 /// What the steps lead to: whose pair ends up where. Known before anything is done.
@@ -249,6 +253,7 @@ fn for_iam_user(
     } else {
         check_name_is_free(&request.keep, facts, reuse)?;
         let keys = user.map_or(&[][..], |user| &user.access_keys);
+        check_stored_key_is_gone(&request.keep, facts, Some(&request.user_name), keys)?;
         let own_key = request.own_key.as_ref().map(|pair| &pair.access_key_id);
         match own_key.filter(|own| keys.iter().any(|key| key.id == **own)) {
             Some(own) => {
@@ -311,7 +316,7 @@ fn for_root(request: &RootRequest, facts: &Facts, now: Timestamp) -> Result<Plan
             // Any key of root is as good.
             None => reuse,
         };
-        stored.works && facts.stored_is_reusable && agreed
+        stored.works() && facts.stored_is_reusable && agreed
     });
     match will_do {
         Some(stored) => {
@@ -354,6 +359,7 @@ fn new_root_key(request: &RootRequest, facts: &Facts, now: Timestamp) -> Result<
         UserFact::Present(root) => &root.access_keys[..],
         _ => &[],
     };
+    check_stored_key_is_gone(&request.keep, facts, None, keys)?;
     check_room_for_a_key(None, keys, now)?;
     let create = Step::CreateAccessKey {
         user_name: None,
@@ -402,98 +408,5 @@ fn working_key<'f>(user: Option<&User>, facts: &'f Facts) -> Option<&'f Stored> 
         .access_keys
         .iter()
         .any(|key| key.active && Some(&key.id) == stored.access_key_id.as_ref());
-    (stored.works && facts.stored_is_reusable && has_it).then_some(stored)
-}
-
-fn user_exists(name: &str) -> Error {
-    Error::failed(format!("the IAM user `{name}` exists already")).hint(
-        "use it with --if-exists reuse (it gets what it lacks, and a new key unless its secret works), or choose another --user-name",
-    )
-}
-
-/// A boundary that is asked for must be there before a policy is attached.
-fn check_boundary(request: &IamUserRequest, user: &User) -> Result<()> {
-    let Some(wanted) = &request.permissions_boundary else {
-        return Ok(());
-    };
-    if user.permissions_boundary.as_ref() == Some(wanted) {
-        return Ok(());
-    }
-    let name = &request.user_name;
-    Err(Error::failed(format!("`{name}` exists already, without the permissions boundary {wanted}"))
-        .hint(format!(
-            "set it first: aws iam put-user-permissions-boundary --user-name {name} --permissions-boundary {wanted}"
-        )))
-}
-
-fn check_password(request: &IamUserRequest, facts: &Facts) -> Result<()> {
-    match (&request.console_password, &facts.password_policy) {
-        (ConsolePassword::Given(password), Some(policy)) => policy.check(password.expose_secret()),
-        _ => Ok(()),
-    }
-}
-
-fn check_name_is_free(keep: &Keep, facts: &Facts, reuse: bool) -> Result<()> {
-    let Some(stored) = &facts.stored else {
-        return Ok(());
-    };
-    let agreed = keep.replace || (reuse && facts.stored_may_be_replaced());
-    if agreed && stored.store == keep.store {
-        return Ok(());
-    }
-    let error = Error::failed(format!(
-        "there is a secret `{}` already, {}",
-        keep.secret,
-        stored.described()
-    ));
-    Err(if agreed {
-        error.hint(format!(
-            "replace it where it is with --store {}",
-            stored.store.name()
-        ))
-    } else if facts.stored_may_be_replaced() {
-        error.hint("replace it with --if-exists reuse --yes, or choose another name with --secret")
-    } else if stored.identity.is_none() {
-        error.hint("choose another name with --secret")
-    } else {
-        error.hint(format!(
-            "choose another name with --secret, or remove it first: cloudcred secret remove {}",
-            keep.secret
-        ))
-    })
-}
-
-/// IAM allows two keys a user, inactive ones included.
-fn check_room_for_a_key(user: Option<&str>, keys: &[AccessKey], now: Timestamp) -> Result<()> {
-    if keys.len() < 2 {
-        return Ok(());
-    }
-    let keys: Vec<String> = keys.iter().map(|key| described_key(key, now)).collect();
-    let (whose, named) = match user {
-        Some(user) => (format!("`{user}`"), format!(" --user-name {user}")),
-        None => ("the root user".to_owned(), String::new()),
-    };
-    Err(Error::failed(format!(
-        "{whose} has two access keys already, the most that IAM allows: {}",
-        keys.join("; ")
-    ))
-    .hint(format!(
-        "delete the one that is not used: aws iam delete-access-key{named} --access-key-id ID"
-    )))
-}
-
-fn described_key(key: &AccessKey, now: Timestamp) -> String {
-    let state = if key.active { "" } else { ", inactive" };
-    match key.created_at {
-        Some(created) => {
-            let days = now.duration_since(created).as_hours() / 24;
-            let age = match days {
-                ..=0 => "created today".to_owned(),
-                1 => "1 day old".to_owned(),
-                days => format!("{days} days old"),
-            };
-            format!("{} ({age}{state})", key.id)
-        }
-        None => format!("{} (age unknown{state})", key.id),
-    }
+    (stored.works() && facts.stored_is_reusable && has_it).then_some(stored)
 }

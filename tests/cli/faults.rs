@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use crate::support::moto::{KeyPair, SeededAccount};
-use crate::support::process::Ran;
-use crate::support::proxy::{Answer, Effect, Proxy, aws_error};
+use crate::support::process::{self, Ran};
+use crate::support::proxy::{Answer, Effect, Proxy, Rule, Which, aws_error};
 use crate::{home, home_at, moto, stored_pair};
 
 const SETUP: &[&str] = &[
@@ -273,6 +273,40 @@ fn a_stored_pair_is_not_replaced_because_aws_hiccups() {
         account.user("ci-admin").expect("there").access_keys.len(),
         1
     );
+}
+
+#[test]
+fn a_stored_key_that_aws_still_lists_is_not_given_up() {
+    let account = moto().seeded_account();
+    let home = home().credentials(&account.bootstrap);
+    home.run(SETUP).expect(0);
+    let first = home.read(STORED);
+    let id = stored_pair(&first).access_key_id;
+    let unknown = aws_error(
+        403,
+        "InvalidClientTokenId",
+        "The security token is invalid.",
+    );
+    let refused = |active: bool| {
+        // As AWS answers for a key that is too new, or inactive.
+        let proxy = Proxy::start(moto().address());
+        proxy.add(Rule {
+            action: "GetCallerIdentity",
+            effect: unknown.clone(),
+            times: active.then_some(1),
+            which: Which::SignedBy(vec![id.clone()]),
+        });
+        let reuse = [SETUP, &["--if-exists", "reuse"]].concat();
+        let mut command = home.command(&reuse);
+        command.env("AWS_ENDPOINT_URL", proxy.url());
+        process::run(command, None, Duration::from_secs(60)).expect(1)
+    };
+    explained(&refused(true), &id, "wait a moment");
+    account.deactivate_access_key("ci-admin", &id);
+    explained(&refused(false), "is inactive", "--status Active");
+    assert_eq!(home.read(STORED), first);
+    let user = account.user("ci-admin").expect("there");
+    assert_eq!(user.access_keys, [(id, "Inactive".to_owned())]);
 }
 
 #[test]

@@ -1,0 +1,141 @@
+//! What a plan must not pass over: what exists already, and what would be lost. Each refusal says how
+//! to go on.
+
+use jiff::Timestamp;
+use secrecy::ExposeSecret;
+
+use crate::aws::account::{AccessKey, User};
+use crate::error::{Error, Result};
+use crate::setup::facts::{Facts, Stored, Verdict};
+use crate::setup::request::{ConsolePassword, IamUserRequest, Keep};
+
+pub fn user_exists(name: &str) -> Error {
+    Error::failed(format!("the IAM user `{name}` exists already")).hint(
+        "use it with --if-exists reuse (it gets what it lacks, and a new key unless its secret works), or choose another --user-name",
+    )
+}
+
+/// A boundary that is asked for must be there before a policy is attached.
+pub fn check_boundary(request: &IamUserRequest, user: &User) -> Result<()> {
+    let Some(wanted) = &request.permissions_boundary else {
+        return Ok(());
+    };
+    if user.permissions_boundary.as_ref() == Some(wanted) {
+        return Ok(());
+    }
+    let name = &request.user_name;
+    Err(Error::failed(format!("`{name}` exists already, without the permissions boundary {wanted}"))
+        .hint(format!(
+            "set it first: aws iam put-user-permissions-boundary --user-name {name} --permissions-boundary {wanted}"
+        )))
+}
+
+pub fn check_password(request: &IamUserRequest, facts: &Facts) -> Result<()> {
+    match (&request.console_password, &facts.password_policy) {
+        (ConsolePassword::Given(password), Some(policy)) => policy.check(password.expose_secret()),
+        _ => Ok(()),
+    }
+}
+
+pub fn check_name_is_free(keep: &Keep, facts: &Facts, reuse: bool) -> Result<()> {
+    let Some(stored) = &facts.stored else {
+        return Ok(());
+    };
+    let agreed = keep.replace || (reuse && facts.stored_may_be_replaced());
+    if agreed && stored.store == keep.store {
+        return Ok(());
+    }
+    let error = Error::failed(format!(
+        "there is a secret `{}` already, {}",
+        keep.secret,
+        stored.described()
+    ));
+    Err(if agreed {
+        error.hint(format!(
+            "replace it where it is with --store {}",
+            stored.store.name()
+        ))
+    } else if facts.stored_may_be_replaced() {
+        error.hint("replace it with --if-exists reuse --yes, or choose another name with --secret")
+    } else if stored.identity.is_none() {
+        error.hint("choose another name with --secret")
+    } else {
+        error.hint(format!(
+            "choose another name with --secret, or remove it first: cloudcred secret remove {}",
+            keep.secret
+        ))
+    })
+}
+
+/// A stored key that STS does not know, and AWS lists all the same, is too new or inactive: its
+/// secret exists nowhere else, so only somebody who was asked gives it up.
+pub fn check_stored_key_is_gone(
+    keep: &Keep,
+    facts: &Facts,
+    user: Option<&str>,
+    keys: &[AccessKey],
+) -> Result<()> {
+    let unknown = |stored: &&Stored| stored.verdict == Verdict::UnknownKey && !keep.replace;
+    let stored = facts.stored.as_ref().filter(unknown);
+    let id = stored.and_then(|stored| stored.access_key_id.as_ref());
+    let Some(key) = keys.iter().find(|key| Some(&key.id) == id) else {
+        return Ok(());
+    };
+    let (whose, named) = whose_keys(user);
+    let (id, secret) = (&key.id, &keep.secret);
+    let delete = format!("aws iam delete-access-key{named} --access-key-id {id}");
+    Err(match key.active {
+        true => Error::failed(format!(
+            "AWS lists the key {id} of {whose}, which the secret `{secret}` holds, as active, but STS does not accept it (yet)"
+        ))
+        .hint(format!(
+            "wait a moment and run the command again; to give the key up, delete it first: {delete}"
+        )),
+        false => Error::failed(format!(
+            "the key {id} of {whose}, which the secret `{secret}` holds, is inactive"
+        ))
+        .hint(format!(
+            "activate it: aws iam update-access-key{named} --access-key-id {id} --status Active; or delete it: {delete}"
+        )),
+    })
+}
+
+/// In words, and as the AWS CLI is told.
+fn whose_keys(user: Option<&str>) -> (String, String) {
+    match user {
+        Some(user) => (format!("`{user}`"), format!(" --user-name {user}")),
+        None => ("the root user".to_owned(), String::new()),
+    }
+}
+
+/// IAM allows two keys a user, inactive ones included.
+pub fn check_room_for_a_key(user: Option<&str>, keys: &[AccessKey], now: Timestamp) -> Result<()> {
+    if keys.len() < 2 {
+        return Ok(());
+    }
+    let keys: Vec<String> = keys.iter().map(|key| described_key(key, now)).collect();
+    let (whose, named) = whose_keys(user);
+    Err(Error::failed(format!(
+        "{whose} has two access keys already, the most that IAM allows: {}",
+        keys.join("; ")
+    ))
+    .hint(format!(
+        "delete the one that is not used: aws iam delete-access-key{named} --access-key-id ID"
+    )))
+}
+
+fn described_key(key: &AccessKey, now: Timestamp) -> String {
+    let state = if key.active { "" } else { ", inactive" };
+    match key.created_at {
+        Some(created) => {
+            let days = now.duration_since(created).as_hours() / 24;
+            let age = match days {
+                ..=0 => "created today".to_owned(),
+                1 => "1 day old".to_owned(),
+                days => format!("{days} days old"),
+            };
+            format!("{} ({age}{state})", key.id)
+        }
+        None => format!("{} (age unknown{state})", key.id),
+    }
+}
