@@ -1,5 +1,7 @@
 //! What `resume` and `undo` share: which run it is about, and with which credentials.
 
+use std::time::Duration;
+
 use crate::aws::found::Found;
 use crate::aws::profiles::{self, Scope};
 use crate::cli::Reopen;
@@ -8,10 +10,12 @@ use crate::commands::aws::{Asking, Aws, guarded_roles};
 use crate::commands::setup::given::pair_from_stdin;
 use crate::env::Folders;
 use crate::error::{Error, Result, did_you_mean, near_names};
+use crate::private_file;
 use crate::prompt::{Prompt, Question};
 use crate::secret::KeyPair;
 use crate::setup::journal::{Record, is_going_on, runs};
 use crate::setup::wizard::{Inquiry, ask_for_pair};
+use crate::store::index::Index;
 
 /// The run of that name, else the latest that `is_meant`.
 ///
@@ -43,6 +47,22 @@ pub fn find(
     let folder = folders.state.join("runs");
     let otherwise = format!("the runs of this machine are in {}", folder.display());
     Err(Error::failed(format!("there is no run `{name}`")).hint(did_you_mean(&near, &otherwise)))
+}
+
+/// How old a journal's temporary file must be to be nobody's: each run holds a lock of its own.
+const ABANDONED: Duration = Duration::from_secs(60);
+
+/// Removes what commands that were killed have left half-written: documents in the file store at
+/// once, under the index's lock, and old states of journals. Makes no folder.
+///
+/// # Errors
+/// When the index cannot be locked or read, or something cannot be removed.
+pub fn clear_half_written(folders: &Folders) -> Result<()> {
+    if folders.data.exists() {
+        drop(Index::lock(folders)?);
+    }
+    let runs = folders.state.join("runs");
+    private_file::sweep(&runs, private_file::TEMPORARY, ABANDONED).map_err(Folders::unusable)
 }
 
 /// The latest run that nobody finished and nobody works on.

@@ -61,6 +61,7 @@ pub fn resume(
     context: &Context,
 ) -> Result<()> {
     let mut journal = Journal::reopen(&aws.folders, run)?;
+    reopen::clear_half_written(&aws.folders)?;
     if !journal.record.is_open() {
         return context.output.result(&NothingToDo {
             changed: false,

@@ -40,7 +40,10 @@ pub fn run(flags: Setup, context: &Context) -> Result<()> {
         aws_profile::check_free(&Locations::of(&context.env)?, name)?;
     }
     let aws = Aws::start(context)?;
-    let index = Index::load(&aws.folders)?;
+    let index = match dry_run {
+        true => Index::load(&aws.folders),
+        false => Index::load_to_change(&aws.folders),
+    }?;
     let asking = Asking {
         aws: &aws,
         context,
@@ -118,6 +121,7 @@ pub fn run(flags: Setup, context: &Context) -> Result<()> {
             output: &context.output,
         };
         if !plan.steps.is_empty() {
+            reopen::clear_half_written(&aws.folders)?;
             let mut journal = Journal::begin(&aws.folders, record)?;
             finish::carry_out(&aws, &access, hand, &mut journal, context)?;
             record = journal.record;
