@@ -54,7 +54,7 @@ pub fn run(flags: Setup, context: &Context) -> Result<()> {
         true => vec![asking.sign_in(prompt.as_mut())?],
         false => aws.read(look(&wanted, &guarded, &aws.sdk, context))?,
     };
-    match abandoned_run(&aws, prompt.as_mut(), context)? {
+    match abandoned_run(&aws, dry_run, prompt.as_mut(), context)? {
         None => {}
         Some((run, Open::Resume)) => return resume::resume(&run, None, &aws, prompt, context),
         Some((run, Open::Undo)) => return undo::undo(&run, None, &aws, prompt, context),
@@ -155,9 +155,10 @@ enum Open {
     Undo,
 }
 
-/// Says that there is one, and offers to finish it or to take it back.
+/// Says that there is one, and offers to finish it or to take it back, unless this is a dry run.
 fn abandoned_run(
     aws: &Aws,
+    dry_run: bool,
     prompt: &mut dyn Prompt,
     context: &Context,
 ) -> Result<Option<(String, Open)>> {
@@ -165,7 +166,7 @@ fn abandoned_run(
         return Ok(None);
     };
     let run = record.run;
-    if !context.attended {
+    if dry_run || !context.attended {
         context.output.warn(&format!(
             "the run {run} was not finished: `cloudcred resume {run}` does that, `cloudcred undo {run}` takes it back"
         ));
