@@ -234,3 +234,24 @@ fn two_runs_for_one_secret_do_not_harm_each_other() {
     assert_eq!(made[0].access_keys[0].0, pair.access_key_id);
     assert_eq!(home.read(INDEX).matches("[[secret]]").count(), 1);
 }
+
+#[test]
+fn undo_is_not_begun_while_it_is_unknown_what_the_user_holds() {
+    let account = moto().seeded_account();
+    let later = aws_error(503, "ServiceUnavailable", "later");
+    let proxy = Proxy::start(moto().address()).rule("ListUserPolicies", later);
+    let home = home_at(&proxy.url()).credentials(&account.bootstrap);
+    home.run(SETUP).expect(0);
+    let before = account.changing_calls();
+    let refused = home.run(&["undo", "--yes"]).expect(1);
+    assert!(refused.stderr.contains("iam:ListUserPolicies"), "{refused}");
+    assert_eq!(account.changing_calls(), before, "nothing was changed");
+    assert!(home.path().join(STORED).exists());
+
+    // Who may not look is told by IAM itself, when the user is deleted.
+    let denied = aws_error(403, "AccessDenied", "no");
+    let proxy = Proxy::start(moto().address()).rule("ListUserPolicies", denied);
+    let home = home.endpoint(&proxy.url());
+    home.run(&["undo", "--yes"]).expect(0);
+    only_the_seed_is_left(&account);
+}
