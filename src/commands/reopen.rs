@@ -14,6 +14,7 @@ use crate::private_file;
 use crate::prompt::{Prompt, Question};
 use crate::secret::KeyPair;
 use crate::setup::journal::{Record, is_going_on, runs};
+use crate::setup::step::Step;
 use crate::setup::wizard::{Inquiry, ask_for_pair};
 use crate::store::index::Index;
 
@@ -86,11 +87,19 @@ pub fn given_pair(
     }
 }
 
-/// Credentials that work in the run's account: those that were given, else those that the run
+/// The key that the run has created, not one that somebody brought along.
+fn made_key(record: &Record) -> Option<&str> {
+    record.steps.iter().find_map(|record| match &record.step {
+        Step::CreateAccessKey { .. } => record.made.access_key_id.as_deref(),
+        _ => None,
+    })
+}
+
+/// Credentials that work in the run's account, and are not its own: those that were given, else those that the run
 /// used. `None` where the run changes nothing at AWS.
 ///
 /// # Errors
-/// When they do not work, or in another account.
+/// When they do not work, or in another account; or are those that the run made.
 pub fn caller(
     record: &Record,
     given: Option<&KeyPair>,
@@ -136,7 +145,20 @@ pub fn caller(
         }
     };
     if let Some(failure) = found.failure() {
-        return Err(failure.hint("name credentials that work with --profile or --key-stdin"));
+        let others = "name credentials that work with --profile or --key-stdin";
+        let hint = match &failure.hint {
+            Some(hint) => format!("{hint}; or {others}"),
+            None => others.to_owned(),
+        };
+        return Err(failure.hint(hint));
+    }
+    // It would delete itself first, and be of no use for the rest.
+    if found.access_key_id.is_some() && found.access_key_id.as_deref() == made_key(record) {
+        return Err(Error::credentials(format!(
+            "these are the credentials that the run {} made",
+            record.run
+        ))
+        .hint("name others with --profile or --key-stdin"));
     }
     let identity = found.identity();
     if record.concerns_root_key() && !identity.is_some_and(|it| it.is_root()) {

@@ -255,3 +255,35 @@ fn undo_is_not_begun_while_it_is_unknown_what_the_user_holds() {
     home.run(&["undo", "--yes"]).expect(0);
     only_the_seed_is_left(&account);
 }
+
+#[test]
+fn a_run_is_not_reopened_with_the_key_that_it_made() {
+    let account = moto().seeded_account();
+    let home = home().credentials(&account.bootstrap);
+    home.run(SETUP).expect(0);
+    let made = stored_pair(&home.read(STORED));
+    let home = home.credentials(&made);
+    let before = account.changing_calls();
+    let refused = home.run(&["undo", "--yes"]).expect(4);
+    assert!(refused.stderr.contains("that the run"), "{refused}");
+    assert!(refused.stderr.contains("--key-stdin"), "{refused}");
+    assert_eq!(account.changing_calls(), before, "nothing was changed");
+    let home = home.credentials(&account.bootstrap);
+    home.run(&["undo", "--yes"]).expect(0);
+    only_the_seed_is_left(&account);
+}
+
+#[test]
+fn credentials_that_no_longer_work_say_how_to_renew_them() {
+    let account = moto().seeded_account();
+    let home = home().credentials(&account.bootstrap);
+    home.run(SETUP).expect(0);
+    home.write(
+        ".aws/config",
+        "[profile sso]\nsso_session = s\nsso_account_id = 111122223333\nsso_role_name = r\n\
+         [sso-session s]\nsso_region = us-east-1\nsso_start_url = https://example.com/start\n",
+    );
+    let refused = home.run(&["undo", "--yes", "--profile", "sso"]).expect(4);
+    let hint = "aws sso login --profile sso; or name credentials";
+    assert!(refused.stderr.contains(hint), "{refused}");
+}
