@@ -8,7 +8,8 @@ use std::thread;
 use crate::support::fsync_fault::{counted, full_from, killed_at};
 use crate::support::home::Home;
 use crate::support::moto::SeededAccount;
-use crate::{home, moto, stored_pair};
+use crate::support::proxy::{Proxy, aws_error};
+use crate::{home, home_at, moto, stored_pair};
 
 const SETUP: &[&str] = &[
     "setup",
@@ -214,4 +215,48 @@ fn a_disk_that_is_full_at_any_time_loses_no_key() {
         }
     });
     println!("faults survived {writes}/{writes}");
+}
+
+#[test]
+fn a_pair_that_is_given_again_is_checked_again() {
+    let account = moto().seeded_account();
+    let proxy = Proxy::as_root(moto().address(), &account.id);
+    let home = killed_at(home_at(&proxy.url()), 4);
+    let setup = ["setup", "--mode", "root", "--acknowledge-root-risk"];
+    let setup = [&setup[..], &["--store", "file", "--key-stdin"]].concat();
+    let pair = &account.bootstrap;
+    let lines = |secret: &str| format!("{}\n{secret}\n", pair.access_key_id);
+    home.run_with_stdin(&setup, &lines(&pair.secret_access_key))
+        .expect(KILLED);
+    let stored = home
+        .path()
+        .join(".local/share/cloudcred/secrets/aws/root.json");
+    assert!(!stored.exists(), "killed before");
+
+    // As AWS answers where the halves do not belong together.
+    let wrong = aws_error(403, "SignatureDoesNotMatch", "The signature does not match");
+    let strict = Proxy::start(moto().address()).rule("GetCallerIdentity", wrong);
+    let home = home.variable("FSYNC_FAULT", "").endpoint(&strict.url());
+    let resume = ["resume", "--yes", "--key-stdin"];
+    let refused = home
+        .run_with_stdin(&resume, &lines(&"w".repeat(40)))
+        .expect(4);
+    assert!(
+        refused.stderr.contains("SignatureDoesNotMatch"),
+        "{refused}"
+    );
+    assert!(!stored.exists());
+
+    // It works, and is not root's.
+    let home = home.endpoint(&moto().url());
+    let refused = home
+        .run_with_stdin(&resume, &lines(&pair.secret_access_key))
+        .expect(4);
+    assert!(refused.stderr.contains("the root user"), "{refused}");
+    assert!(!stored.exists());
+
+    let home = home.endpoint(&proxy.url());
+    home.run_with_stdin(&resume, &lines(&pair.secret_access_key))
+        .expect(0);
+    assert!(stored.exists());
 }

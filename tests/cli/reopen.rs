@@ -287,3 +287,28 @@ fn credentials_that_no_longer_work_say_how_to_renew_them() {
     let hint = "aws sso login --profile sso; or name credentials";
     assert!(refused.stderr.contains(hint), "{refused}");
 }
+
+#[test]
+fn a_run_that_prints_its_secret_is_not_resumed_with_json() {
+    let account = moto().seeded_account();
+    let denied = || aws_error(403, "AccessDenied", "no");
+    let proxy = Proxy::start(moto().address())
+        .rule("TagUser", denied())
+        .rule("DeleteAccessKey", denied())
+        .rule("DeleteUser", denied());
+    let home = home_at(&proxy.url()).credentials(&account.bootstrap);
+    let words = ["setup", "--yes", "--mode", "iam-user", "--user-name", "ana"];
+    home.run(&[&words[..], &["--store", "stdout"]].concat())
+        .expect(5);
+    let home = home.endpoint(&moto().url());
+    let before = account.changing_calls();
+    let refused = home
+        .run(&["resume", "--yes", "--output", "json"])
+        .expect(2)
+        .json();
+    assert_eq!(refused["error"]["kind"], "usage", "{refused}");
+    assert_eq!(account.changing_calls(), before, "nothing was changed");
+    let printed = home.run(&["resume", "--yes"]).expect(0).stdout;
+    let user = account.user("ana").expect("finished");
+    assert_eq!(user.access_keys[0].0, stored_pair(&printed).access_key_id);
+}
