@@ -1,7 +1,7 @@
 //! `setup` when something goes wrong on the way: each time an exit code, one line and a hint, and
 //! nothing half-made left behind unmentioned.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::support::moto::{KeyPair, SeededAccount};
 use crate::support::process::{self, Ran};
@@ -397,6 +397,20 @@ fn a_key_that_aws_comes_to_know_only_by_and_by_is_waited_for() {
         account.user("ci-admin").expect("made").access_keys[0].0,
         pair.access_key_id
     );
+}
+
+#[test]
+fn a_probe_that_is_never_answered_does_not_hold_up_the_next_round() {
+    let account = moto().seeded_account();
+    // The first one looks whether the user exists.
+    let proxy = Proxy::start(moto().address())
+        .once("GetUser", Effect::Delay(Duration::ZERO))
+        .once("GetUser", Effect::Delay(Duration::from_secs(300)));
+    let home = home_at(&proxy.url()).credentials(&account.bootstrap);
+    let began = Instant::now();
+    home.run(SETUP).expect(0);
+    let took = began.elapsed();
+    assert!(took < Duration::from_secs(18), "{took:?}");
 }
 
 #[test]
