@@ -267,7 +267,7 @@ impl Intercept for FormSpaces {
     }
 }
 
-/// Tells `-v` about each call and `-vv` about each attempt. Never looks into bodies or headers.
+/// Tells `-v` about each call and each attempt that failed, and `-vv` about each attempt. Never looks into bodies or headers.
 #[derive(Clone)]
 struct Observer {
     output: Arc<Output>,
@@ -337,7 +337,10 @@ impl Intercept for Observer {
         _: &RuntimeComponents,
         cfg: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        self.tell(2, "aws attempt", context, cfg);
+        let response = context.response();
+        let went_well = response.is_some_and(|it| it.status().as_u16() < 400);
+        let level = if went_well { 2 } else { 1 };
+        self.tell(level, "aws attempt", context, cfg);
         Ok(())
     }
 

@@ -414,6 +414,19 @@ fn a_probe_that_is_never_answered_does_not_hold_up_the_next_round() {
 }
 
 #[test]
+fn an_attempt_that_failed_is_told_although_the_call_went_well() {
+    let account = moto().seeded_account();
+    let later = aws_error(503, "ServiceUnavailable", "later");
+    let proxy = Proxy::start(moto().address()).once("AttachUserPolicy", later);
+    let home = home_at(&proxy.url()).credentials(&account.bootstrap);
+    let ran = home.run(&[SETUP, &["-v"]].concat()).expect(0);
+    let about = |what: &str| ran.stderr.matches(what).count();
+    assert_eq!(about("aws attempt iam:AttachUserPolicy 503"), 1, "{ran}");
+    assert_eq!(about("aws iam:AttachUserPolicy 200"), 1, "{ran}");
+    assert_eq!(about("aws attempt iam:AttachUserPolicy 200"), 0, "{ran}");
+}
+
+#[test]
 fn a_store_that_breaks_after_its_probe_costs_the_key_and_not_its_secret() {
     let account = moto().seeded_account();
     let slow = Effect::Delay(Duration::from_millis(500));
