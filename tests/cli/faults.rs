@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::moto::{KeyPair, SeededAccount};
 use crate::support::process::{self, Ran};
-use crate::support::proxy::{Answer, Effect, Proxy, Rule, Which, aws_error};
+use crate::support::proxy::{Answer, Effect, Gate, Proxy, Rule, Which, aws_error};
 use crate::{home, home_at, moto, stored_pair};
 
 const SETUP: &[&str] = &[
@@ -159,23 +159,22 @@ fn what_cannot_be_taken_back_is_named_with_exit_5() {
 #[test]
 fn an_interruption_takes_back_what_was_made() {
     let account = moto().seeded_account();
-    let slow = Effect::Delay(Duration::from_secs(2));
-    let proxy = Proxy::start(moto().address()).rule("AttachUserPolicy", slow);
+    let gate = Gate::default();
+    let proxy = Proxy::start(moto().address()).rule("AttachUserPolicy", Effect::Hold(gate.clone()));
     let home = home_at(&proxy.url()).credentials(&account.bootstrap);
     let mut child = home.command(SETUP);
     let child = child
         .stdout(std::process::Stdio::null())
         .stderr(std::process::Stdio::piped());
     let mut child = child.spawn().expect("the program starts");
-    crate::support::process::poll(Duration::from_secs(20), || {
-        (proxy.calls("AttachUserPolicy") > 0).then_some(())
-    })
-    .expect("the user is made, and the policy is on its way");
+    // The user is made, and the policy is on its way.
+    gate.wait_for(1);
     rustix::process::kill_process(
         rustix::process::Pid::from_child(&child),
         rustix::process::Signal::INT,
     )
     .expect("it runs");
+    gate.open();
     let status = crate::support::process::wait(&mut child, Duration::from_secs(30));
     let status = status.expect("it ends");
     assert_eq!(status.code(), Some(130));
@@ -429,18 +428,16 @@ fn an_attempt_that_failed_is_told_although_the_call_went_well() {
 #[test]
 fn a_store_that_breaks_after_its_probe_costs_the_key_and_not_its_secret() {
     let account = moto().seeded_account();
-    let slow = Effect::Delay(Duration::from_millis(500));
-    let proxy = Proxy::start(moto().address()).rule("CreateAccessKey", slow);
+    let gate = Gate::default();
+    let proxy = Proxy::start(moto().address()).rule("CreateAccessKey", Effect::Hold(gate.clone()));
     let home = home_at(&proxy.url()).credentials(&account.bootstrap);
     let ran = std::thread::scope(|scope| {
         let run = scope.spawn(|| home.run(SETUP));
-        crate::support::process::poll(Duration::from_secs(20), || {
-            (proxy.calls("CreateAccessKey") > 0).then_some(())
-        })
-        .expect("the key is on its way");
+        gate.wait_for(1);
         let folder = home.path().join(".local/share/cloudcred/secrets");
         std::fs::remove_dir_all(&folder).expect("the probe has made it");
         std::fs::write(&folder, "").expect("in its place");
+        gate.open();
         run.join().expect("no panic")
     });
     let ran = ran.expect(5);

@@ -1,7 +1,7 @@
 //! `resume` and `undo`.
 
 use crate::support::moto::SeededAccount;
-use crate::support::proxy::{Effect, Proxy, aws_error};
+use crate::support::proxy::{Effect, Gate, Proxy, aws_error};
 use crate::{home, home_at, moto, stored_pair};
 
 const SETUP: &[&str] = &[
@@ -209,8 +209,8 @@ fn an_unknown_run_and_a_damaged_journal_are_told() {
 #[test]
 fn two_runs_for_one_secret_do_not_harm_each_other() {
     let account = moto().seeded_account();
-    let slow = Effect::Delay(std::time::Duration::from_millis(300));
-    let proxy = Proxy::start(moto().address()).rule("CreateAccessKey", slow);
+    let gate = Gate::default();
+    let proxy = Proxy::start(moto().address()).rule("CreateAccessKey", Effect::Hold(gate.clone()));
     let home = home_at(&proxy.url()).credentials(&account.bootstrap);
     let setup = |user: &'static str| {
         let words = ["setup", "--yes", "--mode", "iam-user", "--user-name", user];
@@ -219,6 +219,9 @@ fn two_runs_for_one_secret_do_not_harm_each_other() {
     let (one, two) = std::thread::scope(|scope| {
         let one = scope.spawn(|| setup("one"));
         let two = scope.spawn(|| setup("two"));
+        // Both have found the name free.
+        gate.wait_for(2);
+        gate.open();
         (one.join().expect("no panic"), two.join().expect("no panic"))
     });
     let mut codes = [one.code, two.code];
