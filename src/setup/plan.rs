@@ -111,12 +111,7 @@ fn for_existing(request: &ExistingRequest, facts: &Facts) -> Result<Plan> {
     let found = &request.found;
     let access_key_id = found.access_key_id.clone();
     let mut warnings = facts.warnings.clone();
-    if !request.unused.is_empty() {
-        warnings.push(format!(
-            "without --mode iam-user, these say nothing: {}",
-            request.unused.join(", ")
-        ));
-    }
+    warnings.extend(unused(&request.unused));
     Ok(Plan {
         goal: goal(
             Mode::Existing,
@@ -128,6 +123,11 @@ fn for_existing(request: &ExistingRequest, facts: &Facts) -> Result<Plan> {
         steps: Vec::new(),
         warnings,
     })
+}
+
+fn unused(flags: &[&str]) -> Option<String> {
+    let flags = Some(flags.join(", ")).filter(|flags| !flags.is_empty());
+    flags.map(|flags| format!("without --mode iam-user, these say nothing: {flags}"))
 }
 
 fn goal(
@@ -338,6 +338,7 @@ fn for_root(request: &RootRequest, facts: &Facts, now: Timestamp) -> Result<Plan
         "a root key is unrestricted; AWS advises against having one: prefer --mode iam-user"
             .to_owned(),
     ];
+    warnings.extend(unused(&request.unused));
     warnings.extend(facts.warnings.iter().cloned());
     let secret = kept(&request.keep, store, facts);
     Ok(Plan {

@@ -35,6 +35,7 @@ pub fn run(flags: Setup, context: &Context) -> Result<()> {
     let (dry_run, login, no_browser) = (flags.dry_run, flags.login, flags.no_browser);
     let mut prompt = context.prompt()?;
     let wanted = given::wanted(flags, context, prompt.as_mut())?;
+    wanted.check()?;
     if let Some(name) = &wanted.aws_profile {
         aws_profile::check_name(name)?;
         aws_profile::check_free(&Locations::of(&context.env)?, name)?;

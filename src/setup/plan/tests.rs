@@ -230,6 +230,7 @@ fn the_root_users_key_is_stored_once() {
         Request::Root(RootRequest {
             pair: Some(KeyPair::new("AKIA1", "secret".into())),
             checked: Found::for_tests(Source::Given, root),
+            unused: Vec::new(),
             if_exists,
             keep: keep(),
         })
@@ -285,6 +286,7 @@ fn root_makes_a_new_key_where_none_is_given_and_there_is_room() {
         Request::Root(RootRequest {
             pair: None,
             checked: Found::for_tests(Source::Environment, "arn:aws:iam::111122223333:root"),
+            unused: Vec::new(),
             if_exists,
             keep: keep(),
         })
