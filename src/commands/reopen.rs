@@ -95,8 +95,8 @@ fn made_key(record: &Record) -> Option<&str> {
     })
 }
 
-/// Credentials that work in the run's account, and are not its own: those that were given, else those that the run
-/// used. `None` where the run changes nothing at AWS.
+/// Credentials that work in the run's account, and are not its own: those that were given, else
+/// those that the run used. `None` where the run changes nothing at AWS.
 ///
 /// # Errors
 /// When they do not work, or in another account; or are those that the run made.

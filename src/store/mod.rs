@@ -240,10 +240,7 @@ impl Place {
     /// # Errors
     /// When it does not, with what to do instead; or the index cannot be locked.
     pub fn probe(&self) -> Result<()> {
-        match self.keeper {
-            Keeper::Stdout(_) => Ok(()),
-            Keeper::Keyring(_) | Keeper::File(_) => self.probe_under(&Index::lock(&self.folders)?),
-        }
+        self.probe_under(&Index::lock(&self.folders)?)
     }
 
     /// [`Place::probe`], for whoever holds the index's lock already.
@@ -251,6 +248,9 @@ impl Place {
     /// # Errors
     /// As [`Place::probe`].
     pub fn probe_under(&self, _lock: &Locked) -> Result<()> {
+        if matches!(self.keeper, Keeper::Stdout(_)) {
+            return Ok(());
+        }
         let canary = SecretName(CANARY.to_owned());
         let pair = KeyPair::new("AKIAPROBEPROBEPROBE0", "probe".into());
         if let Err(refused) = self.put(&canary, &pair) {

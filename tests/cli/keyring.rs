@@ -43,6 +43,18 @@ fn it_holds_the_cloudstudio_document_and_nothing_else_does() {
 }
 
 #[test]
+fn what_a_killed_probe_has_left_is_removed_by_the_next() {
+    let service = SecretService::start();
+    let account = moto().seeded_account();
+    let home = home()
+        .credentials(&account.bootstrap)
+        .variables(service.environment());
+    assert!(service.store("CloudStudio", "aws/.probe", "left"));
+    home.run(SETUP).expect(0);
+    assert_eq!(service.lookup("CloudStudio", "aws/.probe"), None);
+}
+
+#[test]
 fn a_locked_keyring_is_told_before_anything_is_made() {
     let service = SecretService::start();
     service.lock();
