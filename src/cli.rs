@@ -45,7 +45,7 @@ pub struct Global {
     /// Never ask; also implied without a terminal, and where CI is set
     #[arg(long, global = true)]
     pub no_input: bool,
-    /// Show each AWS call; twice: each attempt
+    /// Show each AWS call, and attempts that failed; twice: each attempt
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
     /// Whether to use colours

@@ -10,6 +10,7 @@ use std::time::Duration;
 use console::{Style, Term, measure_text_width};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
+use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
 
@@ -117,15 +118,15 @@ impl Output {
         match self.format {
             Format::Json => self.document(report),
             Format::Text => {
-                let text = report.text(&Page::new(&self.stdout));
-                self.raw(self.adapted(&text).as_bytes())
+                let text = Zeroizing::new(report.text(&Page::new(&self.stdout)));
+                self.raw(Zeroizing::new(self.adapted(&text)).as_bytes())
             }
         }
     }
 
     /// A result whose stdout is taken by something else (`--store stdout`): its text on stderr.
     pub fn result_beside(&self, report: &impl Report) {
-        let text = report.text(&self.page());
+        let text = Zeroizing::new(report.text(&self.page()));
         self.say(text.trim_end());
     }
 
@@ -144,10 +145,11 @@ impl Output {
     }
 
     fn document(&self, value: &impl Serialize) -> Result<()> {
-        let mut text = serde_json::to_vec(value)
-            .map_err(|cause| Error::failed("cannot write the result as JSON").caused_by(cause))?;
-        text.push(b'\n');
-        self.raw(&text)
+        self.raw(
+            &json(value).map_err(|cause| {
+                Error::failed("cannot write the result as JSON").caused_by(cause)
+            })?,
+        )
     }
 
     /// How the program ends when it fails: one line and a hint on stderr, or the JSON document.
@@ -252,6 +254,28 @@ impl Output {
     }
 }
 
+/// The value and a line feed. Some results hold a secret that was asked for: so the buffer is wiped,
+/// and of the right size at once, because growing would leave copies behind.
+fn json(value: &impl Serialize) -> serde_json::Result<Zeroizing<Vec<u8>>> {
+    struct Length(usize);
+    impl Write for Length {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut length = Length(0);
+    serde_json::to_writer(&mut length, value)?;
+    let mut text = Zeroizing::new(Vec::with_capacity(length.0 + 1));
+    serde_json::to_writer(&mut *text, value)?;
+    text.push(b'\n');
+    Ok(text)
+}
+
 /// The few characters beyond ASCII that we use, replaced where the terminal lacks them.
 pub fn plain(text: &str, unicode: bool) -> String {
     if unicode {
@@ -327,6 +351,16 @@ mod tests {
         assert_eq!(table(&rows, 80), "  a    long cell  x\n  bcd  e\n");
         let gap = [row(&["a", "", "x"]), row(&["b", "cell", "y"])];
         assert_eq!(table(&gap, 80), "  a        x\n  b  cell  y\n");
+    }
+
+    #[test]
+    fn a_document_is_written_without_growing() {
+        let value = vec!["a \"quoted\" word"; 100];
+        let text = json(&value).expect("plain data");
+        assert_eq!(text.len(), text.capacity());
+        assert_eq!(text.last(), Some(&b'\n'));
+        let back: Vec<String> = serde_json::from_slice(&text).expect("our own");
+        assert_eq!(back, value);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use secrecy::SecretString;
 use serde::Deserialize;
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::error::{Error, Result};
 use crate::secret::KeyPair;
@@ -50,7 +50,7 @@ pub fn recognise(text: &str) -> Result<Pasted> {
         from_lines(text)
     };
     match (halves.access_key_id, halves.secret_access_key) {
-        (Some(id), Some(secret)) => checked(id, secret).map(Pasted::Pair),
+        (Some(id), Some(secret)) => checked(id, &secret).map(Pasted::Pair),
         _ => Ok(Pasted::Incomplete),
     }
 }
@@ -63,7 +63,7 @@ pub fn too_long() -> Error {
 #[derive(Default)]
 struct Halves {
     access_key_id: Option<String>,
-    secret_access_key: Option<String>,
+    secret_access_key: Option<Zeroizing<String>>,
 }
 
 /// CloudStudio's document, `aws iam create-access-key`'s answer (inner object), and the
@@ -88,22 +88,24 @@ struct JsonPair {
     session_token: Option<String>,
 }
 
+impl Drop for JsonPair {
+    fn drop(&mut self) {
+        self.secret_key.zeroize();
+        self.session_token.zeroize();
+    }
+}
+
 fn from_json(text: &str) -> Result<Halves> {
     match serde_json::from_str::<JsonPair>(text) {
         Ok(outer) => {
-            let pair = outer.nested.map_or(
-                JsonPair {
-                    nested: None,
-                    ..outer
-                },
-                |inner| *inner,
-            );
-            if pair.session_token.is_some_and(|token| !token.is_empty()) {
+            let pair = outer.nested.as_deref().unwrap_or(&outer);
+            let token = pair.session_token.as_deref();
+            if token.is_some_and(|token| !token.is_empty()) {
                 return Err(temporary());
             }
             let halves = Halves {
-                access_key_id: pair.access_key.map(|half| clean(&half)),
-                secret_access_key: pair.secret_key.map(|half| clean(&half)),
+                access_key_id: pair.access_key.as_deref().map(clean),
+                secret_access_key: pair.secret_key.as_deref().map(secret),
             };
             if halves.access_key_id.is_none() || halves.secret_access_key.is_none() {
                 return Err(Error::credentials("this JSON lacks `access_key` or `secret_key`")
@@ -148,17 +150,17 @@ fn from_csv(text: &str) -> Halves {
     let Ok(headers) = reader.headers().cloned() else {
         return Halves::default();
     };
-    let (id, secret) = (
+    let (id_column, secret_column) = (
         column("access key id", &headers),
         column("secret access key", &headers),
     );
     let Some(Ok(row)) = reader.records().next() else {
         return Halves::default();
     };
-    let cell = |index: Option<usize>| index.and_then(|index| row.get(index)).map(clean);
+    let cell = |index: Option<usize>| index.and_then(|index| row.get(index));
     Halves {
-        access_key_id: cell(id),
-        secret_access_key: cell(secret),
+        access_key_id: cell(id_column).map(clean),
+        secret_access_key: cell(secret_column).map(secret),
     }
 }
 
@@ -174,14 +176,15 @@ fn from_lines(text: &str) -> Halves {
         match assignment(line) {
             Some((Name::Other, _)) => {}
             Some((Name::AccessKeyId, value)) => halves.access_key_id = Some(clean(value)),
-            Some((Name::SecretAccessKey, value)) => halves.secret_access_key = Some(clean(value)),
+            Some((Name::SecretAccessKey, value)) => halves.secret_access_key = Some(secret(value)),
             None => {
                 // Two halves on one line, as a spreadsheet or a chat message gives them.
-                for half in line.split([',', '\t', ' ']).map(clean) {
+                for half in line.split([',', '\t', ' ']) {
+                    let half = secret(half);
                     if half.is_empty() {
                         continue;
                     } else if halves.access_key_id.is_none() {
-                        halves.access_key_id = Some(half);
+                        halves.access_key_id = Some(half.to_string());
                     } else if halves.secret_access_key.is_none() {
                         halves.secret_access_key = Some(half);
                     }
@@ -248,6 +251,11 @@ fn clean(half: &str) -> String {
         .to_owned()
 }
 
+/// [`clean`], and wiped when dropped. The text that it was copied from is its owner's to wipe.
+fn secret(half: &str) -> Zeroizing<String> {
+    Zeroizing::new(clean(half))
+}
+
 fn temporary() -> Error {
     Error::credentials("these are temporary credentials, which stop working within hours").hint(
         "use a key that starts with AKIA; a CloudStudio secret has no place for a session token",
@@ -260,11 +268,9 @@ fn looks_like_id(half: &str) -> bool {
     half.starts_with("AKIA") || half.starts_with("ASIA")
 }
 
-fn checked(id: String, mut secret: String) -> Result<KeyPair> {
-    let result = check(&id, &secret);
-    let pair = result.map(|()| KeyPair::new(id, SecretString::from(secret.as_str())));
-    secret.zeroize();
-    pair
+fn checked(id: String, secret: &str) -> Result<KeyPair> {
+    check(&id, secret)?;
+    Ok(KeyPair::new(id, SecretString::from(secret)))
 }
 
 fn check(id: &str, secret: &str) -> Result<()> {

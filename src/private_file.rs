@@ -5,14 +5,14 @@
 //! already keeps others out.
 
 use std::fs::{self, File};
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
 /// By which temporary files are known.
-const PREFIX: &str = ".cloudcred-";
+pub const TEMPORARY: &str = ".cloudcred-";
 
 /// Writes `content` to `path`, creating its folder if need be.
 ///
@@ -26,7 +26,7 @@ pub fn write(path: &Path, content: &[u8]) -> Result<()> {
     let failed = || format!("cannot write {}", path.display());
     // tempfile creates with mode 0600, so the content is never readable by others.
     let mut temporary = tempfile::Builder::new()
-        .prefix(PREFIX)
+        .prefix(TEMPORARY)
         .tempfile_in(folder)
         .with_context(failed)?;
     temporary.write_all(content).with_context(failed)?;
@@ -38,19 +38,27 @@ pub fn write(path: &Path, content: &[u8]) -> Result<()> {
     sync_folder(folder).with_context(failed)
 }
 
-/// Removes what writes have left in the folder that were killed half-way: temporary files of ours
-/// that are older than a minute, since a younger one may be somebody's who is still writing.
+/// Removes what processes that were killed have left in the folder: files whose names start with
+/// `prefix`, written at least `age` ago. Without an age only where nobody else may be writing.
 ///
 /// # Errors
-/// With the path and the system's reason.
-pub fn sweep(folder: &Path) -> Result<()> {
+/// With the path and the system's reason; a folder that is not there holds nothing.
+pub fn sweep(folder: &Path, prefix: &str, age: Duration) -> Result<()> {
     let failed = || format!("cannot look through {}", folder.display());
-    for entry in fs::read_dir(folder).with_context(failed)? {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            return Ok(());
+        }
+        Err(error) => return Err(error).with_context(failed),
+    };
+    for entry in entries {
         let entry = entry.with_context(failed)?;
-        let ours = entry.file_name().to_string_lossy().starts_with(PREFIX);
+        let ours = entry.file_name().to_string_lossy().starts_with(prefix);
         let written = entry.metadata().and_then(|metadata| metadata.modified());
-        let age = written.ok().and_then(|written| written.elapsed().ok());
-        if ours && age.is_some_and(|age| age > Duration::from_secs(60)) {
+        // A time that is still to come counts as now: somebody has set the clock.
+        let since = written.map_or(Duration::ZERO, |it| it.elapsed().unwrap_or_default());
+        if ours && since >= age {
             remove(&entry.path())?;
         }
     }
@@ -64,7 +72,7 @@ pub fn sweep(folder: &Path) -> Result<()> {
 pub fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
     let file = match File::open(path) {
         Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error).context(format!("cannot read {}", path.display())),
     };
     // Of the right size at once: growing would leave copies of a secret behind.
@@ -91,7 +99,7 @@ pub fn remove(path: &Path) -> Result<bool> {
             }
             Ok(true)
         }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error).context(format!("cannot remove {}", path.display())),
     }
 }
@@ -213,6 +221,22 @@ mod tests {
             .expect("readable")
             .collect();
         assert!(left.is_empty(), "no temporary file stays: {left:?}");
+    }
+
+    #[test]
+    fn only_what_was_left_long_enough_ago_is_swept_away() {
+        let home = tempfile::tempdir().expect("a temporary folder");
+        for name in [".cloudcred-a1b2c3", "secrets.toml"] {
+            fs::write(home.path().join(name), "").expect("writable");
+        }
+        let left = || fs::read_dir(home.path()).expect("readable").count();
+        sweep(home.path(), TEMPORARY, Duration::from_secs(60)).expect("readable");
+        assert_eq!(left(), 2, "somebody may be writing it");
+        sweep(home.path(), TEMPORARY, Duration::ZERO).expect("removable");
+        assert_eq!(left(), 1);
+        assert!(home.path().join("secrets.toml").exists());
+        let nowhere = home.path().join("nowhere");
+        sweep(&nowhere, TEMPORARY, Duration::ZERO).expect("it holds nothing");
     }
 
     #[cfg(unix)]

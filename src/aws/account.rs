@@ -1,17 +1,17 @@
 //! What IAM holds before anything is decided: the user, its keys and policies, the account's
 //! password policy, how its root user is guarded. Reads only.
 
+mod held;
 mod root;
 
 use aws_sdk_iam::Client;
-use aws_sdk_iam::config::Config;
-use aws_sdk_iam::config::retry::RetryConfig;
 use aws_sdk_iam::types::{PasswordPolicy as ApiPasswordPolicy, StatusType};
 use jiff::Timestamp;
 
 use crate::aws::failure::{Failure, Reason};
 use crate::error::Error;
 
+pub use held::{Held, held_by};
 pub use root::{Finding, RootUser, root_user};
 
 /// An access key as IAM lists it.
@@ -205,97 +205,6 @@ async fn has_login_profile(iam: &Client, user: &str) -> Result<bool, Failure> {
             failure => Err(failure),
         },
     }
-}
-
-/// Something that a user holds, and that keeps IAM from deleting the user.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Held {
-    AccessKey(String),
-    /// A managed policy, by its ARN.
-    Policy(String),
-    LoginProfile,
-    /// In words.
-    Other(String),
-}
-
-impl Held {
-    pub fn described(&self) -> String {
-        match self {
-            Held::AccessKey(id) => format!("the access key {id}"),
-            Held::Policy(arn) => format!("the policy {arn}"),
-            Held::LoginProfile => "a console password".to_owned(),
-            Held::Other(what) => what.clone(),
-        }
-    }
-}
-
-/// What the user holds, as far as the caller may see it: where a list is refused, IAM itself still
-/// refuses to delete a user that holds something (API reference, DeleteUser).
-pub async fn held_by(iam: &Client, user: &str) -> Vec<Held> {
-    let (keys, policies, login_profile, inline, groups, devices, ssh_keys, certificates, services) = tokio::join!(
-        access_keys(iam, Some(user)),
-        policy_arns(iam, user),
-        has_login_profile(iam, user),
-        iam.list_user_policies().user_name(user).send(),
-        iam.list_groups_for_user().user_name(user).send(),
-        iam.list_mfa_devices().user_name(user).send(),
-        iam.list_ssh_public_keys().user_name(user).send(),
-        iam.list_signing_certificates().user_name(user).send(),
-        iam.list_service_specific_credentials()
-            .user_name(user)
-            .customize()
-            // Servers that stand in for AWS know it rarely: asking again only takes time.
-            .config_override(Config::builder().retry_config(RetryConfig::disabled()))
-            .send(),
-    );
-    let mut held = Vec::new();
-    held.extend(
-        keys.into_iter()
-            .flatten()
-            .map(|key| Held::AccessKey(key.id)),
-    );
-    held.extend(policies.into_iter().flatten().map(Held::Policy));
-    held.extend(
-        login_profile
-            .ok()
-            .filter(|has| *has)
-            .map(|_| Held::LoginProfile),
-    );
-    let mut other = |kind: &str, name: &str| held.push(Held::Other(format!("the {kind} {name}")));
-    if let Ok(answer) = inline {
-        let names = answer.policy_names();
-        names.iter().for_each(|name| other("inline policy", name));
-    }
-    if let Ok(answer) = groups {
-        let groups = answer.groups();
-        groups
-            .iter()
-            .for_each(|it| other("membership in the group", it.group_name()));
-    }
-    if let Ok(answer) = devices {
-        let devices = answer.mfa_devices();
-        devices
-            .iter()
-            .for_each(|it| other("MFA device", it.serial_number()));
-    }
-    if let Ok(answer) = ssh_keys {
-        let keys = answer.ssh_public_keys();
-        keys.iter()
-            .for_each(|it| other("SSH key", it.ssh_public_key_id()));
-    }
-    if let Ok(answer) = certificates {
-        let certificates = answer.certificates();
-        certificates
-            .iter()
-            .for_each(|it| other("signing certificate", it.certificate_id()));
-    }
-    if let Ok(answer) = services {
-        let credentials = answer.service_specific_credentials();
-        credentials
-            .iter()
-            .for_each(|it| other("service credential", it.service_specific_credential_id()));
-    }
-    held
 }
 
 /// Whether a key was ever used, as far as the caller may know that.

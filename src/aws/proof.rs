@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::aws::failure::{Failure, Reason};
 use crate::aws::identity::{Identity, caller_identity};
@@ -53,27 +53,33 @@ async fn round(
     session: &Session,
     reads_iam_as: Option<&str>,
 ) -> Result<Identity, Failure> {
-    let sdk = sdk.with_fresh_connections();
     let mut identities = JoinSet::new();
     for _ in 0..3 {
-        let (sdk, session) = (sdk.clone(), session.clone());
+        let (sdk, session) = (sdk.with_fresh_connections(), session.clone());
         identities.spawn(async move { caller_identity(&sdk, &session, PROBE_LIMIT).await });
     }
     let mut reads = JoinSet::new();
     for user in std::iter::repeat_n(reads_iam_as, 2).flatten() {
-        let read = sdk.iam(session).get_user().user_name(user).send();
+        let iam = sdk.with_fresh_connections().iam(session);
+        let read = iam.get_user().user_name(user).send();
         reads.spawn(async move {
-            read.await
-                .map_err(|error| Failure::of("iam:GetUser", error))
+            match timeout(PROBE_LIMIT, read).await {
+                Ok(answer) => answer.map_err(|error| Failure::of("iam:GetUser", error)),
+                Err(_) => Err(Failure {
+                    operation: "iam:GetUser",
+                    ..broken(format!("no answer within {} s", PROBE_LIMIT.as_secs()))
+                }),
+            }
         });
     }
-    // The probes run on their own; all of them must have succeeded.
-    while let Some(read) = reads.join_next().await {
-        read.map_err(broken)??;
-    }
+    // The probes run on their own; all of them must have succeeded. STS first: what IAM denies is
+    // then denied to a key that STS accepts.
     let mut identity = None;
     while let Some(answer) = identities.join_next().await {
         identity = Some(answer.map_err(broken)??);
+    }
+    while let Some(read) = reads.join_next().await {
+        read.map_err(broken)??;
     }
     identity.ok_or_else(|| broken("no probe was sent"))
 }

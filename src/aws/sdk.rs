@@ -287,7 +287,7 @@ impl Intercept for FormSpaces {
     }
 }
 
-/// Tells `-v` about each call and `-vv` about each attempt. Never looks into bodies or headers.
+/// Tells `-v` about each call and each attempt that failed, and `-vv` about each attempt. Never looks into bodies or headers.
 #[derive(Clone)]
 struct Observer {
     output: Arc<Output>,
@@ -365,7 +365,10 @@ impl Intercept for Observer {
             let offset = date.timestamp().as_second() - Timestamp::now().as_second();
             self.clock_offset.store(offset, Ordering::Relaxed);
         }
-        self.tell(2, "aws attempt", context, cfg);
+        let response = context.response();
+        let went_well = response.is_some_and(|it| it.status().as_u16() < 400);
+        let level = if went_well { 2 } else { 1 };
+        self.tell(level, "aws attempt", context, cfg);
         Ok(())
     }
 

@@ -36,9 +36,17 @@ pub fn find<'i>(name: Option<&str>, index: &'i Index) -> Result<&'i Entry> {
 /// # Errors
 /// As [`find`]; and when its place cannot be read or no longer has it.
 pub fn read(name: Option<&str>, context: &Context) -> Result<Chosen> {
+    let index = Index::load(&context.env.folders()?)?;
+    read_listed(name, &index, context)
+}
+
+/// [`read`], for a command that has the index already.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_listed(name: Option<&str>, index: &Index, context: &Context) -> Result<Chosen> {
     let folders = context.env.folders()?;
-    let index = Index::load(&folders)?;
-    let entry = find(name, &index)?;
+    let entry = find(name, index)?;
     let chosen = Chosen {
         pair: context.stores(&folders).require(entry)?,
         current: index.is_current(&entry.name),

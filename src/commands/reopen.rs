@@ -1,5 +1,7 @@
 //! What `resume` and `undo` share: which run it is about, and with which credentials.
 
+use std::time::Duration;
+
 use crate::aws::found::Found;
 use crate::aws::profiles::{self, Scope};
 use crate::cli::Reopen;
@@ -9,10 +11,13 @@ use crate::commands::aws::Aws;
 use crate::commands::setup::given::pair_from_stdin;
 use crate::env::Folders;
 use crate::error::{Error, Result, did_you_mean, near_names};
+use crate::private_file;
 use crate::prompt::{Prompt, Question};
 use crate::secret::KeyPair;
 use crate::setup::journal::{Record, is_going_on, runs};
+use crate::setup::step::Step;
 use crate::setup::wizard::{Inquiry, ask_for_pair};
+use crate::store::index::Index;
 
 /// The run of that name, else the latest that `is_meant`.
 ///
@@ -46,6 +51,22 @@ pub fn find(
     Err(Error::failed(format!("there is no run `{name}`")).hint(did_you_mean(&near, &otherwise)))
 }
 
+/// How old a journal's temporary file must be to be nobody's: each run holds a lock of its own.
+const ABANDONED: Duration = Duration::from_secs(60);
+
+/// Removes what commands that were killed have left half-written: documents in the file store at
+/// once, under the index's lock, and old states of journals. Makes no folder.
+///
+/// # Errors
+/// When the index cannot be locked or read, or something cannot be removed.
+pub fn clear_half_written(folders: &Folders) -> Result<()> {
+    if folders.data.exists() {
+        drop(Index::lock(folders)?);
+    }
+    let runs = folders.state.join("runs");
+    private_file::sweep(&runs, private_file::TEMPORARY, ABANDONED).map_err(Folders::unusable)
+}
+
 /// The latest run that nobody finished and nobody works on.
 pub fn find_abandoned(folders: &Folders, context: &Context) -> Result<Option<Record>> {
     let abandoned = |record: &Record| record.is_open() && !is_going_on(folders, &record.run);
@@ -67,11 +88,19 @@ pub fn given_pair(
     }
 }
 
-/// Credentials that work in the run's account: those that were given, else those that the run
-/// used. `None` where the run changes nothing at AWS.
+/// The key that the run has created, not one that somebody brought along.
+fn made_key(record: &Record) -> Option<&str> {
+    record.steps.iter().find_map(|record| match &record.step {
+        Step::CreateAccessKey { .. } => record.made.access_key_id.as_deref(),
+        _ => None,
+    })
+}
+
+/// Credentials that work in the run's account, and are not its own: those that were given, else
+/// those that the run used. `None` where the run changes nothing at AWS.
 ///
 /// # Errors
-/// When they do not work, or in another account.
+/// When they do not work, or in another account; or are those that the run made.
 pub fn caller(
     record: &Record,
     given: Option<&KeyPair>,
@@ -117,7 +146,20 @@ pub fn caller(
         }
     };
     if let Some(failure) = found.failure() {
-        return Err(failure.hint("name credentials that work with --profile or --key-stdin"));
+        let others = "name credentials that work with --profile or --key-stdin";
+        let hint = match &failure.hint {
+            Some(hint) => format!("{hint}; or {others}"),
+            None => others.to_owned(),
+        };
+        return Err(failure.hint(hint));
+    }
+    // It would delete itself first, and be of no use for the rest.
+    if found.access_key_id.is_some() && found.access_key_id.as_deref() == made_key(record) {
+        return Err(Error::credentials(format!(
+            "these are the credentials that the run {} made",
+            record.run
+        ))
+        .hint("name others with --profile or --key-stdin"));
     }
     let identity = found.identity();
     if record.concerns_root_key() && !identity.is_some_and(|it| it.is_root()) {

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::aws::account;
+use crate::aws::{account, profiles};
 use crate::cli::Reopen;
 use crate::commands::Context;
 use crate::commands::aws::Aws;
@@ -16,6 +16,7 @@ use crate::setup::journal::{Journal, Record, Status};
 use crate::setup::password;
 use crate::setup::report::SetupReport;
 use crate::setup::step::Step;
+use crate::store::StoreKind;
 
 #[derive(Serialize)]
 struct NothingToDo {
@@ -61,12 +62,14 @@ pub fn resume(
     context: &Context,
 ) -> Result<()> {
     let mut journal = Journal::reopen(&aws.folders, run)?;
+    reopen::clear_half_written(&aws.folders)?;
     if !journal.record.is_open() {
         return context.output.result(&NothingToDo {
             changed: false,
             run: Some(run.to_owned()),
         });
     }
+    check_streams(&journal.record, context)?;
     let caller = reopen::caller(
         &journal.record,
         given.as_ref(),
@@ -111,6 +114,19 @@ pub fn resume(
     finish::deliver(&report, context)
 }
 
+/// As for the `setup` that began it.
+fn check_streams(record: &Record, context: &Context) -> Result<()> {
+    let prints = matches!(record.place(), Some((_, StoreKind::Stdout)));
+    if prints && context.output.format() == Format::Json {
+        return Err(Error::usage(format!(
+            "the run {} prints the secret, so --output json does not go with it",
+            record.run
+        ))
+        .hint("standard output can carry one document only: leave --output json out"));
+    }
+    Ok(())
+}
+
 fn still_open(error: Error, run: &str) -> Error {
     let hint = error
         .hint
@@ -126,7 +142,10 @@ fn still_open(error: Error, run: &str) -> Error {
 }
 
 /// The pair that the user brought along to the run, where the run has not stored it yet: nobody but
-/// the user has it.
+/// the user has it. STS is asked about it again.
+///
+/// # Errors
+/// When it is another key than the run began with, or does not work.
 fn own_pair(
     record: &Record,
     given: Option<KeyPair>,
@@ -157,17 +176,33 @@ fn own_pair(
             prompt.key_pair(Question::required(&text, "--key-stdin"))?
         }
     };
+    let hint = format!(
+        "give that one, or take the run back: cloudcred undo {}",
+        record.run
+    );
     if pair.access_key_id != *id {
         return Err(Error::credentials(format!(
             "the run {} is about the key {id}, and this is {}",
             record.run, pair.access_key_id
         ))
-        .hint(format!(
-            "give that one, or take the run back: cloudcred undo {}",
-            record.run
-        )));
+        .hint(hint));
     }
-    Ok(Some(pair))
+    // The other half may be another one than the first time.
+    let found = aws.read(async { Ok(profiles::check_given(&aws.sdk, &pair).await) })?;
+    if let Some(failure) = found.failure() {
+        return Err(failure);
+    }
+    let owner = record.goal.owner();
+    match found.identity().filter(|identity| **identity != owner) {
+        None => Ok(Some(pair)),
+        Some(other) => Err(Error::credentials(format!(
+            "the run {} is about a key of {}, and this one is of {}",
+            record.run,
+            owner.described(),
+            other.described()
+        ))
+        .hint(hint)),
+    }
 }
 
 fn show(record: &Record, context: &Context) {

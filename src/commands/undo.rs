@@ -69,6 +69,7 @@ pub fn undo(
     context: &Context,
 ) -> Result<()> {
     let mut journal = Journal::reopen(&aws.folders, run)?;
+    reopen::clear_half_written(&aws.folders)?;
     let record = &journal.record;
     if !record
         .steps

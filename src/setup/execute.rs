@@ -440,16 +440,27 @@ fn is_kept(record: &Record) -> bool {
 fn unproven(record: &Record, failure: &Failure) -> Error {
     let id = record.access_key_id().unwrap_or_default();
     let run = &record.run;
-    Error::new(
-        Kind::PartlyApplied,
-        format!(
-            "the key {id} is stored, but after {} s AWS does not accept it everywhere yet ({})",
-            proof::LIMIT.as_secs(),
-            failure.quoted()
+    let (seconds, quoted) = (proof::LIMIT.as_secs(), failure.quoted());
+    // What is denied for so long is not on its way: STS has accepted the key meanwhile.
+    let (message, hint) = match failure.reason {
+        Reason::Denied => (
+            format!(
+                "the key {id} is stored and STS accepts it, but after {seconds} s AWS still denies it {} ({quoted})",
+                failure.operation
+            ),
+            format!(
+                "a permissions boundary or a policy of the organization may be why: once that is mended, `cloudcred resume {run}`"
+            ),
         ),
-    )
-    .hint(format!(
-        "wait for it with `cloudcred resume {run}`, or take all of it back with `cloudcred undo {run}`"
+        _ => (
+            format!(
+                "the key {id} is stored, but after {seconds} s AWS does not accept it everywhere yet ({quoted})"
+            ),
+            format!("wait for it with `cloudcred resume {run}`"),
+        ),
+    };
+    Error::new(Kind::PartlyApplied, message).hint(format!(
+        "{hint}, or take all of it back with `cloudcred undo {run}`"
     ))
 }
 

@@ -47,7 +47,7 @@ impl Facts {
     /// Whether `--if-exists reuse` may replace the stored secret: it is its own user's, and AWS
     /// rejects it.
     pub fn stored_may_be_replaced(&self) -> bool {
-        self.stored_is_reusable && self.stored.as_ref().is_some_and(|stored| !stored.works)
+        self.stored_is_reusable && self.stored.as_ref().is_some_and(|stored| !stored.works())
     }
 }
 
@@ -65,11 +65,26 @@ pub struct Stored {
     pub access_key_id: Option<String>,
     /// Whom it belongs to: by STS where it works, else by the index.
     pub identity: Option<Identity>,
-    /// Whether STS accepts it.
-    pub works: bool,
+    pub verdict: Verdict,
+}
+
+/// What STS says of a stored pair.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    Works,
+    /// It does not know the key: one that was deleted, but also one that is inactive, or so new that
+    /// not every server knows it yet.
+    UnknownKey,
+    WrongSecret,
+    /// There is no pair that it could be asked about.
+    NotAsked,
 }
 
 impl Stored {
+    pub fn works(&self) -> bool {
+        self.verdict == Verdict::Works
+    }
+
     /// `for user/ana in 111122223333, in the keyring`.
     pub fn described(&self) -> String {
         let owner = match &self.identity {
@@ -326,20 +341,19 @@ async fn known(
     let Some((store, pair)) = found else {
         return Ok(None);
     };
-    let by_sts = match &pair {
+    let (by_sts, verdict) = match &pair {
         Some(pair) => {
             let session = sdk.session(pair, region.clone());
             match caller_identity(sdk, &session, LIMIT).await {
-                Ok(identity) => Some(identity),
-                Err(failure)
-                    if matches!(failure.reason, Reason::UnknownKey | Reason::WrongSecret) =>
-                {
-                    None
-                }
-                Err(failure) => return Err(failure.into()),
+                Ok(identity) => (Some(identity), Verdict::Works),
+                Err(failure) => match failure.reason {
+                    Reason::UnknownKey => (None, Verdict::UnknownKey),
+                    Reason::WrongSecret => (None, Verdict::WrongSecret),
+                    _ => return Err(failure.into()),
+                },
             }
         }
-        None => None,
+        None => (None, Verdict::NotAsked),
     };
     let by_index = index.find(&keep.secret).and_then(|entry| {
         Some(Identity::new(
@@ -350,7 +364,7 @@ async fn known(
     Ok(Some(Stored {
         store,
         access_key_id: pair.map(|pair| pair.access_key_id),
-        works: by_sts.is_some(),
+        verdict,
         identity: by_sts.or(by_index),
     }))
 }

@@ -354,9 +354,10 @@ impl Journal {
         self.write()?;
         drop(self.user_lock.take());
         if let Some(lock) = self.lock.take() {
-            // The file means nothing without its lock; one that stays does no harm.
-            drop(lock);
+            // Unlinked while it is held: afterwards it may be somebody else's. The file means
+            // nothing without its lock; one that stays does no harm.
             drop(private_file::remove(&self.path.with_extension("lock")));
+            drop(lock);
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! Request and Facts in, steps out: a pure function. No I/O, no questions.
 
-mod checks;
+mod refusals;
 mod root_key;
 #[cfg(test)]
 mod tests;
@@ -14,9 +14,6 @@ use crate::aws::identity::Identity;
 use crate::aws_profile::{self, Holder};
 use crate::error::{Error, Result};
 use crate::setup::facts::{Facts, Stored, UserFact};
-use crate::setup::plan::checks::{
-    check_boundary, check_name_is_free, check_password, check_room_for_a_key, user_exists,
-};
 use crate::setup::request::{
     ConsolePassword, ExistingRequest, IamUserRequest, IfExists, Keep, Mode, Request, RootRequest,
     is_administrator_access,
@@ -24,6 +21,10 @@ use crate::setup::request::{
 use crate::setup::step::{CREATED_BY_TAG, RUN_TAG, Step};
 use crate::store::{SecretName, StoreKind};
 
+use refusals::{
+    check_boundary, check_name_is_free, check_password, check_room_for_a_key,
+    check_stored_key_is_gone, user_exists,
+};
 pub use root_key::{deletion, retirement};
 
 /// What the steps lead to: whose pair ends up where. Known before anything is done.
@@ -110,12 +111,7 @@ fn for_existing(request: &ExistingRequest, facts: &Facts) -> Result<Plan> {
     let found = &request.found;
     let access_key_id = found.access_key_id.clone();
     let mut warnings = facts.warnings.clone();
-    if !request.unused.is_empty() {
-        warnings.push(format!(
-            "without --mode iam-user, these say nothing: {}",
-            request.unused.join(", ")
-        ));
-    }
+    warnings.extend(unused(&request.unused));
     Ok(Plan {
         goal: goal(
             Mode::Existing,
@@ -127,6 +123,11 @@ fn for_existing(request: &ExistingRequest, facts: &Facts) -> Result<Plan> {
         steps: Vec::new(),
         warnings,
     })
+}
+
+fn unused(flags: &[&str]) -> Option<String> {
+    let flags = Some(flags.join(", ")).filter(|flags| !flags.is_empty());
+    flags.map(|flags| format!("without --mode iam-user, these say nothing: {flags}"))
 }
 
 fn goal(
@@ -252,6 +253,7 @@ fn for_iam_user(
     } else {
         check_name_is_free(&request.keep, facts, reuse)?;
         let keys = user.map_or(&[][..], |user| &user.access_keys);
+        check_stored_key_is_gone(&request.keep, facts, Some(&request.user_name), keys)?;
         let own_key = request.own_key.as_ref().map(|pair| &pair.access_key_id);
         match own_key.filter(|own| keys.iter().any(|key| key.id == **own)) {
             Some(own) => {
@@ -314,7 +316,7 @@ fn for_root(request: &RootRequest, facts: &Facts, now: Timestamp) -> Result<Plan
             // Any key of root is as good.
             None => reuse,
         };
-        stored.works && facts.stored_is_reusable && agreed
+        stored.works() && facts.stored_is_reusable && agreed
     });
     match will_do {
         Some(stored) => {
@@ -336,6 +338,7 @@ fn for_root(request: &RootRequest, facts: &Facts, now: Timestamp) -> Result<Plan
         "a root key is unrestricted; AWS advises against having one: prefer --mode iam-user"
             .to_owned(),
     ];
+    warnings.extend(unused(&request.unused));
     warnings.extend(facts.warnings.iter().cloned());
     let secret = kept(&request.keep, store, facts);
     Ok(Plan {
@@ -357,6 +360,7 @@ fn new_root_key(request: &RootRequest, facts: &Facts, now: Timestamp) -> Result<
         UserFact::Present(root) => &root.access_keys[..],
         _ => &[],
     };
+    check_stored_key_is_gone(&request.keep, facts, None, keys)?;
     check_room_for_a_key(None, keys, now)?;
     let create = Step::CreateAccessKey {
         user_name: None,
@@ -405,5 +409,5 @@ fn working_key<'f>(user: Option<&User>, facts: &'f Facts) -> Option<&'f Stored> 
         .access_keys
         .iter()
         .any(|key| key.active && Some(&key.id) == stored.access_key_id.as_ref());
-    (stored.works && facts.stored_is_reusable && has_it).then_some(stored)
+    (stored.works() && facts.stored_is_reusable && has_it).then_some(stored)
 }

@@ -66,9 +66,36 @@ pub struct Wanted {
 }
 
 impl Wanted {
+    /// Checks all that flags say, by AWS's rules and ours, before anybody is asked anything.
+    ///
+    /// # Errors
+    /// `Usage`, with the rule.
+    pub fn check(&self) -> Result<()> {
+        parse_tags(&self.tags)?;
+        let mut arns = self.policy_arns.iter().chain(&self.permissions_boundary);
+        arns.try_for_each(|arn| check_policy_arn(arn))?;
+        self.user_name.as_deref().map_or(Ok(()), check_user_name)?;
+        let description = self.key_description.as_deref();
+        description.map_or(Ok(()), check_key_description)?;
+        self.secret.as_deref().map(SecretName::new).transpose()?;
+        Ok(())
+    }
+
     /// The flags that say what to create or to keep, as far as they are given.
     pub fn of_a_new_key(&self) -> Vec<&'static str> {
-        let flags = [
+        let mut flags = self.of_a_user();
+        flags.extend(given([
+            ("--if-exists", self.if_exists.is_some()),
+            ("--secret", self.secret.is_some()),
+            ("--store", self.store.is_some()),
+            ("--aws-profile", self.aws_profile.is_some()),
+        ]));
+        flags
+    }
+
+    /// Those that say something of an IAM user only.
+    pub fn of_a_user(&self) -> Vec<&'static str> {
+        given([
             ("--user-name", self.user_name.is_some()),
             ("--policy-arn", !self.policy_arns.is_empty()),
             (
@@ -78,16 +105,15 @@ impl Wanted {
             ("--tag", !self.tags.is_empty()),
             ("--console-password", self.console_password.is_some()),
             ("--key-description", self.key_description.is_some()),
-            ("--if-exists", self.if_exists.is_some()),
-            ("--secret", self.secret.is_some()),
-            ("--store", self.store.is_some()),
-            ("--aws-profile", self.aws_profile.is_some()),
-        ];
-        flags
-            .into_iter()
-            .filter_map(|(flag, given)| given.then_some(flag))
-            .collect()
+        ])
     }
+}
+
+fn given<const N: usize>(flags: [(&'static str, bool); N]) -> Vec<&'static str> {
+    let flags = flags.into_iter();
+    flags
+        .filter_map(|(flag, given)| given.then_some(flag))
+        .collect()
 }
 
 /// The complete wish.
@@ -250,6 +276,8 @@ pub struct RootRequest {
     pub pair: Option<KeyPair>,
     /// That key, or what makes the new one. Checked: it works, and it is root's.
     pub checked: Found,
+    /// Flags that mean nothing without a user.
+    pub unused: Vec<&'static str>,
     pub if_exists: Option<IfExists>,
     pub keep: Keep,
 }

@@ -1,6 +1,7 @@
 //! The file store: one CloudStudio document a file, 0600 in a 0700 folder.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use secrecy::ExposeSecret;
 use zeroize::Zeroizing;
@@ -9,6 +10,7 @@ use crate::env::Folders;
 use crate::error::{Error, Result};
 use crate::private_file;
 use crate::secret::KeyPair;
+use crate::store::CANARY;
 
 /// Longer than any document of ours; a longer file is something else.
 const LONGEST_DOCUMENT: u64 = 64 * 1024;
@@ -33,7 +35,6 @@ impl FileStore {
         for folder in [secrets, &self.folder] {
             private_file::create_private_folder(folder).map_err(Folders::unusable)?;
         }
-        private_file::sweep(&self.folder).map_err(Folders::unusable)?;
         private_file::write(&self.path(name), document.expose_secret().as_bytes())
             .map_err(Folders::unusable)
     }
@@ -62,6 +63,18 @@ impl FileStore {
     /// With the path and the system's reason.
     pub fn remove(&self, name: &str) -> Result<bool> {
         private_file::remove(&self.path(name)).map_err(Folders::unusable)
+    }
+
+    /// Removes what processes that were killed have left: half-written documents, secrets and all,
+    /// and canaries. For whoever holds the index's lock, as everybody does who writes here.
+    ///
+    /// # Errors
+    /// With the path and the system's reason.
+    pub fn sweep(&self) -> Result<()> {
+        for prefix in [private_file::TEMPORARY, CANARY] {
+            private_file::sweep(&self.folder, prefix, Duration::ZERO).map_err(Folders::unusable)?;
+        }
+        Ok(())
     }
 
     fn path(&self, name: &str) -> PathBuf {

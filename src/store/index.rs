@@ -4,6 +4,7 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context;
 use jiff::Timestamp;
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::env::Folders;
 use crate::error::{Error, Result, did_you_mean, near_names};
 use crate::private_file;
+use crate::store::file::FileStore;
 use crate::store::{SecretName, StoreKind};
 
 /// Room for tens of thousands of secrets; a larger file is something else.
@@ -55,29 +57,25 @@ impl Default for Index {
 }
 
 impl Index {
+    /// For a command that only reads: it leaves the file as it is, whatever that is.
+    ///
     /// # Errors
-    /// When the file cannot be read; or is damaged: then it is named and set aside, and nothing
-    /// takes its place before the next command.
+    /// When the file cannot be read, is damaged, or a newer cloudcred wrote it.
     pub fn load(folders: &Folders) -> Result<Self> {
         let path = path(folders);
-        let Some(content) = private_file::read(&path, LONGEST_INDEX).map_err(Folders::unusable)?
-        else {
-            return Ok(Index::default());
-        };
-        let read = || -> Result<Index, String> {
-            let text = std::str::from_utf8(&content).map_err(|_| "it is not text".to_owned())?;
-            toml::from_str(text).map_err(|error: toml::de::Error| error.message().to_owned())
-        };
-        let index = read().map_err(|why| set_aside(&path, &why))?;
-        if index.version != 1 {
-            return Err(Error::failed(format!(
-                "the secret index {} has version {}",
-                path.display(),
-                index.version
-            ))
-            .hint("a newer cloudcred wrote it: use that one"));
-        }
-        Ok(index)
+        read(&path)?.map_err(|why| {
+            Error::failed(damaged(&path, &why))
+                .hint("mend it, or move it away; it holds no secret itself")
+        })
+    }
+
+    /// For a command that will change something: a damaged file is set aside, under the lock.
+    ///
+    /// # Errors
+    /// As [`Index::lock`].
+    pub fn load_to_change(folders: &Folders) -> Result<Self> {
+        // Locked only where something is wrong: a command that ends early has made no file.
+        Index::load(folders).or_else(|_| Ok(Index::lock(folders)?.index))
     }
 
     /// Loads, changes and writes the index while nobody else does.
@@ -92,18 +90,24 @@ impl Index {
     }
 
     /// Loads the index and keeps every other cloudcred from changing it, or what it lists, for as
-    /// long as the value lives.
+    /// long as the value lives. Whatever lies half-written beside it or in the file store is nobody's
+    /// then, and removed.
     ///
     /// # Errors
-    /// When it cannot be locked or read.
+    /// When it cannot be locked or read; or is damaged: then it is named and set aside, and nothing
+    /// takes its place before the next command.
     pub fn lock(folders: &Folders) -> Result<Locked> {
         private_file::create_folder(&folders.data).map_err(Folders::unusable)?;
         let lock = private_file::open_lock(&folders.data.join("secrets.lock"))
             .map_err(Folders::unusable)?;
         lock.lock().context("cannot lock the secret index")?;
+        private_file::sweep(&folders.data, private_file::TEMPORARY, Duration::ZERO)
+            .map_err(Folders::unusable)?;
+        FileStore::new(folders).sweep()?;
+        let path = path(folders);
         Ok(Locked {
-            index: Index::load(folders)?,
-            path: path(folders),
+            index: read(&path)?.map_err(|why| set_aside(&path, &why))?,
+            path,
             _lock: lock,
         })
     }
@@ -221,9 +225,44 @@ impl Locked {
     }
 }
 
+/// The index, or what is wrong with it.
+///
+/// # Errors
+/// When the file cannot be read, or a newer cloudcred wrote it.
+fn read(path: &Path) -> Result<Result<Index, String>> {
+    /// All that a later version has for sure in common with this one.
+    #[derive(Deserialize)]
+    struct Versioned {
+        version: u32,
+    }
+    let Some(content) = private_file::read(path, LONGEST_INDEX).map_err(Folders::unusable)? else {
+        return Ok(Ok(Index::default()));
+    };
+    let Ok(text) = std::str::from_utf8(&content) else {
+        return Ok(Err("it is not text".to_owned()));
+    };
+    match toml::from_str(text) {
+        Ok(Versioned { version }) if version > 1 => Err(Error::failed(format!(
+            "the secret index {} has version {version}, which this cloudcred does not know",
+            path.display(),
+        ))
+        .hint("a newer cloudcred wrote it: use that one")),
+        // Where it has none, the whole of it says more.
+        Ok(Versioned { version: 1 }) | Err(_) => {
+            let index = toml::from_str(text);
+            Ok(index.map_err(|error: toml::de::Error| error.message().to_owned()))
+        }
+        Ok(Versioned { version }) => Ok(Err(format!("its version is {version}"))),
+    }
+}
+
+fn damaged(path: &Path, why: &str) -> String {
+    format!("the secret index {} is damaged ({why})", path.display())
+}
+
 /// Keeps a damaged index under another name, so that it is neither lost nor in the way.
 fn set_aside(path: &Path, why: &str) -> Error {
-    let damaged = format!("the secret index {} is damaged ({why})", path.display());
+    let damaged = damaged(path, why);
     let mut names = (1..).map(|number| match number {
         1 => path.with_extension("toml.damaged"),
         _ => path.with_extension(format!("toml.damaged-{number}")),
@@ -292,12 +331,57 @@ mod tests {
         let path = path(&folders);
         for aside in ["secrets.toml.damaged", "secrets.toml.damaged-2"] {
             private_file::write(&path, aside.as_bytes()).expect("writable");
+            let error = Index::load(&folders).expect_err("damaged");
+            assert!(error.message.contains("is damaged"), "{error}");
+            assert!(path.exists(), "reading leaves it where it is");
             let error = Index::update(&folders, |_| Ok(())).expect_err("damaged");
             assert!(error.message.contains(aside), "{error}");
             assert!(!path.exists(), "nothing takes its place unasked");
             let kept = std::fs::read(folders.data.join(aside)).expect("kept");
             assert_eq!(kept, aside.as_bytes());
         }
+    }
+
+    #[test]
+    fn the_index_of_a_newer_version_is_left_alone() {
+        let home = tempfile::tempdir().expect("a temporary folder");
+        let folders = folders(&home);
+        let path = path(&folders);
+        let newer = b"version = 2\n[secrets.one]\nstore = \"vault\"\n";
+        private_file::write(&path, newer).expect("writable");
+        for loaded in [
+            Index::load(&folders),
+            Index::load_to_change(&folders),
+            Index::update(&folders, |index| Ok(index.clone())),
+        ] {
+            let error = loaded.expect_err("newer");
+            assert!(error.message.contains("has version 2"), "{error}");
+            assert!(error.hint.is_some_and(|hint| hint.contains("newer")));
+        }
+        assert_eq!(std::fs::read(&path).expect("there"), newer);
+    }
+
+    #[test]
+    fn what_killed_processes_have_left_is_removed_under_the_lock() {
+        let home = tempfile::tempdir().expect("a temporary folder");
+        let folders = folders(&home);
+        let store = folders.data.join("secrets/aws");
+        let left = [
+            folders.data.join(".cloudcred-a1b2c3"),
+            store.join(".cloudcred-d4e5f6"),
+            store.join(".probe.json"),
+            store.join(".probe-01234567.json"),
+        ];
+        let kept = [
+            store.join("one.json"),
+            store.join(".before-20261124T154200Z-3f9a.json"),
+        ];
+        for path in left.iter().chain(&kept) {
+            private_file::write(path, b"{}").expect("writable");
+        }
+        drop(Index::lock(&folders).expect("nothing is wrong"));
+        assert!(left.iter().all(|path| !path.exists()), "{left:?}");
+        assert!(kept.iter().all(|path| path.exists()), "{kept:?}");
     }
 
     #[test]

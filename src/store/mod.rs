@@ -15,6 +15,7 @@ use crate::env::Folders;
 use crate::error::{Error, Result};
 use crate::output::Output;
 use crate::secret::KeyPair;
+use crate::store::index::{Index, Locked};
 
 /// `--store`: which kind of place keeps a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
@@ -116,11 +117,20 @@ impl std::fmt::Display for SecretName {
 }
 
 /// A place that keeps pairs under names.
-pub enum Place {
+pub struct Place {
+    keeper: Keeper,
+    folders: Folders,
+}
+
+enum Keeper {
     Keyring(keyring::Keyring),
     File(file::FileStore),
     Stdout(Arc<Output>),
 }
+
+/// The name that a probe uses. Always the same, so that one that was left behind is overwritten and
+/// removed by the next.
+const CANARY: &str = ".probe";
 
 /// Opens places.
 #[derive(Clone)]
@@ -133,10 +143,13 @@ pub struct Stores {
 
 impl Stores {
     pub fn place(&self, kind: StoreKind) -> Place {
-        match kind {
-            StoreKind::Keyring => Place::Keyring(keyring::Keyring::new(self.patience)),
-            StoreKind::File => Place::File(file::FileStore::new(&self.folders)),
-            StoreKind::Stdout => Place::Stdout(Arc::clone(&self.output)),
+        Place {
+            keeper: match kind {
+                StoreKind::Keyring => Keeper::Keyring(keyring::Keyring::new(self.patience)),
+                StoreKind::File => Keeper::File(file::FileStore::new(&self.folders)),
+                StoreKind::Stdout => Keeper::Stdout(Arc::clone(&self.output)),
+            },
+            folders: self.folders.clone(),
         }
     }
 
@@ -163,10 +176,10 @@ impl Place {
     /// # Errors
     /// When the place refuses; what was there before is then still there.
     pub fn put(&self, name: &SecretName, pair: &KeyPair) -> Result<()> {
-        match self {
-            Place::Keyring(keyring) => keyring.put(name.as_str(), pair),
-            Place::File(file) => file.put(name.as_str(), pair),
-            Place::Stdout(output) => {
+        match &self.keeper {
+            Keeper::Keyring(keyring) => keyring.put(name.as_str(), pair),
+            Keeper::File(file) => file.put(name.as_str(), pair),
+            Keeper::Stdout(output) => {
                 use secrecy::ExposeSecret;
                 output.raw(pair.to_document().expose_secret().as_bytes())?;
                 output.raw(b"\n")
@@ -202,10 +215,10 @@ impl Place {
     /// # Errors
     /// When the place cannot be read or holds something else than a CloudStudio document.
     pub fn find(&self, name: &SecretName) -> Result<Option<KeyPair>> {
-        match self {
-            Place::Keyring(keyring) => keyring.find(name.as_str()),
-            Place::File(file) => file.find(name.as_str()),
-            Place::Stdout(_) => Ok(None),
+        match &self.keeper {
+            Keeper::Keyring(keyring) => keyring.find(name.as_str()),
+            Keeper::File(file) => file.find(name.as_str()),
+            Keeper::Stdout(_) => Ok(None),
         }
     }
 
@@ -214,24 +227,40 @@ impl Place {
     /// # Errors
     /// When the place refuses.
     pub fn remove(&self, name: &SecretName) -> Result<bool> {
-        match self {
-            Place::Keyring(keyring) => keyring.remove(name.as_str()),
-            Place::File(file) => file.remove(name.as_str()),
-            Place::Stdout(_) => Ok(false),
+        match &self.keeper {
+            Keeper::Keyring(keyring) => keyring.remove(name.as_str()),
+            Keeper::File(file) => file.remove(name.as_str()),
+            Keeper::Stdout(_) => Ok(false),
         }
     }
 
-    /// Proves that the place works, by writing, reading back and removing a canary.
+    /// Proves that the place works, by writing, reading back and removing a canary, while no other
+    /// cloudcred changes it.
     ///
     /// # Errors
-    /// When it does not, with what to do instead.
+    /// When it does not, with what to do instead; or the index cannot be locked.
     pub fn probe(&self) -> Result<()> {
-        if matches!(self, Place::Stdout(_)) {
+        self.probe_under(&Index::lock(&self.folders)?)
+    }
+
+    /// [`Place::probe`], for whoever holds the index's lock already.
+    ///
+    /// # Errors
+    /// As [`Place::probe`].
+    pub fn probe_under(&self, _lock: &Locked) -> Result<()> {
+        if matches!(self.keeper, Keeper::Stdout(_)) {
             return Ok(());
         }
-        let canary = SecretName::hidden(format!("probe-{:08x}", rand::random::<u32>()));
+        let canary = SecretName(CANARY.to_owned());
         let pair = KeyPair::new("AKIAPROBEPROBEPROBE0", "probe".into());
-        self.put(&canary, &pair)?;
+        if let Err(refused) = self.put(&canary, &pair) {
+            // A file may be there all the same. A keyring that has not answered would make its
+            // owner wait, or unlock it, a second time; the next probe clears what it may hold.
+            if let Keeper::File(file) = &self.keeper {
+                file.remove(canary.as_str()).unwrap_or_default();
+            }
+            return Err(refused);
+        }
         let found = self.find(&canary);
         self.remove(&canary)?;
         let same = found?.is_some_and(|back| back.same_as(&pair));

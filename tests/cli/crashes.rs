@@ -8,7 +8,8 @@ use std::thread;
 use crate::support::fsync_fault::{counted, full_from, killed_at};
 use crate::support::home::Home;
 use crate::support::moto::SeededAccount;
-use crate::{home, moto, stored_pair};
+use crate::support::proxy::{Proxy, aws_error};
+use crate::{home, home_at, moto, stored_pair};
 
 const SETUP: &[&str] = &[
     "setup",
@@ -56,6 +57,19 @@ fn no_key_is_lost(account: &SeededAccount, home: &Home, context: &str) {
             "{context}: nobody has the secret of {id}"
         );
     }
+}
+
+/// Neither a secret, nor a half-written one, nor a half-written index.
+#[track_caller]
+fn nothing_is_left_in_the_stores(home: &Home, context: &str) {
+    let data = home.path().join(".local/share/cloudcred");
+    let mut left = home.files();
+    left.retain(|path| {
+        let name = path.file_name().expect("a file has a name");
+        let half_written = name.to_string_lossy().starts_with(".cloudcred-");
+        path.starts_with(data.join("secrets")) || (path.starts_with(&data) && half_written)
+    });
+    assert!(left.is_empty(), "{context}: {left:?}");
 }
 
 fn no_profile_is_left(home: &Home) -> bool {
@@ -139,7 +153,7 @@ fn a_kill_at_every_write_is_undone() {
         let home = home.variable("FSYNC_FAULT", "");
         home.run(&["undo", "--yes"]).expect(0);
         assert!(account.user("ana").is_none(), "killed at write {at}");
-        assert!(!home.path().join(STORED).exists(), "killed at write {at}");
+        nothing_is_left_in_the_stores(&home, &format!("killed at write {at}"));
         assert!(no_profile_is_left(&home), "killed at write {at}");
         let list = home.run(&["secret", "list"]).expect(0);
         assert!(
@@ -172,10 +186,7 @@ fn a_kill_during_undo_is_undone_when_repeated() {
         let home = home.variable("FSYNC_FAULT", "");
         home.run(&["undo", "--yes"]).expect(0);
         assert!(account.user("ana").is_none(), "undo killed at write {at}");
-        assert!(
-            !home.path().join(STORED).exists(),
-            "undo killed at write {at}"
-        );
+        nothing_is_left_in_the_stores(&home, &format!("undo killed at write {at}"));
         assert!(no_profile_is_left(&home), "undo killed at write {at}");
     });
     println!("faults survived {undo_writes}/{undo_writes}");
@@ -282,4 +293,48 @@ fn writes_of(arguments: &[&str], prepare: impl Fn(&Home)) -> usize {
     std::fs::write(&file, "").expect("counted anew");
     home.run(arguments).expect(0);
     std::fs::metadata(&file).expect("it was counted").len() as usize
+}
+
+#[test]
+fn a_pair_that_is_given_again_is_checked_again() {
+    let account = moto().seeded_account();
+    let proxy = Proxy::as_root(moto().address(), &account.id);
+    let home = killed_at(home_at(&proxy.url()), 4);
+    let setup = ["setup", "--mode", "root", "--acknowledge-root-risk"];
+    let setup = [&setup[..], &["--store", "file", "--key-stdin"]].concat();
+    let pair = &account.bootstrap;
+    let lines = |secret: &str| format!("{}\n{secret}\n", pair.access_key_id);
+    home.run_with_stdin(&setup, &lines(&pair.secret_access_key))
+        .expect(KILLED);
+    let stored = home
+        .path()
+        .join(".local/share/cloudcred/secrets/aws/root.json");
+    assert!(!stored.exists(), "killed before");
+
+    // As AWS answers where the halves do not belong together.
+    let wrong = aws_error(403, "SignatureDoesNotMatch", "The signature does not match");
+    let strict = Proxy::start(moto().address()).rule("GetCallerIdentity", wrong);
+    let home = home.variable("FSYNC_FAULT", "").endpoint(&strict.url());
+    let resume = ["resume", "--yes", "--key-stdin"];
+    let refused = home
+        .run_with_stdin(&resume, &lines(&"w".repeat(40)))
+        .expect(4);
+    assert!(
+        refused.stderr.contains("SignatureDoesNotMatch"),
+        "{refused}"
+    );
+    assert!(!stored.exists());
+
+    // It works, and is not root's.
+    let home = home.endpoint(&moto().url());
+    let refused = home
+        .run_with_stdin(&resume, &lines(&pair.secret_access_key))
+        .expect(4);
+    assert!(refused.stderr.contains("the root user"), "{refused}");
+    assert!(!stored.exists());
+
+    let home = home.endpoint(&proxy.url());
+    home.run_with_stdin(&resume, &lines(&pair.secret_access_key))
+        .expect(0);
+    assert!(stored.exists());
 }

@@ -1,11 +1,11 @@
 //! `setup` when something goes wrong on the way: each time an exit code, one line and a hint, and
 //! nothing half-made left behind unmentioned.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::support::moto::{KeyPair, SeededAccount};
-use crate::support::process::Ran;
-use crate::support::proxy::{Answer, Effect, Proxy, aws_error};
+use crate::support::process::{self, Ran};
+use crate::support::proxy::{Answer, Effect, Gate, Proxy, Rule, Which, aws_error};
 use crate::{home, home_at, moto, stored_pair};
 
 const SETUP: &[&str] = &[
@@ -159,23 +159,22 @@ fn what_cannot_be_taken_back_is_named_with_exit_5() {
 #[test]
 fn an_interruption_takes_back_what_was_made() {
     let account = moto().seeded_account();
-    let slow = Effect::Delay(Duration::from_secs(2));
-    let proxy = Proxy::start(moto().address()).rule("AttachUserPolicy", slow);
+    let gate = Gate::default();
+    let proxy = Proxy::start(moto().address()).rule("AttachUserPolicy", Effect::Hold(gate.clone()));
     let home = home_at(&proxy.url()).credentials(&account.bootstrap);
     let mut child = home.command(SETUP);
     let child = child
         .stdout(std::process::Stdio::null())
         .stderr(std::process::Stdio::piped());
     let mut child = child.spawn().expect("the program starts");
-    crate::support::process::poll(Duration::from_secs(20), || {
-        (proxy.calls("AttachUserPolicy") > 0).then_some(())
-    })
-    .expect("the user is made, and the policy is on its way");
+    // The user is made, and the policy is on its way.
+    gate.wait_for(1);
     rustix::process::kill_process(
         rustix::process::Pid::from_child(&child),
         rustix::process::Signal::INT,
     )
     .expect("it runs");
+    gate.open();
     let status = crate::support::process::wait(&mut child, Duration::from_secs(30));
     let status = status.expect("it ends");
     assert_eq!(status.code(), Some(130));
@@ -276,6 +275,40 @@ fn a_stored_pair_is_not_replaced_because_aws_hiccups() {
 }
 
 #[test]
+fn a_stored_key_that_aws_still_lists_is_not_given_up() {
+    let account = moto().seeded_account();
+    let home = home().credentials(&account.bootstrap);
+    home.run(SETUP).expect(0);
+    let first = home.read(STORED);
+    let id = stored_pair(&first).access_key_id;
+    let unknown = aws_error(
+        403,
+        "InvalidClientTokenId",
+        "The security token is invalid.",
+    );
+    let refused = |active: bool| {
+        // As AWS answers for a key that is too new, or inactive.
+        let proxy = Proxy::start(moto().address());
+        proxy.add(Rule {
+            action: "GetCallerIdentity",
+            effect: unknown.clone(),
+            times: active.then_some(1),
+            which: Which::SignedBy(vec![id.clone()]),
+        });
+        let reuse = [SETUP, &["--if-exists", "reuse"]].concat();
+        let mut command = home.command(&reuse);
+        command.env("AWS_ENDPOINT_URL", proxy.url());
+        process::run(command, None, Duration::from_secs(60)).expect(1)
+    };
+    explained(&refused(true), &id, "wait a moment");
+    account.deactivate_access_key("ci-admin", &id);
+    explained(&refused(false), "is inactive", "--status Active");
+    assert_eq!(home.read(STORED), first);
+    let user = account.user("ci-admin").expect("there");
+    assert_eq!(user.access_keys, [(id, "Inactive".to_owned())]);
+}
+
+#[test]
 fn a_stored_root_key_is_given_up_only_with_consent() {
     let account = moto().seeded_account();
     let proxy = Proxy::as_root(moto().address(), &account.id);
@@ -366,20 +399,45 @@ fn a_key_that_aws_comes_to_know_only_by_and_by_is_waited_for() {
 }
 
 #[test]
+fn a_probe_that_is_never_answered_does_not_hold_up_the_next_round() {
+    let account = moto().seeded_account();
+    // The first one looks whether the user exists.
+    let proxy = Proxy::start(moto().address())
+        .once("GetUser", Effect::Delay(Duration::ZERO))
+        .once("GetUser", Effect::Delay(Duration::from_secs(300)));
+    let home = home_at(&proxy.url()).credentials(&account.bootstrap);
+    let began = Instant::now();
+    home.run(SETUP).expect(0);
+    let took = began.elapsed();
+    assert!(took < Duration::from_secs(18), "{took:?}");
+}
+
+#[test]
+fn an_attempt_that_failed_is_told_although_the_call_went_well() {
+    let account = moto().seeded_account();
+    let later = aws_error(503, "ServiceUnavailable", "later");
+    let proxy = Proxy::start(moto().address()).once("AttachUserPolicy", later);
+    let home = home_at(&proxy.url()).credentials(&account.bootstrap);
+    let ran = home.run(&[SETUP, &["-v"]].concat()).expect(0);
+    let about = |what: &str| ran.stderr.matches(what).count();
+    assert_eq!(about("aws attempt iam:AttachUserPolicy 503"), 1, "{ran}");
+    assert_eq!(about("aws iam:AttachUserPolicy 200"), 1, "{ran}");
+    assert_eq!(about("aws attempt iam:AttachUserPolicy 200"), 0, "{ran}");
+}
+
+#[test]
 fn a_store_that_breaks_after_its_probe_costs_the_key_and_not_its_secret() {
     let account = moto().seeded_account();
-    let slow = Effect::Delay(Duration::from_millis(500));
-    let proxy = Proxy::start(moto().address()).rule("CreateAccessKey", slow);
+    let gate = Gate::default();
+    let proxy = Proxy::start(moto().address()).rule("CreateAccessKey", Effect::Hold(gate.clone()));
     let home = home_at(&proxy.url()).credentials(&account.bootstrap);
     let ran = std::thread::scope(|scope| {
         let run = scope.spawn(|| home.run(SETUP));
-        crate::support::process::poll(Duration::from_secs(20), || {
-            (proxy.calls("CreateAccessKey") > 0).then_some(())
-        })
-        .expect("the key is on its way");
+        gate.wait_for(1);
         let folder = home.path().join(".local/share/cloudcred/secrets");
         std::fs::remove_dir_all(&folder).expect("the probe has made it");
         std::fs::write(&folder, "").expect("in its place");
+        gate.open();
         run.join().expect("no panic")
     });
     let ran = ran.expect(5);

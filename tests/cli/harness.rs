@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::home;
 use crate::support::moto::{self, ADMINISTRATOR_ACCESS, KeyPair, PasswordPolicy};
 use crate::support::process::Ran;
-use crate::support::proxy::{Effect, Proxy, aws_error};
+use crate::support::proxy::{Effect, Gate, Proxy, aws_error};
 use crate::support::{aws_cli, home::Home};
 
 /// An AWS CLI call at this endpoint with this pair, without the CLI's own attempts to try again.
@@ -175,6 +175,34 @@ fn the_proxy_keeps_signatures_valid_and_follows_its_rules() {
         "the server never heard of it"
     );
     assert_eq!(proxy.calls("ListUsers"), 2);
+}
+
+#[test]
+fn an_answer_is_cut_cleanly_and_held_until_the_gate_opens() {
+    let account = moto::shared().seeded_account();
+    let url = moto::shared().url();
+    let gate = Gate::default();
+    let proxy = Proxy::start(moto::shared().address())
+        .once("*", Effect::CutClean(50))
+        .rule("ListUsers", Effect::Hold(gate.clone()));
+    // The client reads to the end of the answer, and finds nothing wrong with it.
+    let body = |url: &str| {
+        let mut answer = ureq::post(format!("{url}/control/{}/users", account.id))
+            .send("{}")
+            .expect("an answer");
+        let body = answer.body_mut();
+        body.read_to_string().expect("all of it")
+    };
+    let (cut, whole) = (body(&proxy.url()), body(&url));
+    assert_eq!(cut, whole[..whole.len() / 2]);
+
+    std::thread::scope(|scope| {
+        let listing = scope.spawn(|| aws(&proxy.url(), &account.bootstrap, &["iam", "list-users"]));
+        gate.wait_for(1);
+        assert!(!account.calls().contains(&"ListUsers".to_owned()));
+        gate.open();
+        listing.join().expect("no panic").expect(0);
+    });
 }
 
 #[test]

@@ -1,9 +1,6 @@
 //! The keyring store, against a real Secret Service.
 
-use std::time::Duration;
-
-use crate::support::process;
-use crate::support::proxy::{Effect, Proxy};
+use crate::support::proxy::{Effect, Gate, Proxy};
 use crate::support::secret_service::SecretService;
 use crate::{home, home_at, moto, stored_pair};
 
@@ -46,6 +43,18 @@ fn it_holds_the_cloudstudio_document_and_nothing_else_does() {
 }
 
 #[test]
+fn what_a_killed_probe_has_left_is_removed_by_the_next() {
+    let service = SecretService::start();
+    let account = moto().seeded_account();
+    let home = home()
+        .credentials(&account.bootstrap)
+        .variables(service.environment());
+    assert!(service.store("CloudStudio", "aws/.probe", "left"));
+    home.run(SETUP).expect(0);
+    assert_eq!(service.lookup("CloudStudio", "aws/.probe"), None);
+}
+
+#[test]
 fn a_locked_keyring_is_told_before_anything_is_made() {
     let service = SecretService::start();
     service.lock();
@@ -76,18 +85,16 @@ fn without_a_keyring_the_file_store_is_named_and_not_taken_silently() {
 fn a_keyring_that_is_locked_after_its_probe_costs_the_key_and_not_its_secret() {
     let service = SecretService::start();
     let account = moto().seeded_account();
-    let slow = Effect::Delay(Duration::from_millis(700));
-    let proxy = Proxy::start(moto().address()).rule("CreateAccessKey", slow);
+    let gate = Gate::default();
+    let proxy = Proxy::start(moto().address()).rule("CreateAccessKey", Effect::Hold(gate.clone()));
     let home = home_at(&proxy.url())
         .credentials(&account.bootstrap)
         .variables(service.environment());
     let ran = std::thread::scope(|scope| {
         let run = scope.spawn(|| home.run(SETUP));
-        process::poll(Duration::from_secs(20), || {
-            (proxy.calls("CreateAccessKey") > 0).then_some(())
-        })
-        .expect("the key is on its way");
+        gate.wait_for(1);
         service.lock();
+        gate.open();
         run.join().expect("no panic")
     });
     assert!([1, 5].contains(&ran.code), "{ran}");

@@ -27,25 +27,101 @@ fn imports_run_upwards_only() {
             continue;
         };
         let text = fs::read_to_string(&file).expect("readable");
-        for import in text.split("crate::").skip(1) {
-            let name: String = import
-                .chars()
-                .take_while(|c| c.is_ascii_alphanumeric() || *c == '_')
-                .collect();
+        let executes = relative.with_extension("").starts_with("setup/execute");
+        for path in paths(&text) {
+            let name = path.split("::").next().unwrap_or_default();
             imports += 1;
             match layers.iter().position(|layer| *layer == name) {
                 Some(layer) if layer <= own_layer => {}
                 _ => wrong.push(format!("{} imports {name}", relative.display())),
             }
-            let changes_aws = import.starts_with("aws::iam");
-            let executes = relative.with_extension("").starts_with("setup/execute");
-            if changes_aws && !executes {
+            if changes_aws(&path) && !executes {
                 wrong.push(format!("{} imports aws::iam", relative.display()));
             }
+        }
+        if names_its_neighbours(&text) {
+            wrong.push(format!("{} does not begin at crate::", relative.display()));
         }
     }
     assert!(imports > 50, "the sources were read");
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_way_to_import_is_seen() {
+    for way in [
+        "use crate::aws::iam;",
+        "use crate::aws::iam as changes;",
+        "use crate::aws::{account, iam, failure::{Failure, Reason}};",
+        "use crate::{\n    aws::{\n        failure::{Failure, Reason},\n        iam::{self, create_user},\n    },\n};",
+        "use crate::aws::*;",
+        "fn f() { crate::aws::iam::create_user() }",
+    ] {
+        assert!(paths(way).iter().any(|path| changes_aws(path)), "{way}");
+    }
+    let others = paths("use crate::aws::{account::{iam}, iam_other};\nuse crate::env;");
+    assert_eq!(others, ["aws::account::iam", "aws::iam_other", "env"]);
+    assert!(!others.iter().any(|path| changes_aws(path)));
+    for way in ["use super::iam;", "use super::{iam};", "super::iam::f()"] {
+        assert!(names_its_neighbours(way), "{way}");
+    }
+    assert!(!names_its_neighbours("mod tests {\n    use super::*;\n}"));
+}
+
+fn changes_aws(path: &str) -> bool {
+    let mut names = path.split("::");
+    names.next() == Some("aws") && matches!(names.next(), Some("iam" | "*"))
+}
+
+/// By `super::`, which hides the layer; the tests of a file import the file itself so.
+fn names_its_neighbours(text: &str) -> bool {
+    let mut code = text.lines().filter(|line| !line.trim().starts_with("//"));
+    code.any(|line| line.contains("super::") && line.trim() != "use super::*;")
+}
+
+/// All that the text names by a path that begins at `crate::`, groups taken apart.
+fn paths(text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for path in text.split("crate::").skip(1) {
+        take_apart(path, String::new(), &mut found);
+    }
+    found
+}
+
+/// Reads one path, or a group of them, and returns what follows it.
+fn take_apart<'text>(
+    mut text: &'text str,
+    mut path: String,
+    found: &mut Vec<String>,
+) -> &'text str {
+    loop {
+        if let Some(mut group) = text.strip_prefix('{') {
+            loop {
+                group = group.trim_start_matches(|c: char| c.is_whitespace() || c == ',');
+                if group.is_empty() || group.starts_with('}') {
+                    return group.get(1..).unwrap_or_default();
+                }
+                let rest = take_apart(group, path.clone(), found);
+                // Another name for it.
+                let end = rest.find([',', '}']).unwrap_or(rest.len());
+                group = &rest[end..];
+            }
+        }
+        let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '*';
+        let end = text.find(|c| !is_name(c)).unwrap_or(text.len());
+        let (name, rest) = text.split_at(end);
+        if !path.is_empty() && !name.is_empty() {
+            path.push_str("::");
+        }
+        path.push_str(name);
+        match rest.strip_prefix("::") {
+            Some(rest) => text = rest,
+            None => {
+                found.push(path);
+                return rest;
+            }
+        }
+    }
 }
 
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) {

@@ -145,6 +145,7 @@ fn every_fault_at_every_call_is_survived() {
     thread::scope(|scope| {
         if full() {
             scope.spawn(a_key_that_aws_never_accepts_stays_stored_and_can_be_resumed);
+            scope.spawn(a_key_that_is_denied_all_along_is_not_told_to_be_on_its_way);
         }
         for _ in 0..8 {
             scope.spawn(|| {
@@ -185,5 +186,27 @@ fn a_key_that_aws_never_accepts_stays_stored_and_can_be_resumed() {
         stored_pair(&home.read(STORED)).access_key_id,
         pair.access_key_id
     );
+    works(&account, &home).expect("the run is finished");
+}
+
+/// As above: a policy of the organization denies what AdministratorAccess allows.
+fn a_key_that_is_denied_all_along_is_not_told_to_be_on_its_way() {
+    let account = moto().seeded_account();
+    let denied = aws_error(
+        403,
+        "AccessDenied",
+        "with an explicit deny in a service control policy",
+    );
+    let proxy = Proxy::start(moto().address())
+        .once("GetUser", Effect::Delay(Duration::ZERO))
+        .rule("GetUser", denied);
+    let home = home_at(&proxy.url()).credentials(&account.bootstrap);
+    let ran = home.run_for(SETUP, Duration::from_secs(180)).expect(5);
+    let told = "STS accepts it, but after 120 s AWS still denies it iam:GetUser";
+    assert!(ran.stderr.contains(told), "{ran}");
+    assert!(ran.stderr.contains("policy of the organization"), "{ran}");
+
+    let home = home.endpoint(&moto().url());
+    home.run(&["resume", "--yes"]).expect(0);
     works(&account, &home).expect("the run is finished");
 }

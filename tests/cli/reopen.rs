@@ -1,7 +1,7 @@
 //! `resume` and `undo`.
 
 use crate::support::moto::SeededAccount;
-use crate::support::proxy::{Effect, Proxy, aws_error};
+use crate::support::proxy::{Effect, Gate, Proxy, aws_error};
 use crate::{home, home_at, moto, stored_pair};
 
 const SETUP: &[&str] = &[
@@ -209,8 +209,8 @@ fn an_unknown_run_and_a_damaged_journal_are_told() {
 #[test]
 fn two_runs_for_one_secret_do_not_harm_each_other() {
     let account = moto().seeded_account();
-    let slow = Effect::Delay(std::time::Duration::from_millis(300));
-    let proxy = Proxy::start(moto().address()).rule("CreateAccessKey", slow);
+    let gate = Gate::default();
+    let proxy = Proxy::start(moto().address()).rule("CreateAccessKey", Effect::Hold(gate.clone()));
     let home = home_at(&proxy.url()).credentials(&account.bootstrap);
     let setup = |user: &'static str| {
         let words = ["setup", "--yes", "--mode", "iam-user", "--user-name", user];
@@ -219,6 +219,9 @@ fn two_runs_for_one_secret_do_not_harm_each_other() {
     let (one, two) = std::thread::scope(|scope| {
         let one = scope.spawn(|| setup("one"));
         let two = scope.spawn(|| setup("two"));
+        // Both have found the name free.
+        gate.wait_for(2);
+        gate.open();
         (one.join().expect("no panic"), two.join().expect("no panic"))
     });
     let mut codes = [one.code, two.code];
@@ -233,4 +236,82 @@ fn two_runs_for_one_secret_do_not_harm_each_other() {
     assert_eq!(made.len(), 1, "the loser's user is gone again");
     assert_eq!(made[0].access_keys[0].0, pair.access_key_id);
     assert_eq!(home.read(INDEX).matches("[[secret]]").count(), 1);
+}
+
+#[test]
+fn undo_is_not_begun_while_it_is_unknown_what_the_user_holds() {
+    let account = moto().seeded_account();
+    let later = aws_error(503, "ServiceUnavailable", "later");
+    let proxy = Proxy::start(moto().address()).rule("ListUserPolicies", later);
+    let home = home_at(&proxy.url()).credentials(&account.bootstrap);
+    home.run(SETUP).expect(0);
+    let before = account.changing_calls();
+    let refused = home.run(&["undo", "--yes"]).expect(1);
+    assert!(refused.stderr.contains("iam:ListUserPolicies"), "{refused}");
+    assert_eq!(account.changing_calls(), before, "nothing was changed");
+    assert!(home.path().join(STORED).exists());
+
+    // Who may not look is told by IAM itself, when the user is deleted.
+    let denied = aws_error(403, "AccessDenied", "no");
+    let proxy = Proxy::start(moto().address()).rule("ListUserPolicies", denied);
+    let home = home.endpoint(&proxy.url());
+    home.run(&["undo", "--yes"]).expect(0);
+    only_the_seed_is_left(&account);
+}
+
+#[test]
+fn a_run_is_not_reopened_with_the_key_that_it_made() {
+    let account = moto().seeded_account();
+    let home = home().credentials(&account.bootstrap);
+    home.run(SETUP).expect(0);
+    let made = stored_pair(&home.read(STORED));
+    let home = home.credentials(&made);
+    let before = account.changing_calls();
+    let refused = home.run(&["undo", "--yes"]).expect(4);
+    assert!(refused.stderr.contains("that the run"), "{refused}");
+    assert!(refused.stderr.contains("--key-stdin"), "{refused}");
+    assert_eq!(account.changing_calls(), before, "nothing was changed");
+    let home = home.credentials(&account.bootstrap);
+    home.run(&["undo", "--yes"]).expect(0);
+    only_the_seed_is_left(&account);
+}
+
+#[test]
+fn credentials_that_no_longer_work_say_how_to_renew_them() {
+    let account = moto().seeded_account();
+    let home = home().credentials(&account.bootstrap);
+    home.run(SETUP).expect(0);
+    home.write(
+        ".aws/config",
+        "[profile sso]\nsso_session = s\nsso_account_id = 111122223333\nsso_role_name = r\n\
+         [sso-session s]\nsso_region = us-east-1\nsso_start_url = https://example.com/start\n",
+    );
+    let refused = home.run(&["undo", "--yes", "--profile", "sso"]).expect(4);
+    let hint = "aws sso login --profile sso; or name credentials";
+    assert!(refused.stderr.contains(hint), "{refused}");
+}
+
+#[test]
+fn a_run_that_prints_its_secret_is_not_resumed_with_json() {
+    let account = moto().seeded_account();
+    let denied = || aws_error(403, "AccessDenied", "no");
+    let proxy = Proxy::start(moto().address())
+        .rule("TagUser", denied())
+        .rule("DeleteAccessKey", denied())
+        .rule("DeleteUser", denied());
+    let home = home_at(&proxy.url()).credentials(&account.bootstrap);
+    let words = ["setup", "--yes", "--mode", "iam-user", "--user-name", "ana"];
+    home.run(&[&words[..], &["--store", "stdout"]].concat())
+        .expect(5);
+    let home = home.endpoint(&moto().url());
+    let before = account.changing_calls();
+    let refused = home
+        .run(&["resume", "--yes", "--output", "json"])
+        .expect(2)
+        .json();
+    assert_eq!(refused["error"]["kind"], "usage", "{refused}");
+    assert_eq!(account.changing_calls(), before, "nothing was changed");
+    let printed = home.run(&["resume", "--yes"]).expect(0).stdout;
+    let user = account.user("ana").expect("finished");
+    assert_eq!(user.access_keys[0].0, stored_pair(&printed).access_key_id);
 }

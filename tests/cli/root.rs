@@ -160,3 +160,26 @@ fn the_wizard_makes_a_root_key_with_the_one_it_has_found() {
     assert!(keys(&account).contains(&pair.access_key_id));
     assert!(!printed.contains(&pair.secret_access_key), "{printed}");
 }
+
+#[test]
+fn flags_that_concern_a_user_are_told_to_say_nothing_of_root() {
+    let (account, _, home) = scene();
+    let flags = [
+        ["--user-name", "ana"],
+        ["--policy-arn", "arn:aws:iam::aws:policy/ReadOnlyAccess"],
+        ["--tag", "team=data"],
+        ["--console-password", "generate"],
+        ["--key-description", "test"],
+    ];
+    let report = home
+        .run(&[SETUP, &["--dry-run"], flags.as_flattened()].concat())
+        .expect(0)
+        .json();
+    let warnings = report["warnings"].to_string();
+    for [flag, _] in flags {
+        assert!(warnings.contains(flag), "{flag}: {warnings}");
+    }
+    assert_eq!(account.changing_calls(), [""; 0]);
+    let silent = home.run(&[SETUP, &["--dry-run"]].concat()).expect(0).json();
+    assert!(!silent["warnings"].to_string().contains("say nothing"));
+}

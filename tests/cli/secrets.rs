@@ -8,6 +8,7 @@ use crate::support::process::Ran;
 use crate::support::terminal::{Key, Terminal};
 use crate::{home, keep, made_up_pair, moto, stored_pair};
 
+const INDEX: &str = ".local/share/cloudcred/secrets.toml";
 pub const FOLDER: &str = ".local/share/cloudcred/secrets/aws";
 pub const ADD: &[&str] = &["secret", "add", "ana", "--store", "file", "--key-stdin"];
 
@@ -288,23 +289,55 @@ fn a_secret_changed_from_outside_is_used_told_and_noted() {
 }
 
 #[test]
-fn what_a_killed_write_has_left_is_swept_once_nobody_can_be_writing_it() {
+fn what_a_killed_write_has_left_is_removed_by_the_next_command_that_writes() {
     let home = home();
     keep(&home, "ana", &made_up_pair(1));
-    let (old, young) = (".cloudcred-old", ".cloudcred-young");
-    for name in [old, young] {
+    let left = [".cloudcred-a1b2c3", ".probe.json"];
+    for name in left {
         home.write(&format!("{FOLDER}/{name}"), "half a document");
     }
-    let path = |name: &str| home.path().join(FOLDER).join(name);
-    let before = std::time::SystemTime::now() - std::time::Duration::from_secs(120);
-    std::fs::File::options()
-        .write(true)
-        .open(path(old))
-        .and_then(|file| file.set_modified(before))
-        .expect("the file can be aged");
+    let is_there = |name: &str| home.path().join(FOLDER).join(name).exists();
+    home.run(&["secret", "list"]).expect(0);
+    assert!(left.into_iter().all(is_there), "reading writes nothing");
     home.run(&["secret", "rename", "ana", "bob"]).expect(0);
-    assert!(!path(old).exists());
-    assert!(path(young).exists());
+    assert!(!left.into_iter().any(is_there));
+    assert!(is_there("bob.json"));
+}
+
+#[test]
+fn a_damaged_index_is_set_aside_only_by_a_command_that_writes() {
+    let home = home();
+    keep(&home, "ana", &made_up_pair(1));
+    let newer = format!(
+        "version = 2\n{}",
+        &home.read(INDEX)["version = 1\n".len()..]
+    );
+    home.write(INDEX, &newer);
+    let refused = home.run(&["secret", "use", "ana"]).expect(1);
+    assert!(refused.stderr.contains("newer cloudcred"), "{refused}");
+    assert_eq!(home.read(INDEX), newer);
+
+    home.write(INDEX, "version = ");
+    for command in [
+        &["secret", "list"][..],
+        &["secret", "show", "ana"],
+        &["credential-process"],
+        &["export", "ana"],
+        &["exec", "ana", "--", "true"],
+        &["setup", "--mode", "iam-user", "--dry-run"],
+    ] {
+        let refused = home.run(command).expect(1);
+        assert!(refused.stderr.contains(INDEX), "{refused}");
+        assert!(refused.stderr.contains("is damaged"), "{refused}");
+        assert_eq!(home.read(INDEX), "version = ", "{refused}");
+    }
+    let set_aside = home.run(&["secret", "use", "ana"]).expect(1);
+    assert!(
+        set_aside.stderr.contains("secrets.toml.damaged"),
+        "{set_aside}"
+    );
+    assert_eq!(home.read(&format!("{INDEX}.damaged")), "version = ");
+    assert_eq!(list(&home), serde_json::json!([]));
 }
 
 #[test]

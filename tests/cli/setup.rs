@@ -195,6 +195,9 @@ fn wrong_values_are_usage_errors_before_any_call() {
         ("--key-description", "it's (mine)"),
         ("--tag", "no-sign"),
         ("--secret", "../x"),
+        ("--policy-arn", "AdministratorAccess"),
+        ("--permissions-boundary", "arn:aws:iam::1:policy/x"),
+        ("--aws-profile", "a b"),
     ] {
         let home = home().credentials(&account.bootstrap);
         let arguments = [
@@ -204,7 +207,7 @@ fn wrong_values_are_usage_errors_before_any_call() {
         let ran = home.run(&arguments).expect(2);
         assert_eq!(ran.json()["error"]["kind"], "usage", "{ran}");
     }
-    assert_eq!(account.changing_calls(), [""; 0]);
+    assert_eq!(account.calls(), [""; 0]);
 }
 
 #[test]

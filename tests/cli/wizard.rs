@@ -5,7 +5,7 @@ use std::thread;
 use crate::support::aws_cli;
 use crate::support::home::Home;
 use crate::support::moto::{ADMINISTRATOR_ACCESS, KeyPair, SeededAccount};
-use crate::support::proxy::Proxy;
+use crate::support::proxy::{Proxy, aws_error};
 use crate::support::terminal::{Key, Terminal};
 use crate::{home, home_at, moto, stored_pair};
 
@@ -47,6 +47,42 @@ fn from_the_description_on(terminal: &mut Terminal) {
     terminal.wait_for("? Describe this key").press(Key::Enter);
     terminal.wait_for("? Name of the").press(Key::Enter);
     terminal.wait_for("Go ahead?").type_text("y");
+}
+
+#[test]
+fn a_dry_run_only_tells_of_a_run_that_was_not_finished() {
+    let (account, home) = scene();
+    let denied = || aws_error(403, "AccessDenied", "no");
+    let proxy = Proxy::start(moto().address())
+        .rule("TagUser", denied())
+        .rule("DeleteAccessKey", denied())
+        .rule("DeleteUser", denied());
+    let home = home.endpoint(&proxy.url());
+    let setup = [SETUP, &["--mode", "iam-user", "--yes"]].concat();
+    home.run(&setup).expect(5);
+    let home = home.endpoint(&moto().url());
+    let before = (account.changing_calls(), home.files());
+    let plan = [
+        "--mode",
+        "iam-user",
+        "--dry-run",
+        "--profile",
+        "default",
+        "--user-name",
+        "ana",
+        "--console-password",
+        "none",
+        "--key-description",
+        "test",
+        "--secret",
+        "ana",
+    ];
+    let mut terminal = Terminal::start(&home.command(&[SETUP, &plan].concat()), 80);
+    terminal.wait_for("was not finished: `cloudcred resume");
+    let (code, printed) = terminal.exit();
+    assert_eq!(code, 0, "{printed}");
+    assert!(printed.contains("create IAM user"), "{printed}");
+    assert_eq!((account.changing_calls(), home.files()), before);
 }
 
 #[test]

@@ -151,8 +151,10 @@ class Server:
         except ServiceException as refusal:
             start_response("400 Bad Request", [("Content-Type", "text/plain")])
             return [f"{operation}: {refusal.code}: {refusal.message}".encode()]
-        start_response("200 OK", [("Content-Type", "application/json")])
-        return [json.dumps(answer).encode()]
+        answer = json.dumps(answer).encode()
+        headers = [("Content-Type", "application/json"), ("Content-Length", str(len(answer)))]
+        start_response("200 OK", headers)
+        return [answer]
 
     def record(self, environ, body):
         """Under the account that owns the key which signed the request, as moto decides it too."""

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread;
 use std::time::Duration;
 
@@ -51,6 +51,8 @@ pub enum Effect {
     Answer(Answer),
     /// Passed on after a while.
     Delay(Duration),
+    /// Passed on once the test opens the gate.
+    Hold(Gate),
     /// Passed on, and the connection closed without an answer: AWS did it, and nobody was told.
     DropReply,
     /// Passed on, and half of the answer given: AWS did it, and nobody can read what it said.
@@ -62,6 +64,49 @@ pub enum Effect {
     /// The connection is closed at once, and the server never hears of it.
     Reset,
 }
+
+/// Holds requests until the test has done what is to happen meanwhile.
+#[derive(Clone, Default)]
+pub struct Gate {
+    state: Arc<(Mutex<GateState>, Condvar)>,
+}
+
+#[derive(Default)]
+struct GateState {
+    waiting: usize,
+    open: bool,
+}
+
+impl Gate {
+    /// Returns when this many requests are being held.
+    #[track_caller]
+    pub fn wait_for(&self, requests: usize) {
+        let (state, changed) = &*self.state;
+        let state = state.lock().expect("nobody panics while holding it");
+        let (_held, waited) = changed
+            .wait_timeout_while(state, GATE_LIMIT, |it| it.waiting < requests)
+            .expect("as above");
+        assert!(!waited.timed_out(), "{requests} requests did not arrive");
+    }
+
+    pub fn open(&self) {
+        let (state, changed) = &*self.state;
+        state.lock().expect("as above").open = true;
+        changed.notify_all();
+    }
+
+    fn pass(&self) {
+        let (state, changed) = &*self.state;
+        let mut state = state.lock().expect("as above");
+        state.waiting += 1;
+        changed.notify_all();
+        // A test that has failed meanwhile opens it no more.
+        let passed = changed.wait_timeout_while(state, GATE_LIMIT, |it| !it.open);
+        passed.expect("as above").0.waiting -= 1;
+    }
+}
+
+const GATE_LIMIT: Duration = Duration::from_secs(20);
 
 #[derive(Clone)]
 pub struct Answer {
@@ -260,6 +305,10 @@ fn serve(mut client: TcpStream, upstream: &str, state: &Mutex<State>) -> io::Res
             drop(request.forward(upstream)?);
             return Ok(());
         }
+        Some(Effect::Hold(gate)) => {
+            gate.pass();
+            client.write_all(&request.forward(upstream)?)?;
+        }
         Some(Effect::DropReply) => drop(request.forward(upstream)?),
         Some(Effect::Delay(delay)) => {
             thread::sleep(delay);
@@ -268,6 +317,27 @@ fn serve(mut client: TcpStream, upstream: &str, state: &Mutex<State>) -> io::Res
         None => client.write_all(&request.forward(upstream)?)?,
     }
     client.shutdown(Shutdown::Both)
+}
+
+/// The answer with a part of its body, and with a length that agrees.
+fn cut(answer: &[u8], percent: usize) -> Vec<u8> {
+    const END_OF_HEAD: &[u8] = b"\r\n\r\n";
+    let at = answer
+        .windows(END_OF_HEAD.len())
+        .position(|it| it == END_OF_HEAD)
+        .expect("an HTTP answer has a head");
+    let (head, body) = (&answer[..at], &answer[at + END_OF_HEAD.len()..]);
+    let body = &body[..body.len() * percent / 100];
+    let head = String::from_utf8_lossy(head);
+    let mut lines = head.lines();
+    let chunked = lines.any(|line| header(line, "transfer-encoding").is_some());
+    assert!(!chunked, "only a body in one piece can be cut cleanly");
+    let lines = head
+        .lines()
+        .filter(|line| header(line, "content-length").is_none());
+    let mut cut: String = lines.map(|line| format!("{line}\r\n")).collect();
+    cut += &format!("Content-Length: {}\r\n\r\n", body.len());
+    [cut.as_bytes(), body].concat()
 }
 
 pub(super) struct Request {
@@ -341,23 +411,6 @@ impl Request {
 fn header<'line>(line: &'line str, name: &str) -> Option<&'line str> {
     let (found, value) = line.split_once(':')?;
     found.eq_ignore_ascii_case(name).then(|| value.trim())
-}
-
-/// The answer with less of its body, and a length that fits.
-fn cut(answer: &[u8], percentage: usize) -> Vec<u8> {
-    let end = answer.windows(4).position(|four| four == b"\r\n\r\n");
-    let (head, body) = answer.split_at(end.map_or(answer.len(), |end| end + 4));
-    let kept = &body[..body.len() * percentage / 100];
-    let head = String::from_utf8_lossy(head);
-    let mut bytes = Vec::new();
-    for line in head.split_inclusive("\r\n").filter(|line| *line != "\r\n") {
-        if header(line, "content-length").is_none() {
-            bytes.extend_from_slice(line.as_bytes());
-        }
-    }
-    bytes.extend_from_slice(format!("Content-Length: {}\r\n\r\n", kept.len()).as_bytes());
-    bytes.extend_from_slice(kept);
-    bytes
 }
 
 impl Answer {

@@ -60,7 +60,7 @@ impl Report for Added {
 pub fn run(flags: AddSecret, context: &Context) -> Result<()> {
     let name = SecretName::new(&flags.name)?;
     let folders = context.env.folders()?;
-    let index = Index::load(&folders)?;
+    let index = Index::load_to_change(&folders)?;
     let store = match (flags.store, index.find(&name)) {
         (Some(keeper), _) => keeper.into(),
         (None, Some(entry)) => entry.store,

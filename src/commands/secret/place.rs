@@ -129,7 +129,7 @@ pub fn move_to(name: &str, store: StoreKind, context: &Context) -> Result<()> {
         drop(locked);
         return context.output.result(&moved(cleared.unwrap_or(false)));
     }
-    target.probe()?;
+    target.probe_under(&locked)?;
     keep(&target, &name, store, &pair)?;
     let mut entry_there = entry.clone();
     entry_there.store = store;

@@ -42,7 +42,7 @@ impl Report for Removed {
 
 pub fn run(name: &SecretName, context: &Context) -> Result<()> {
     let folders = context.env.folders()?;
-    let index = Index::load(&folders)?;
+    let index = Index::load_to_change(&folders)?;
     let entry = index.require(name)?.clone();
     if !context.global.yes {
         let current = match index.is_current(name) {

@@ -44,9 +44,11 @@ impl Report for Used {
 }
 
 pub fn run(flags: &UseSecret, context: &Context) -> Result<()> {
-    // A secret that cannot be read would break every tool that relies on the current one.
-    let name = chosen::read(Some(&flags.name), context)?.entry.name;
     let folders = context.env.folders()?;
+    let index = Index::load_to_change(&folders)?;
+    // A secret that cannot be read would break every tool that relies on the current one.
+    let chosen = chosen::read_listed(Some(&flags.name), &index, context)?;
+    let name = chosen.entry.name;
     if let Some(profile) = &flags.aws_profile {
         write_profile(profile, &folders, context)?;
     }

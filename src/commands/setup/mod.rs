@@ -37,12 +37,16 @@ pub fn run(flags: Setup, context: &Context) -> Result<()> {
     let (dry_run, login, no_browser) = (flags.dry_run, flags.login, flags.no_browser);
     let mut prompt = context.prompt()?;
     let wanted = given::wanted(flags, context, prompt.as_mut())?;
+    wanted.check()?;
     if let Some(name) = &wanted.aws_profile {
         aws_profile::check_name(name)?;
         aws_profile::check_free(&Locations::of(&context.env)?, name)?;
     }
     let aws = Aws::start(context)?;
-    let index = Index::load(&aws.folders)?;
+    let index = match dry_run {
+        true => Index::load(&aws.folders),
+        false => Index::load_to_change(&aws.folders),
+    }?;
     let asking = Asking {
         aws: &aws,
         context,
@@ -53,7 +57,7 @@ pub fn run(flags: Setup, context: &Context) -> Result<()> {
         true => vec![asking.sign_in(prompt.as_mut())?],
         false => aws.read(look(&wanted, &guarded, &aws.sdk, context))?,
     };
-    match abandoned_run(&aws, prompt.as_mut(), context)? {
+    match abandoned_run(&aws, dry_run, prompt.as_mut(), context)? {
         None => {}
         Some((run, Open::Resume)) => return resume::resume(&run, None, &aws, prompt, context),
         Some((run, Open::Undo)) => return undo::undo(&run, None, &aws, prompt, context),
@@ -120,6 +124,7 @@ pub fn run(flags: Setup, context: &Context) -> Result<()> {
             output: &context.output,
         };
         if !plan.steps.is_empty() {
+            reopen::clear_half_written(&aws.folders)?;
             let mut journal = Journal::begin(&aws.folders, record)?;
             finish::carry_out(&aws, &access, hand, &mut journal, context)?;
             record = journal.record;
@@ -172,9 +177,10 @@ enum Open {
     Undo,
 }
 
-/// Says that there is one, and offers to finish it or to take it back.
+/// Says that there is one, and offers to finish it or to take it back, unless this is a dry run.
 fn abandoned_run(
     aws: &Aws,
+    dry_run: bool,
     prompt: &mut dyn Prompt,
     context: &Context,
 ) -> Result<Option<(String, Open)>> {
@@ -182,7 +188,7 @@ fn abandoned_run(
         return Ok(None);
     };
     let run = record.run;
-    if !context.attended {
+    if dry_run || !context.attended {
         context.output.warn(&format!(
             "the run {run} was not finished: `cloudcred resume {run}` does that, `cloudcred undo {run}` takes it back"
         ));

@@ -12,7 +12,7 @@ use crate::setup::step::{RUN_TAG, Step};
 /// of it may be deleted, so neither may the user.
 ///
 /// # Errors
-/// When whose the user is cannot be found out.
+/// When whose the user is, or what it holds, cannot be found out.
 pub async fn obstacles(access: &Access<'_>, record: &Record) -> Result<Vec<String>> {
     let mut steps = record
         .steps
@@ -35,7 +35,7 @@ pub async fn obstacles(access: &Access<'_>, record: &Record) -> Result<Vec<Strin
         Err(failure) if failure.reason == Reason::Missing => return Ok(Vec::new()),
         Err(failure) => return Err(failure.into()),
     }
-    let mut held = account::held_by(&iam, user).await;
+    let mut held = account::held_by(&iam, user).await?;
     held.retain(|thing| !record.steps.iter().any(|step| may_come_from(thing, step)));
     Ok(held.iter().map(Held::described).collect())
 }

@@ -4,6 +4,7 @@ use super::*;
 use crate::aws::account::AccessKey;
 use crate::error::Kind;
 use crate::secret::KeyPair;
+use crate::setup::facts::Verdict;
 
 const CALLER: &str = "arn:aws-cn:iam::111122223333:user/boss";
 const ADMINISTRATOR_ACCESS: &str = "arn:aws-cn:iam::aws:policy/AdministratorAccess";
@@ -63,7 +64,7 @@ fn user(keys: &[&str]) -> User {
     }
 }
 
-fn stored(id: &str, works: bool) -> Stored {
+fn stored(id: &str, verdict: Verdict) -> Stored {
     Stored {
         store: StoreKind::File,
         access_key_id: Some(id.into()),
@@ -71,7 +72,7 @@ fn stored(id: &str, works: bool) -> Stored {
             "111122223333",
             "arn:aws-cn:iam::111122223333:user/ana",
         )),
-        works,
+        verdict,
     }
 }
 
@@ -113,7 +114,7 @@ fn what_is_there_and_works_needs_no_step() {
     request.if_exists = Some(IfExists::Reuse);
     let facts = Facts {
         user: UserFact::Present(user(&["AKIA1"])),
-        stored: Some(stored("AKIA1", true)),
+        stored: Some(stored("AKIA1", Verdict::Works)),
         stored_is_reusable: true,
         secret_is_current: true,
         ..facts()
@@ -130,7 +131,7 @@ fn a_stored_key_that_the_user_no_longer_has_is_replaced() {
     request.if_exists = Some(IfExists::Reuse);
     let facts = Facts {
         user: UserFact::Present(user(&["AKIA2"])),
-        stored: Some(stored("AKIA1", false)),
+        stored: Some(stored("AKIA1", Verdict::UnknownKey)),
         stored_is_reusable: true,
         ..facts()
     };
@@ -139,6 +140,36 @@ fn a_stored_key_that_the_user_no_longer_has_is_replaced() {
         panic!("{:?}", plan.steps);
     };
     assert_eq!(known_key_ids, &["AKIA2"]);
+}
+
+#[test]
+fn a_stored_key_that_is_only_too_new_or_inactive_is_not_given_up_unasked() {
+    for (active, what, hint) in [
+        (true, "as active, but STS", "wait a moment"),
+        (false, "is inactive", "--status Active"),
+    ] {
+        let reuse = |replace| {
+            let mut request = request();
+            request.if_exists = Some(IfExists::Reuse);
+            request.keep.replace = replace;
+            request
+        };
+        let mut user = user(&["AKIA1"]);
+        user.access_keys[0].active = active;
+        let with = |verdict| Facts {
+            user: UserFact::Present(user.clone()),
+            stored: Some(stored("AKIA1", verdict)),
+            stored_is_reusable: true,
+            ..facts()
+        };
+        let error = planned(reuse(false), &with(Verdict::UnknownKey)).expect_err("kept");
+        assert_eq!(error.kind, Kind::Failed);
+        assert!(error.message.contains(what), "{error}");
+        assert!(error.hint.is_some_and(|it| it.contains(hint)));
+        // What the wrong secret opens, nothing does.
+        planned(reuse(false), &with(Verdict::WrongSecret)).expect("worthless");
+        planned(reuse(true), &with(Verdict::UnknownKey)).expect("the user said so");
+    }
 }
 
 #[test]
@@ -157,7 +188,7 @@ fn two_keys_are_named_with_their_age() {
 #[test]
 fn a_taken_name_is_left_alone_unless_its_owner_is_the_same() {
     let taken = Facts {
-        stored: Some(stored("AKIA1", true)),
+        stored: Some(stored("AKIA1", Verdict::Works)),
         ..facts()
     };
     planned(request(), &taken).expect_err("somebody's");
@@ -199,6 +230,7 @@ fn the_root_users_key_is_stored_once() {
         Request::Root(RootRequest {
             pair: Some(KeyPair::new("AKIA1", "secret".into())),
             checked: Found::for_tests(Source::Given, root),
+            unused: Vec::new(),
             if_exists,
             keep: keep(),
         })
@@ -208,7 +240,7 @@ fn the_root_users_key_is_stored_once() {
     let first = plan_of(&request(None), &facts()).expect("free");
     assert_eq!(names(&first), ["store_secret", "set_current"]);
     let again = Facts {
-        stored: Some(stored("AKIA1", true)),
+        stored: Some(stored("AKIA1", Verdict::Works)),
         stored_is_reusable: true,
         secret_is_current: true,
         ..facts()
@@ -254,6 +286,7 @@ fn root_makes_a_new_key_where_none_is_given_and_there_is_room() {
         Request::Root(RootRequest {
             pair: None,
             checked: Found::for_tests(Source::Environment, "arn:aws:iam::111122223333:root"),
+            unused: Vec::new(),
             if_exists,
             keep: keep(),
         })
@@ -270,7 +303,7 @@ fn root_makes_a_new_key_where_none_is_given_and_there_is_room() {
     let error = plan_of(None, &facts_with(&["AKIA1", "AKIA2"])).expect_err("no room");
     assert!(error.message.contains("the root user has two"), "{error}");
     let stored = Facts {
-        stored: Some(stored("AKIA2", true)),
+        stored: Some(stored("AKIA2", Verdict::Works)),
         stored_is_reusable: true,
         secret_is_current: true,
         ..facts_with(&["AKIA1", "AKIA2"])

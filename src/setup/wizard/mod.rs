@@ -18,14 +18,13 @@ use crate::prompt::{Choice, Prompt, Question};
 use crate::secret::KeyPair;
 use crate::setup::request::{
     ConsolePassword, ExistingRequest, IamUserRequest, IfExists, Mode, PasswordChoice, Request,
-    RootRequest, Wanted, check_key_description, check_policy_arn, check_user_name,
-    default_key_description, parse_tags,
+    RootRequest, Wanted, check_key_description, check_user_name, default_key_description,
+    parse_tags,
 };
 use crate::setup::wizard::credentials::{
     Outcome, choose_bootstrap, choose_outcome, the_working_one, working,
 };
 use crate::setup::wizard::keep::keep;
-use crate::store::SecretName;
 use crate::store::index::Index;
 
 pub use credentials::ask_for_pair;
@@ -72,6 +71,8 @@ pub trait Inquiry {
     fn keyring_trouble(&self) -> Result<Option<String>>;
 }
 
+/// What flags say has been checked ([`Wanted::check`]).
+///
 /// # Errors
 /// The prompt's; what is wrong with an answer; or that no credentials work where some must.
 pub fn complete(
@@ -80,24 +81,6 @@ pub fn complete(
     inquiry: &dyn Inquiry,
     prompt: &mut dyn Prompt,
 ) -> Result<Request> {
-    // What flags got wrong is told before anything is asked.
-    let tags = parse_tags(&wanted.tags)?;
-    for arn in wanted
-        .policy_arns
-        .iter()
-        .chain(&wanted.permissions_boundary)
-    {
-        check_policy_arn(arn)?;
-    }
-    if let Some(name) = &wanted.user_name {
-        check_user_name(name)?;
-    }
-    if let Some(description) = &wanted.key_description {
-        check_key_description(description)?;
-    }
-    if let Some(secret) = &wanted.secret {
-        SecretName::new(secret)?;
-    }
     let outcome = match wanted.mode {
         Some(Mode::Existing) => Outcome::Existing(Box::new(the_working_one(scene)?.clone())),
         Some(Mode::IamUser) => Outcome::IamUser,
@@ -113,14 +96,13 @@ pub fn complete(
             found: *found,
             unused: wanted.of_a_new_key(),
         })),
-        Outcome::IamUser => iam_user(wanted, tags, scene, None, inquiry, prompt),
-        Outcome::Root => root(wanted, tags, scene, inquiry, prompt),
+        Outcome::IamUser => iam_user(wanted, scene, None, inquiry, prompt),
+        Outcome::Root => root(wanted, scene, inquiry, prompt),
     }
 }
 
 fn iam_user(
     mut wanted: Wanted,
-    tags: Vec<(String, String)>,
     scene: &Scene,
     bootstrap: Option<Found>,
     inquiry: &dyn Inquiry,
@@ -176,7 +158,7 @@ fn iam_user(
         user_name,
         policy_arns,
         permissions_boundary: wanted.permissions_boundary.take(),
-        tags,
+        tags: parse_tags(&wanted.tags)?,
         console_password,
         key_description,
         own_key,
@@ -237,7 +219,6 @@ fn console_password(
 
 fn root(
     mut wanted: Wanted,
-    tags: Vec<(String, String)>,
     scene: &Scene,
     inquiry: &dyn Inquiry,
     prompt: &mut dyn Prompt,
@@ -256,7 +237,7 @@ fn root(
             Choice::new("Use a root key all the same", "fast, risky"),
         ];
         if prompt.select(Question::required(&question, "--mode"), &choices, 0)? == 0 {
-            return iam_user(wanted, tags, scene, Some(found.clone()), inquiry, prompt);
+            return iam_user(wanted, scene, Some(found.clone()), inquiry, prompt);
         }
     }
     if !wanted.root_risk_acknowledged {
@@ -285,6 +266,7 @@ fn root(
     Ok(Request::Root(RootRequest {
         pair,
         checked,
+        unused: wanted.of_a_user(),
         if_exists: wanted.if_exists,
         keep,
     }))

@@ -1,11 +1,12 @@
-//! What must hold before anything is planned, and what to do where it does not. Pure functions.
+//! What a plan must not pass over: what exists already, and what would be lost. Each refusal says how
+//! to go on.
 
 use jiff::Timestamp;
 use secrecy::ExposeSecret;
 
 use crate::aws::account::{AccessKey, User};
 use crate::error::{Error, Result};
-use crate::setup::facts::Facts;
+use crate::setup::facts::{Facts, Stored, Verdict};
 use crate::setup::request::{ConsolePassword, IamUserRequest, Keep};
 
 pub fn user_exists(name: &str) -> Error {
@@ -66,16 +67,54 @@ pub fn check_name_is_free(keep: &Keep, facts: &Facts, reuse: bool) -> Result<()>
     })
 }
 
+/// A stored key that STS does not know, and AWS lists all the same, is too new or inactive: its
+/// secret exists nowhere else, so only somebody who was asked gives it up.
+pub fn check_stored_key_is_gone(
+    keep: &Keep,
+    facts: &Facts,
+    user: Option<&str>,
+    keys: &[AccessKey],
+) -> Result<()> {
+    let unknown = |stored: &&Stored| stored.verdict == Verdict::UnknownKey && !keep.replace;
+    let stored = facts.stored.as_ref().filter(unknown);
+    let id = stored.and_then(|stored| stored.access_key_id.as_ref());
+    let Some(key) = keys.iter().find(|key| Some(&key.id) == id) else {
+        return Ok(());
+    };
+    let (whose, named) = whose_keys(user);
+    let (id, secret) = (&key.id, &keep.secret);
+    let delete = format!("aws iam delete-access-key{named} --access-key-id {id}");
+    Err(match key.active {
+        true => Error::failed(format!(
+            "AWS lists the key {id} of {whose}, which the secret `{secret}` holds, as active, but STS does not accept it (yet)"
+        ))
+        .hint(format!(
+            "wait a moment and run the command again; to give the key up, delete it first: {delete}"
+        )),
+        false => Error::failed(format!(
+            "the key {id} of {whose}, which the secret `{secret}` holds, is inactive"
+        ))
+        .hint(format!(
+            "activate it: aws iam update-access-key{named} --access-key-id {id} --status Active; or delete it: {delete}"
+        )),
+    })
+}
+
+/// In words, and as the AWS CLI is told.
+fn whose_keys(user: Option<&str>) -> (String, String) {
+    match user {
+        Some(user) => (format!("`{user}`"), format!(" --user-name {user}")),
+        None => ("the root user".to_owned(), String::new()),
+    }
+}
+
 /// IAM allows two keys a user, inactive ones included.
 pub fn check_room_for_a_key(user: Option<&str>, keys: &[AccessKey], now: Timestamp) -> Result<()> {
     if keys.len() < 2 {
         return Ok(());
     }
     let keys: Vec<String> = keys.iter().map(|key| described_key(key, now)).collect();
-    let (whose, named) = match user {
-        Some(user) => (format!("`{user}`"), format!(" --user-name {user}")),
-        None => ("the root user".to_owned(), String::new()),
-    };
+    let (whose, named) = whose_keys(user);
     Err(Error::failed(format!(
         "{whose} has two access keys already, the most that IAM allows: {}",
         keys.join("; ")
