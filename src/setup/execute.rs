@@ -317,8 +317,8 @@ async fn apply(
             }
             let pair = match iam::create_access_key(&iam, user).await {
                 Ok(pair) => pair,
-                // The place may be taken by a key of a lost attempt's.
-                Err(failure) if failure.reason == Reason::Limit && lost => {
+                // There was room: the place may be taken by a key that an attempt of ours has made.
+                Err(failure) if failure.reason == Reason::Limit => {
                     return Err(Stop {
                         error: failure.into(),
                         came_of_it: CameOfIt::Unknown,

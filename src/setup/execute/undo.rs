@@ -17,8 +17,8 @@ use crate::setup::step::Step;
 use crate::shared_config::Locations;
 use crate::store::index::Index;
 
-/// How long AWS may say that a user which this process has just made is not there.
-const FRESH_USER: Duration = Duration::from_secs(30);
+/// How long AWS may say that something which was made for sure is not there.
+const FRESH: Duration = Duration::from_secs(30);
 /// How long a user may be said to hold something before that is believed.
 const CONFLICT: Duration = Duration::from_secs(20);
 
@@ -227,9 +227,10 @@ async fn undo_at_aws(
     let Step::CreateUser { user_name, .. } = &record.steps[step].step else {
         // A user of the run's own is deleted at last, and IAM refuses that as long as it holds
         // anything: there, what is said to be gone needs no second look.
-        let doubt = match record.creates_user() {
-            true => Doubt::none(),
-            false => doubt_since(made.begun_at, now, SETTLING),
+        let doubt = match (record.creates_user(), status) {
+            (true, _) => Doubt::none(),
+            (false, Status::Done) => doubt_since(made.begun_at, now, FRESH),
+            (false, _) => doubt_since(made.begun_at, now, SETTLING),
         };
         return undo_of_user(access, record, step, status, doubt).await;
     };
@@ -244,7 +245,7 @@ async fn undo_at_aws(
             }
         }
     }
-    let fresh = doubt_since(made.begun_at, now, FRESH_USER);
+    let fresh = doubt_since(made.begun_at, now, FRESH);
     let began = Instant::now();
     loop {
         match iam::delete_user(&iam, user_name, fresh).await {
