@@ -76,7 +76,7 @@ pub fn check_name(name: &str) -> Result<()> {
     match sound {
         true => Ok(()),
         false => Err(Error::usage(format!("`{name}` cannot name an AWS profile"))
-            .hint("use 1 to 64 letters, digits and _-/.%@:+ with --aws-profile")),
+            .hint("use 1 to 64 letters, digits and _-/.%@:+")),
     }
 }
 

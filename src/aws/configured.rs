@@ -40,22 +40,27 @@ const SSO_KEYS: [&str; 5] = [
     "sso_role_name",
 ];
 
-/// The keys that make a profile one of credentials, rather than of settings such as a region.
-const CREDENTIAL_KEYS: [&str; 8] = [
-    "aws_access_key_id",
-    "aws_secret_access_key",
-    "sso_session",
-    "sso_start_url",
-    "role_arn",
-    "web_identity_token_file",
-    "credential_process",
-    "login_session",
+/// The key that names a browser sign-in.
+pub const LOGIN_SESSION: &str = "login_session";
+
+/// The keys that make a profile one of credentials, rather than of settings such as a region, and
+/// what each stands for.
+pub const CREDENTIAL_KEYS: [(&str, &str); 10] = [
+    ("aws_access_key_id", "an access key"),
+    ("aws_secret_access_key", "an access key"),
+    ("role_arn", "a role"),
+    ("web_identity_token_file", "a web identity"),
+    ("sso_session", "an IAM Identity Center session"),
+    ("sso_start_url", "an IAM Identity Center session"),
+    ("sso_account_id", "an IAM Identity Center session"),
+    ("sso_role_name", "an IAM Identity Center session"),
+    ("credential_process", "an external program"),
+    (LOGIN_SESSION, "a browser sign-in"),
 ];
 
 pub fn has_credentials(profile: &Profile) -> bool {
-    CREDENTIAL_KEYS
-        .iter()
-        .any(|key| value(profile, key).is_some())
+    let mut keys = CREDENTIAL_KEYS.iter();
+    keys.any(|(key, _)| value(profile, key).is_some())
 }
 
 /// A key that is set but empty counts as not set.

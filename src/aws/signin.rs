@@ -23,7 +23,7 @@ use crate::aws::sdk::Sdk;
 use crate::aws::signin::dpop::ProofKey;
 use crate::error::{Error, Result};
 
-pub use session::{SignedIn, cache_file};
+pub use session::{SignedIn, cache_file, cache_folder};
 
 /// RFC 7636: letters, digits and `-._~`; 43 to 128 of them.
 const UNRESERVED: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
