@@ -142,11 +142,34 @@ fn a_refusal_leaves_the_user_ready_and_the_key_as_it_was() {
     let ran = scene.home.run(&with_password).expect(5);
     let user = scene.account.user("cloudstudio-admin").expect("it stays");
     let password = user.console_password.expect("it was set");
-    assert!(ran.stderr.contains(&password), "shown this once: {ran}");
+    assert_eq!(ran.json()["report"]["console_password"], password.as_str());
+    assert_eq!(ran.json()["report"]["changed"], true);
+    assert!(!ran.stderr.contains(&password), "{ran}");
     assert!(error_of(&ran).contains("is ready, but its root key was not retired"));
     assert!(error_of(&ran).contains("security_credentials"), "{ran}");
     assert_eq!(scene.status().as_deref(), Some("Active"));
     scene.has_its_admin();
+}
+
+#[test]
+fn a_refusal_is_told_beside_what_was_made_to_people_too() {
+    let scene = scene();
+    scene.proxy.add(Rule {
+        action: "UpdateAccessKey",
+        effect: aws_error(403, "AccessDenied", "no"),
+        times: None,
+        which: Which::All,
+    });
+    let text = &SETUP[..SETUP.len() - 2];
+    let ran = scene
+        .home
+        .run(&[text, &["--console-password", "generate"]].concat())
+        .expect(5);
+    let user = scene.account.user("cloudstudio-admin").expect("it stays");
+    let password = user.console_password.expect("it was set");
+    assert!(ran.stdout.contains(&password), "{ran}");
+    assert!(!ran.stderr.contains(&password), "{ran}");
+    assert!(ran.stderr.contains("its root key was not retired"), "{ran}");
 }
 
 #[test]

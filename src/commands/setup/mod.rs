@@ -31,7 +31,12 @@ use crate::setup::wizard::{self, Inquiry, Scene};
 use crate::shared_config::Locations;
 use crate::store::index::Index;
 
-pub fn run(flags: Setup, context: &Context) -> Result<()> {
+/// The exit code: other than 0 where the user is ready and its root key was not retired, which is told
+/// already.
+///
+/// # Errors
+/// Whatever else keeps it from what is wanted.
+pub fn run(flags: Setup, context: &Context) -> Result<u8> {
     given::check_combination(&flags, context.global.output)?;
     check_before_sign_in(&flags, context)?;
     let (dry_run, login, no_browser) = (flags.dry_run, flags.login, flags.no_browser);
@@ -55,8 +60,12 @@ pub fn run(flags: Setup, context: &Context) -> Result<()> {
     };
     match abandoned_run(&aws, prompt.as_mut(), context)? {
         None => {}
-        Some((run, Open::Resume)) => return resume::resume(&run, None, &aws, prompt, context),
-        Some((run, Open::Undo)) => return undo::undo(&run, None, &aws, prompt, context),
+        Some((run, Open::Resume)) => {
+            return resume::resume(&run, None, &aws, prompt, context).map(|()| 0);
+        }
+        Some((run, Open::Undo)) => {
+            return undo::undo(&run, None, &aws, prompt, context).map(|()| 0);
+        }
     }
     let scene = Scene {
         found: &found,
@@ -132,9 +141,9 @@ pub fn run(flags: Setup, context: &Context) -> Result<()> {
     report.again = request.as_command().filter(|_| context.attended);
     match (retired, &then) {
         (Some(Err(error)), _) => {
-            // What was made stays, with a password that nobody sees again.
-            context.output.result_beside(&report);
-            return Err(error);
+            // What was made stays, with a password that is seen this once.
+            context.output.result_and_error(&report, &error);
+            return Ok(error.kind.exit_code());
         }
         (Some(Ok(retired)), _) => {
             report.changed = true;
@@ -148,7 +157,7 @@ pub fn run(flags: Setup, context: &Context) -> Result<()> {
         }
         (None, None) => {}
     }
-    finish::deliver(&report, context)
+    finish::deliver(&report, context).map(|()| 0)
 }
 
 /// What nobody could answer after the sign-in is told before it.
