@@ -339,7 +339,7 @@ pub fn update<T>(
     private_file::create_folder(&folders.data).map_err(Folders::unusable)?;
     let lock =
         private_file::open_lock(&folders.data.join("aws-files.lock")).map_err(Folders::unusable)?;
-    lock.lock().context("cannot lock the AWS files")?;
+    private_file::lock(&lock, "the AWS files")?;
     let path = behind_links(path);
     let before = content(&path)?;
     let mut file = SharedFile::parse(kind, &before);
