@@ -8,6 +8,7 @@ use std::time::Duration;
 use aws_config::environment::EnvironmentVariableCredentialsProvider;
 use aws_config::imds::credentials::ImdsCredentialsProvider;
 use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::provider_config::ProviderConfig;
 use aws_config::web_identity_token::WebIdentityTokenCredentialsProvider;
 use aws_config::{ecs, imds};
 use aws_credential_types::provider::error::CredentialsError;
@@ -199,6 +200,7 @@ fn unchecked(source: Source, kind: Kind, session: Session) -> Found {
         source,
         kind,
         signs_in: None,
+        mfa_serial: None,
         access_key_id: None,
         region: None,
         expires_at: None,
@@ -305,22 +307,12 @@ fn candidates(sdk: &Sdk, env: &Env, profiles: &Profiles) -> Vec<Found> {
 fn of_profile(sdk: &Sdk, profile: &Profile, all: &Profiles) -> Found {
     let region = sdk.region_of(profile.get("region"));
     let configured = configured(profile, all);
-    let provider = ProfileFileCredentialsProvider::builder()
-        .configure(&sdk.provider_config(region.clone()))
-        .profile_name(profile.name.clone())
-        .profile_files(
-            EnvConfigFiles::builder()
-                .with_contents(EnvConfigFileKind::Config, sources_of(profile, all))
-                .build(),
-        )
-        .build();
-    let session = Session {
-        provider: SharedCredentialsProvider::new(provider),
-        region,
-    };
+    let provider = provider(&sdk.provider_config(region.clone()), profile, all);
+    let session = Session { provider, region };
     let source = Source::Profile(profile.name.clone());
     Found {
         signs_in: configured.signs_in,
+        mfa_serial: configured.mfa_serial,
         access_key_id: match configured.kind {
             Kind::Static | Kind::Session => profile.get("aws_access_key_id").map(str::to_owned),
             _ => None,
@@ -336,6 +328,24 @@ fn of_profile(sdk: &Sdk, profile: &Profile, all: &Profiles) -> Found {
     }
 }
 
+/// Resolves the profile as the SDK does, from what it has to read for it and nothing else.
+pub fn provider(
+    config: &ProviderConfig,
+    profile: &Profile,
+    all: &Profiles,
+) -> SharedCredentialsProvider {
+    let provider = ProfileFileCredentialsProvider::builder()
+        .configure(config)
+        .profile_name(profile.name.clone())
+        .profile_files(
+            EnvConfigFiles::builder()
+                .with_contents(EnvConfigFileKind::Config, sources_of(profile, all))
+                .build(),
+        )
+        .build();
+    SharedCredentialsProvider::new(provider)
+}
+
 fn unresolvable_for(what: &str, hint: &str) -> State {
     State::Fails {
         status: Status::Unresolvable,
@@ -347,6 +357,13 @@ fn unresolvable_for(what: &str, hint: &str) -> State {
 /// `None` for an instance role where there is no instance.
 async fn check_one(sdk: &Sdk, mut found: Found, limit: Duration) -> Option<Found> {
     if !matches!(found.state, State::Unchecked) {
+        return Some(found);
+    }
+    if found.mfa_serial.is_some() {
+        // The SDK would leave the device out, and AWS then speaks of missing permissions.
+        let name = found.source.name();
+        let hint = format!("--profile {name} --mfa-code CODE");
+        found.state = unresolvable_for("needs an MFA code", &hint);
         return Some(found);
     }
     let resolving = found.session.provider.provide_credentials();

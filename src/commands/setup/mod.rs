@@ -7,7 +7,6 @@ use std::time::Instant;
 
 use crate::aws::console::Console;
 use crate::aws::found::Found;
-use crate::aws::mfa::GuardedRole;
 use crate::aws::profiles::{self, Scope};
 use crate::aws::sdk::Sdk;
 use crate::aws_profile;
@@ -56,7 +55,7 @@ pub fn run(flags: Setup, context: &Context) -> Result<u8> {
     let guarded = guarded_roles(context);
     let found = match login {
         true => vec![asking.sign_in(prompt.as_mut())?],
-        false => aws.read(look(&wanted, &guarded, &aws.sdk, context))?,
+        false => aws.read(look(&wanted, &aws.sdk, context))?,
     };
     match abandoned_run(&aws, prompt.as_mut(), context)? {
         None => {}
@@ -216,12 +215,7 @@ fn abandoned_run(
 }
 
 /// Finds and shows the credentials that matter here.
-async fn look(
-    wanted: &Wanted,
-    guarded: &[GuardedRole],
-    sdk: &Sdk,
-    context: &Context,
-) -> Result<Vec<Found>> {
+async fn look(wanted: &Wanted, sdk: &Sdk, context: &Context) -> Result<Vec<Found>> {
     if wanted.given_pair.is_some() && wanted.mode.is_some() {
         return Ok(Vec::new());
     }
@@ -244,26 +238,12 @@ async fn look(
             began.elapsed().as_secs_f64()
         ));
         if !found.is_empty() {
-            let rows: Vec<Vec<String>> = found.iter().map(|found| row(found, guarded)).collect();
+            let rows: Vec<Vec<String>> = found.iter().map(Found::row).collect();
             let text = table(&rows, context.output.page().width);
             context.output.say(&format!("\n{text}"));
         }
     }
     Ok(found)
-}
-
-/// A profile that needs an MFA code fails only until it is asked for.
-fn row(found: &Found, guarded: &[GuardedRole]) -> Vec<String> {
-    let mut row = found.row();
-    let profile = found.source.profile_name();
-    let needs_code = |role: &GuardedRole| Some(role.profile.as_str()) == profile;
-    if found.identity().is_none() && guarded.iter().any(needs_code) {
-        let name = profile.unwrap_or_default();
-        row.truncate(2);
-        row.push("needs an MFA code".to_owned());
-        row.push(format!("--profile {name} asks for it"));
-    }
-    row
 }
 
 /// The plan for a person's eyes.
