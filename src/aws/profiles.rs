@@ -20,8 +20,9 @@ use jiff::Timestamp;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use crate::aws::account;
+use crate::aws::account::{self, Finding};
 use crate::aws::configured::{Defect, SignIn, configured, has_credentials, sources_of};
+use crate::aws::console::Console;
 use crate::aws::failure::{Failure, Reason, deepest};
 use crate::aws::found::{Found, Kind, Source, State, Status};
 use crate::aws::identity::caller_identity;
@@ -166,6 +167,43 @@ pub async fn look_at_keys(sdk: &Sdk, found: &mut [Found], how: Checking) {
             }
         }
     }
+}
+
+/// How many accounts are asked how their root user is guarded: somebody with more of them has other
+/// means, and the answer must not take long.
+const AUDITED: usize = 8;
+
+/// How the root users are guarded of the first [`AUDITED`] accounts of those whose credentials work, by
+/// the first credential of each, all asked at once. Nothing where it may not read that.
+pub async fn look_at_roots(sdk: &Sdk, found: &[Found], how: Checking) -> Vec<Finding> {
+    let mut accounts: Vec<(String, Session)> = Vec::new();
+    for found in found {
+        if let Some(identity) = found.identity()
+            && accounts.len() < AUDITED
+            && accounts.iter().all(|(id, _)| *id != identity.account_id)
+        {
+            accounts.push((identity.account_id.clone(), found.session.clone()));
+        }
+    }
+    let mut tasks = JoinSet::new();
+    for (index, (account, session)) in accounts.into_iter().enumerate() {
+        let sdk = sdk.clone();
+        tasks.spawn(async move {
+            let iam = sdk.iam_once(&session);
+            let root = tokio::time::timeout(how.limit, account::root_user(&iam)).await;
+            let console = Console::of_region(session.region.as_ref());
+            let findings = root.map(|root| root.map(|root| root.findings(&account, console)));
+            (index, findings)
+        });
+    }
+    let mut all = Vec::new();
+    while let Some(done) = tasks.join_next().await {
+        if let Ok((index, Ok(Ok(findings)))) = done {
+            all.push((index, findings));
+        }
+    }
+    all.sort_by_key(|(index, _)| *index);
+    all.into_iter().flat_map(|(_, findings)| findings).collect()
 }
 
 /// Checks a pair that the user gave.

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::aws::found::{Found, Source, State, Status, Warning};
 use crate::aws::mfa::{GuardedRole, check_code};
-use crate::aws::profiles::{Checking, Scope, check, list, look_at_keys};
+use crate::aws::profiles::{Checking, Scope, check, list, look_at_keys, look_at_roots};
 use crate::aws::sdk::Sdk;
 use crate::aws::warnings::{Scene, warnings};
 use crate::cli::Check;
@@ -19,7 +19,7 @@ use crate::shared_config::{Locations, Place, Profiles, SharedConfig};
 #[derive(Serialize)]
 struct CheckReport {
     profiles: Vec<Checked>,
-    /// Of the files themselves, and of what in them belongs to no profile.
+    /// Of the files themselves, of what in them belongs to no profile, and of whole accounts.
     warnings: Vec<Warning>,
 }
 
@@ -198,6 +198,7 @@ pub fn run(flags: Check, context: &Context) -> Result<u8> {
         true => Scope::Inventory,
         false => Scope::Profiles(named),
     };
+    let mut findings = Vec::new();
     let mut found = list(&aws.sdk, &context.env, &files, scope)?;
     let coded = role_of_the_code(&found, &files.profiles(), context)?;
     if flags.offline {
@@ -215,12 +216,17 @@ pub fn run(flags: Check, context: &Context) -> Result<u8> {
             if let Some((role, code)) = &coded {
                 assume(role, code, &mut found, &aws.sdk, &files.profiles()).await;
             }
-            look_at_keys(&aws.sdk, &mut found, how).await;
-            Ok(found)
+            // One round trip for both.
+            let unchanged = found.clone();
+            let (_, findings) = tokio::join!(
+                look_at_keys(&aws.sdk, &mut found, how),
+                look_at_roots(&aws.sdk, &unchanged, how)
+            );
+            Ok((found, findings))
         };
         let checked = aws.read(work);
         context.output.done();
-        found = checked?;
+        (found, findings) = checked?;
     }
     let locations = Locations::of(&context.env).ok();
     let scene = Scene {
@@ -229,7 +235,12 @@ pub fn run(flags: Check, context: &Context) -> Result<u8> {
         locations: locations.as_ref(),
         now: context.env.now(),
     };
-    let (of_found, of_files) = warnings(&found, &scene);
+    let (of_found, mut of_files) = warnings(&found, &scene);
+    of_files.extend(findings.into_iter().map(|finding| Warning {
+        code: finding.code,
+        message: finding.message,
+        hint: finding.hint,
+    }));
     let profiles = files.profiles();
     let checked = found.iter().zip(of_found);
     let report = CheckReport {
