@@ -564,6 +564,7 @@ fn the_page_and_the_cache_are_where_the_region_and_the_variable_say() {
         ("eu-west-1", "eu-west-1.signin.aws.amazon.com"),
         ("cn-north-1", "cn-north-1.signin.amazonaws.cn"),
         ("us-gov-west-1", "us-gov-west-1.signin.amazonaws-us-gov.com"),
+        ("eusc-de-east-1", "eusc-de-east-1.signin.amazonaws-eusc.eu"),
     ] {
         // Nothing is asked of the network before the code is there.
         let home = Home::new(env!("CARGO_BIN_EXE_cloudcred"));
