@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use crate::aws::configured::{CREDENTIAL_KEYS, LOGIN_SESSION};
 use crate::aws::identity::{Identity, caller_identity};
 use crate::aws::profiles::selected_profile;
-use crate::aws::signin::{SignIn, SignedIn, cache_file, cache_folder};
+use crate::aws::signin::{Attempt, SignedIn, cache_file, cache_folder};
 use crate::aws_profile;
 use crate::browser;
 use crate::callback::Callback;
@@ -186,8 +186,8 @@ fn from_here(way: Way, aws: &Aws, context: &Context) -> Result<SignedIn> {
     let output = &context.output;
     aws.read(async {
         let callback = Callback::bind(way.port).await?;
-        let sign_in = SignIn::here(&aws.sdk, callback.address()).await?;
-        let address = sign_in.address();
+        let attempt = Attempt::here(&aws.sdk, callback.address()).await?;
+        let address = attempt.address();
         let opened = match way.no_browser {
             true => Ok(false),
             false => browser::open(&context.env, &address).map(|()| true),
@@ -201,9 +201,9 @@ fn from_here(way: Way, aws: &Aws, context: &Context) -> Result<SignedIn> {
         });
         output.say(&format!("\n{address}\n"));
         output.working("Waiting for the browser (Ctrl-C ends) …");
-        let code = callback.wait(PATIENCE, |answer| sign_in.code(answer)).await;
+        let code = callback.wait(PATIENCE, |answer| attempt.code(answer)).await;
         output.done();
-        exchange(&sign_in, &code?, aws, context).await
+        exchange(&attempt, &code?, aws, context).await
     })
 }
 
@@ -214,16 +214,16 @@ fn from_elsewhere(aws: &Aws, prompt: &mut dyn Prompt, context: &Context) -> Resu
         // It would show what is typed, and the code opens the account.
         return Err(Error::answer_needed(text, flag));
     }
-    let sign_in = aws.read(SignIn::elsewhere(&aws.sdk))?;
+    let attempt = aws.read(Attempt::elsewhere(&aws.sdk))?;
     let output = &context.output;
     output.say("Sign in to AWS in a browser on any machine, at this address:");
-    output.say(&format!("\n{}\n", sign_in.address()));
+    output.say(&format!("\n{}\n", attempt.address()));
     let pasted = match context.attended {
         true => prompt.hidden(Question::required(text, flag))?,
         false => read_line(text, flag)?,
     };
-    let code = sign_in.pasted_code(&pasted)?;
-    aws.read(exchange(&sign_in, &code, aws, context))
+    let code = attempt.pasted_code(&pasted)?;
+    aws.read(exchange(&attempt, &code, aws, context))
 }
 
 /// The first line of standard input that holds something.
@@ -243,13 +243,13 @@ fn read_line(question: &str, flag: &str) -> Result<SecretString> {
 }
 
 async fn exchange(
-    sign_in: &SignIn,
+    attempt: &Attempt,
     code: &SecretString,
     aws: &Aws,
     context: &Context,
 ) -> Result<SignedIn> {
     context.output.working("Completing the sign-in …");
-    let signed_in = sign_in.exchange(&aws.sdk, code).await;
+    let signed_in = attempt.exchange(&aws.sdk, code).await;
     context.output.done();
     signed_in
 }

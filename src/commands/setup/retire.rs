@@ -70,12 +70,9 @@ pub fn retire(
             Ok(true) => key.status = RootKeyStatus::Deleted,
             Ok(false) => {}
             Err(error) => {
-                let hint = error.hint.map(|hint| format!(" ({hint})"));
-                context.output.warn(&format!(
-                    "the root key was not deleted: {}{}",
-                    error.message,
-                    hint.unwrap_or_default()
-                ));
+                let error = error.with_hint();
+                let text = format!("the root key was not deleted: {error}");
+                context.output.warn(&text);
             }
         }
     }

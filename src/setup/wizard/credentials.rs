@@ -239,8 +239,7 @@ pub fn ask_for_pair(
         match accept(inquiry.check_pair(&pair)?) {
             Ok(found) => return Ok((pair, found)),
             Err(refused) if refused.kind == Kind::Credentials => {
-                let hint = refused.hint.map(|hint| format!(" ({hint})"));
-                prompt.tell(&format!("{}{}", refused.message, hint.unwrap_or_default()))?;
+                prompt.tell(&refused.with_hint())?;
             }
             Err(error) => return Err(error),
         }
