@@ -12,6 +12,7 @@ use crate::shared_config::{self, Locations};
 use crate::store::SecretName;
 
 const COMMAND: &str = "credential-process";
+const KEY_ID: &str = "aws_access_key_id";
 
 /// A profile of ours, as it stands in the file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,7 +77,7 @@ pub fn check_name(name: &str) -> Result<()> {
     match sound {
         true => Ok(()),
         false => Err(Error::usage(format!("`{name}` cannot name an AWS profile"))
-            .hint("use 1 to 64 letters, digits and _-/.%@:+ with --aws-profile")),
+            .hint("use 1 to 64 letters, digits and _-/.%@:+")),
     }
 }
 
@@ -250,6 +251,48 @@ pub fn take_back(
     })
 }
 
+/// Lets somebody's profile read a secret in place of the access key that it holds, where it still
+/// holds that one; whether it did. Everything else in it stays. May be interrupted and repeated: tools
+/// take the key for as long as it is there, and it goes last.
+///
+/// # Errors
+/// When AWS's tools refuse one of the files, or it cannot be written.
+pub fn take_place_of_key(
+    folders: &Folders,
+    locations: &Locations,
+    profile: &AwsProfile,
+    access_key_id: &str,
+) -> Result<bool> {
+    let name = &profile.name;
+    let drop_key = |file: &mut SharedFile| {
+        if file.get(name, KEY_ID).as_deref() == Some(access_key_id) {
+            file.remove_key(name, KEY_ID);
+            file.remove_key(name, "aws_secret_access_key");
+        }
+    };
+    let holds_it = shared_config::update(folders, FileKind::Config, &locations.config, |file| {
+        let profiles = locations.read_sound()?.profiles();
+        let holder = profiles.find(name);
+        if holder.and_then(|it| it.get(KEY_ID)) != Some(access_key_id) {
+            return Ok(false);
+        }
+        match file.has(name) {
+            true => file.set(name, "credential_process", &profile.process),
+            false => file.add(name, &[("credential_process", &profile.process)]),
+        }
+        drop_key(file);
+        Ok(true)
+    })?;
+    if holds_it && locations.read().credentials.get(name, KEY_ID).is_some() {
+        let (kind, path) = (FileKind::Credentials, &locations.credentials);
+        shared_config::update(folders, kind, path, |file| {
+            drop_key(file);
+            Ok(())
+        })?;
+    }
+    Ok(holds_it)
+}
+
 /// The whole profile, or our key alone where somebody has added others.
 fn remove(file: &mut SharedFile, profile: &AwsProfile) {
     let ours = |key: &str| ["credential_process", "region"].contains(&key);
@@ -411,6 +454,32 @@ mod tests {
         ] {
             assert_eq!(secret_of(other), None, "{other}");
         }
+    }
+
+    #[test]
+    fn a_key_gives_way_to_the_secret_and_nothing_else_does() {
+        let of_key = "aws_access_key_id = AKIAOLD\naws_secret_access_key = s\n";
+        let config = format!("# mine\n[profile a]\nregion = x ; near\n{of_key}output = json\n");
+        let credentials =
+            format!("; theirs\n[b]\n{of_key}# last\n[c]\naws_access_key_id = AKIANEW\n");
+        let home = Home::new(&config);
+        let (folders, locations) = (home.folders(), home.locations());
+        std::fs::write(&locations.credentials, &credentials).expect("writable");
+        let [a, b, c] = ["a", "b", "c"].map(|name| profile(name, Some("ana")));
+        let take = |profile| take_place_of_key(&folders, &locations, profile, "AKIAOLD");
+        assert!(take(&a).expect("writable"));
+        let process = format!("credential_process = {}\n", a.process);
+        let changed = config.replace(of_key, "") + &process;
+        assert_eq!(home.config(), changed);
+        assert!(take(&b).expect("writable"));
+        // Once more, and of a key that is another one by now.
+        for profile in [&a, &b, &c] {
+            assert!(!take(profile).expect("writable"), "{}", profile.name);
+        }
+        assert!(home.config().starts_with(&changed), "{}", home.config());
+        assert!(home.config().contains(&format!("[profile b]\n{process}")));
+        let left = std::fs::read_to_string(&locations.credentials).expect("there");
+        assert_eq!(left, credentials.replacen(of_key, "", 1));
     }
 
     #[test]

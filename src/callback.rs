@@ -1,14 +1,15 @@
 //! Waits on this machine's loopback address for the one request with which a browser brings the
 //! answer of a sign-in. Speaks just enough HTTP for that, and knows nothing of what the answer means.
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::{sleep, timeout};
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
@@ -20,6 +21,9 @@ const LONGEST_HEAD: usize = 16 * 1024;
 const CONNECTION_LIMIT: Duration = Duration::from_secs(10);
 /// Browsers open a few connections ahead; more than this is no browser.
 const AT_ONCE: usize = 16;
+/// Before asking again for a connection that the system could not give: often for want of files,
+/// which takes a while.
+const BREATH: Duration = Duration::from_millis(100);
 
 /// A listener that nobody outside of this machine can reach.
 pub struct Callback {
@@ -57,8 +61,10 @@ impl Callback {
     }
 
     /// Waits for the first request to [`Callback::address`] and ends with what `accept` makes of
-    /// its query. The browser is told how it ended; requests for anything else get 404, and
-    /// connections that say nothing keep nobody from being heard.
+    /// its query. The browser is told how it ended. Requests for anything else get 404, and so do
+    /// those that no browser makes for a page that somebody opens: from within another page, or for
+    /// a host name that somebody has led here. Connections that say nothing keep nobody from being
+    /// heard.
     ///
     /// # Errors
     /// `accept`'s; or that nothing came within `limit`.
@@ -76,13 +82,22 @@ impl Callback {
 
     async fn first<T>(self, accept: impl Fn(&str) -> Result<T>) -> Result<T> {
         let mut requests: JoinSet<io::Result<Request>> = JoinSet::new();
+        // The oldest first.
+        let mut read_from: VecDeque<AbortHandle> = VecDeque::new();
         loop {
             let request = tokio::select! {
                 connection = self.listener.accept() => {
-                    // What is wrong with one connection is wrong with that one only.
-                    if let (Ok((stream, _)), true) = (connection, requests.len() < AT_ONCE) {
-                        requests.spawn(read(stream));
+                    let Ok((stream, _)) = connection else {
+                        // What is wrong with one connection is wrong with that one only.
+                        sleep(BREATH).await;
+                        continue;
+                    };
+                    read_from.retain(|reading| !reading.is_finished());
+                    if read_from.len() >= AT_ONCE {
+                        // The browser that somebody has signed in with comes last.
+                        read_from.pop_front().iter().for_each(AbortHandle::abort);
                     }
+                    read_from.push_back(requests.spawn(read(stream)));
                     continue;
                 }
                 Some(request) = requests.join_next() => request,
@@ -90,7 +105,7 @@ impl Callback {
             let Ok(Ok(request)) = request else {
                 continue;
             };
-            match request.query() {
+            match request.query(self.port) {
                 Some(query) => {
                     let accepted = accept(&query);
                     let text = match &accepted {
@@ -112,15 +127,32 @@ impl Callback {
 
 struct Request {
     stream: TcpStream,
-    /// Of a GET; holds the code.
-    target: Option<Zeroizing<String>>,
+    /// As it was sent; holds the code.
+    head: Zeroizing<Vec<u8>>,
 }
 
 impl Request {
-    /// The query, where the request is for the callback's path.
-    fn query(&self) -> Option<Zeroizing<String>> {
-        let (path, query) = self.target.as_ref()?.split_once('?')?;
-        (path == PATH).then(|| Zeroizing::new(query.to_owned()))
+    /// The query, where a browser was sent to the callback's path on this port.
+    fn query(&self, port: u16) -> Option<Zeroizing<String>> {
+        let mut lines = std::str::from_utf8(&self.head).ok()?.lines();
+        let target = lines.next()?.strip_prefix("GET ")?.split(' ').next()?;
+        let (path, query) = target.split_once('?')?;
+        let mut host = None;
+        for line in lines.take_while(|line| !line.is_empty()) {
+            let (name, value) = line.split_once(':')?;
+            let value = value.trim();
+            if name.eq_ignore_ascii_case("host") && host.replace(value).is_some() {
+                return None;
+            }
+            // Browsers tell why they ask (Fetch Metadata, W3C): an image's or a script's address
+            // in somebody's page is none that a person was sent to.
+            if name.eq_ignore_ascii_case("sec-fetch-mode") && value != "navigate" {
+                return None;
+            }
+        }
+        let here = ["127.0.0.1", "localhost"].map(|name| format!("{name}:{port}"));
+        let is_here = here.iter().any(|here| Some(here.as_str()) == host);
+        (path == PATH && is_here).then(|| Zeroizing::new(query.to_owned()))
     }
 
     /// A browser that does not take its page is no reason to fail.
@@ -158,13 +190,7 @@ async fn read(mut stream: TcpStream) -> io::Result<Request> {
         Ok(())
     };
     timeout(CONNECTION_LIMIT, reading).await??;
-    let target = std::str::from_utf8(&head).ok().and_then(|head| {
-        let mut words = head.lines().next()?.split(' ');
-        let is_get = words.next() == Some("GET");
-        let target = words.next().filter(|_| is_get)?;
-        Some(Zeroizing::new(target.to_owned()))
-    });
-    Ok(Request { stream, target })
+    Ok(Request { stream, head })
 }
 
 #[cfg(test)]
@@ -173,11 +199,17 @@ mod tests {
 
     const PATIENCE: Duration = Duration::from_secs(30);
 
+    /// Sends the request, with the headers of a browser that was sent here.
     async fn ask(port: u16, request: &str) -> String {
+        ask_with(port, request, &format!("Host: 127.0.0.1:{port}\r\n")).await
+    }
+
+    async fn ask_with(port: u16, request: &str, headers: &str) -> String {
         let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))
             .await
             .expect("it listens");
-        stream.write_all(request.as_bytes()).await.expect("taken");
+        let head = format!("{request} HTTP/1.1\r\n{headers}\r\n");
+        stream.write_all(head.as_bytes()).await.expect("taken");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.expect("answered");
         answer
@@ -203,19 +235,15 @@ mod tests {
         let closed = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await;
         drop(closed);
         for other in [
-            "GET /favicon.ico HTTP/1.1\r\n\r\n",
-            "GET /oauth/callback HTTP/1.1\r\n\r\n",
-            "GET /oauth/callback/x?a HTTP/1.1\r\n\r\n",
-            "POST /oauth/callback?a HTTP/1.1\r\n\r\n",
+            "GET /favicon.ico",
+            "GET /oauth/callback",
+            "GET /oauth/callback/x?a",
+            "POST /oauth/callback?a",
         ] {
             let answer = ask(port, other).await;
             assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
         }
-        let answer = ask(
-            port,
-            "GET /oauth/callback?code=1 HTTP/1.1\r\nHost: x\r\n\r\n",
-        )
-        .await;
+        let answer = ask(port, "GET /oauth/callback?code=1").await;
         assert!(answer.contains("return to the terminal"), "{answer}");
         let query = waiting.await.expect("no panic").expect("accepted");
         assert_eq!(query, "code=1");
@@ -226,9 +254,44 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_no_browser_was_sent_with_does_not_end_the_wait() {
+        let (port, waiting) = listening().await;
+        let here = format!("Host: 127.0.0.1:{port}\r\n");
+        for headers in [
+            String::new(),
+            "Host: 127.0.0.1\r\n".to_owned(),
+            format!("Host: example.com:{port}\r\n"),
+            format!("{here}Host: example.com:{port}\r\n"),
+            format!("{here}Sec-Fetch-Mode: no-cors\r\n"),
+            format!("{here}sec-fetch-mode:cors\r\n"),
+            format!("{here}no header\r\n"),
+        ] {
+            let answer = ask_with(port, "GET /oauth/callback?wrong", &headers).await;
+            assert!(answer.starts_with("HTTP/1.1 404"), "{headers}: {answer}");
+        }
+        let headers = format!("sec-fetch-mode: navigate\r\nhost: localhost:{port}\r\n");
+        let answer = ask_with(port, "GET /oauth/callback?code=1", &headers).await;
+        assert!(answer.contains("return to the terminal"), "{answer}");
+        assert!(waiting.await.expect("no panic").is_ok());
+    }
+
+    #[tokio::test]
+    async fn any_number_of_silent_connections_keeps_no_browser_out() {
+        let (port, waiting) = listening().await;
+        let mut silent = Vec::new();
+        for _ in 0..3 * AT_ONCE {
+            silent.push(TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await);
+        }
+        let asking = ask(port, "GET /oauth/callback?code=1");
+        let answer = timeout(CONNECTION_LIMIT / 2, asking).await;
+        assert!(answer.expect("at once").contains("return to the terminal"));
+        assert!(waiting.await.expect("no panic").is_ok());
+    }
+
+    #[tokio::test]
     async fn a_refused_answer_ends_the_wait_and_is_told_in_the_browser() {
         let (port, waiting) = listening().await;
-        let answer = ask(port, "GET /oauth/callback?wrong HTTP/1.1\r\n\r\n").await;
+        let answer = ask(port, "GET /oauth/callback?wrong").await;
         assert!(answer.contains("This did not work"), "{answer}");
         assert!(waiting.await.expect("no panic").is_err());
     }
@@ -244,7 +307,7 @@ mod tests {
         drop(stream.write_all(endless.as_bytes()).await);
         // It is closed, whether or not what was sent had been read.
         drop(stream.read(&mut [0]).await);
-        ask(port, "GET /oauth/callback?x HTTP/1.1\r\n\r\n").await;
+        ask(port, "GET /oauth/callback?x").await;
         assert!(waiting.await.expect("no panic").is_ok());
     }
 

@@ -223,7 +223,7 @@ pub enum Secret {
         name: String,
         /// The place that it moves to
         #[arg(long, value_enum)]
-        store: Keeper,
+        store: LastingStore,
     },
     /// Remove one secret from this machine; its key stays at AWS
     Remove {
@@ -234,18 +234,18 @@ pub enum Secret {
 
 /// `--store`, for a secret that stays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Keeper {
+pub enum LastingStore {
     /// The system's keyring: Keychain, Credential Manager, or a Secret Service
     Keyring,
     /// A file that only its owner may read
     File,
 }
 
-impl From<Keeper> for StoreKind {
-    fn from(keeper: Keeper) -> Self {
-        match keeper {
-            Keeper::Keyring => StoreKind::Keyring,
-            Keeper::File => StoreKind::File,
+impl From<LastingStore> for StoreKind {
+    fn from(store: LastingStore) -> Self {
+        match store {
+            LastingStore::Keyring => StoreKind::Keyring,
+            LastingStore::File => StoreKind::File,
         }
     }
 }
@@ -256,7 +256,7 @@ pub struct AddSecret {
     pub name: String,
     /// Where it is kept [default: keyring]
     #[arg(long, value_enum)]
-    pub store: Option<Keeper>,
+    pub store: Option<LastingStore>,
     /// Read the access key from standard input instead of asking for it
     #[arg(long)]
     pub key_stdin: bool,

@@ -107,6 +107,14 @@ impl Error {
         self
     }
 
+    /// The message and, in parentheses, the hint: for an answer that is refused, or a warning.
+    pub fn with_hint(&self) -> String {
+        match &self.hint {
+            Some(hint) => format!("{} ({hint})", self.message),
+            None => self.message.clone(),
+        }
+    }
+
     pub fn caused_by(mut self, cause: impl Into<anyhow::Error>) -> Self {
         self.cause = Some(cause.into());
         self
@@ -177,6 +185,8 @@ mod tests {
         let error = Error::failed("first\nsecond \u{1b}[31mred\u{7}").hint("a\r\n b");
         assert_eq!(error.message, "first second [31mred");
         assert_eq!(error.hint.as_deref(), Some("a b"));
+        assert_eq!(error.with_hint(), "first second [31mred (a b)");
+        assert_eq!(Error::failed("no").with_hint(), "no");
     }
 
     #[test]

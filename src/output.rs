@@ -161,6 +161,31 @@ impl Output {
         if self.format == Format::Json && self.document(&Document { error }).is_ok() {
             return;
         }
+        self.told(error);
+    }
+
+    /// How it ends when it fails after there was a result all the same: both on stdout as one JSON
+    /// document; or the result there, and the error on stderr.
+    pub fn result_and_error(&self, report: &impl Report, error: &Error) {
+        #[derive(Serialize)]
+        struct Document<'a, R: Serialize> {
+            error: &'a Error,
+            report: &'a R,
+        }
+        match self.format {
+            Format::Json if self.document(&Document { error, report }).is_ok() => {}
+            // What is to be seen on stdout only is not put elsewhere.
+            Format::Json => self.told(error),
+            Format::Text => {
+                if self.result(report).is_err() {
+                    self.result_beside(report);
+                }
+                self.told(error);
+            }
+        }
+    }
+
+    fn told(&self, error: &Error) {
         let page = self.page();
         let red = self.stderr.style().red().bold();
         self.say(&format!("{} {}", red.apply_to("error:"), error.message));

@@ -4,15 +4,19 @@
 //! files 0600; a looser one of ours is tightened. On Windows the profile folder's own access list
 //! already keeps others out.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{ErrorKind, Read, Write};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
+use crate::error::Error;
+
 /// By which temporary files are known.
 pub const TEMPORARY: &str = ".cloudcred-";
+/// A younger temporary file may be somebody's who is still writing, where no lock keeps others out.
+pub const ABANDONED: Duration = Duration::from_secs(60);
 
 /// Writes `content` to `path`, creating its folder if need be.
 ///
@@ -117,6 +121,41 @@ pub fn open_lock(path: &Path) -> Result<File> {
     options
         .open(path)
         .with_context(|| format!("cannot open {}", path.display()))
+}
+
+/// How long another process may keep what it has locked: long enough for its owner to unlock a
+/// keyring meanwhile, and soon enough that a process which hangs does not stop all the others.
+const LOCK_PATIENCE: Duration = Duration::from_secs(30);
+
+/// Locks such a file for as long as it stays open; `what` is what it guards. Waits in short steps,
+/// since nothing ends a wait inside the system, not even Ctrl-C where that is listened for.
+///
+/// # Errors
+/// When another process keeps it locked, or the system cannot lock it.
+pub fn lock(file: &File, what: &str) -> crate::error::Result<()> {
+    lock_within(LOCK_PATIENCE, file, what)
+}
+
+fn lock_within(patience: Duration, file: &File, what: &str) -> crate::error::Result<()> {
+    let began = Instant::now();
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::Error(cause)) => {
+                return Err(anyhow::Error::from(cause)
+                    .context(format!("cannot lock {what}"))
+                    .into());
+            }
+            Err(TryLockError::WouldBlock) if began.elapsed() >= patience => {
+                return Err(Error::failed(format!(
+                    "another cloudcred is at work on {what}, and did not finish within {} s",
+                    patience.as_secs()
+                ))
+                .hint("let it finish, or end it; then run the command again"));
+            }
+            Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(20)),
+        }
+    }
 }
 
 /// Makes the folder and what lies above it, 0700. One that is there stays as it is: it may be
@@ -237,6 +276,25 @@ mod tests {
         assert!(home.path().join("secrets.toml").exists());
         let nowhere = home.path().join("nowhere");
         sweep(&nowhere, TEMPORARY, Duration::ZERO).expect("it holds nothing");
+    }
+
+    #[test]
+    fn a_lock_is_waited_for_and_given_up_where_somebody_keeps_it() {
+        let home = tempfile::tempdir().expect("a temporary folder");
+        let open = || open_lock(&home.path().join("lock")).expect("ours");
+        let short = Duration::from_millis(100);
+        let held = open();
+        lock_within(short, &held, "it").expect("free");
+        let waiting = open();
+        let error = lock_within(short, &waiting, "the test").expect_err("somebody has it");
+        assert!(error.message.contains("at work on the test"), "{error}");
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                std::thread::sleep(short);
+                drop(held);
+            });
+            lock(&waiting, "the test").expect("it is let go of");
+        });
     }
 
     #[cfg(unix)]

@@ -43,18 +43,21 @@ pub struct PasswordPolicy {
     pub uppercase: bool,
     pub digits: bool,
     pub symbols: bool,
+    /// How many of these four classes there must be, whichever they are.
+    pub classes: usize,
 }
 
 impl Default for PasswordPolicy {
-    /// What IAM demands where the account sets nothing: 8 characters and three of the four classes
-    /// (IAM user guide, "Setting an account password policy"); all four are safe.
+    /// What IAM demands where the account sets nothing: 8 characters of three of the four classes
+    /// (IAM user guide, "Setting an account password policy").
     fn default() -> Self {
         PasswordPolicy {
             minimum_length: 8,
-            lowercase: true,
-            uppercase: true,
-            digits: true,
-            symbols: true,
+            lowercase: false,
+            uppercase: false,
+            digits: false,
+            symbols: false,
+            classes: 3,
         }
     }
 }
@@ -89,25 +92,30 @@ impl PasswordPolicy {
         if length > 128 {
             missing.push("at most 128 characters".to_owned());
         }
-        let mut demand = |demanded: bool, found: bool, what: &str| {
-            if demanded && !found {
-                missing.push(what.to_owned());
-            }
-        };
         let has = |class: fn(&char) -> bool| password.chars().any(|c| class(&c));
-        demand(
-            self.lowercase,
-            has(char::is_ascii_lowercase),
-            "a lower-case letter",
-        );
-        demand(
-            self.uppercase,
-            has(char::is_ascii_uppercase),
-            "an upper-case letter",
-        );
-        demand(self.digits, has(char::is_ascii_digit), "a digit");
-        let symbol = password.contains(|c| PASSWORD_SYMBOLS.contains(c));
-        demand(self.symbols, symbol, "a symbol");
+        let symbol = |c: &char| PASSWORD_SYMBOLS.contains(*c);
+        let classes = [
+            (
+                self.lowercase,
+                has(char::is_ascii_lowercase),
+                "a lower-case letter",
+            ),
+            (
+                self.uppercase,
+                has(char::is_ascii_uppercase),
+                "an upper-case letter",
+            ),
+            (self.digits, has(char::is_ascii_digit), "a digit"),
+            (self.symbols, has(symbol), "a symbol"),
+        ];
+        let demanded = classes
+            .iter()
+            .filter(|(demanded, found, _)| *demanded && !found);
+        missing.extend(demanded.map(|(_, _, what)| (*what).to_owned()));
+        if classes.iter().filter(|(_, found, _)| *found).count() < self.classes {
+            let all = classes.map(|(_, _, what)| what).join(", ");
+            missing.push(format!("at least {} of: {all}", self.classes));
+        }
         missing
     }
 }
@@ -262,6 +270,7 @@ fn of_api(policy: &ApiPasswordPolicy) -> PasswordPolicy {
         uppercase: policy.require_uppercase_characters,
         digits: policy.require_numbers,
         symbols: policy.require_symbols,
+        classes: 0,
     }
 }
 
@@ -273,7 +282,11 @@ mod tests {
     fn a_password_is_told_all_that_it_lacks() {
         let policy = PasswordPolicy {
             minimum_length: 14,
-            ..PasswordPolicy::default()
+            lowercase: true,
+            uppercase: true,
+            digits: true,
+            symbols: true,
+            classes: 0,
         };
         assert_eq!(
             policy.missing_in("short"),
@@ -287,12 +300,25 @@ mod tests {
         assert!(policy.missing_in("Long-Enough-4-It").is_empty());
         let none = PasswordPolicy {
             minimum_length: 6,
-            lowercase: false,
-            uppercase: false,
-            digits: false,
-            symbols: false,
+            classes: 0,
+            ..PasswordPolicy::default()
         };
         assert!(none.missing_in("simple").is_empty());
         assert!(!none.missing_in(&"x".repeat(129)).is_empty());
+    }
+
+    #[test]
+    fn where_the_account_sets_nothing_any_three_classes_do() {
+        let policy = PasswordPolicy::default();
+        for fits in ["Password1", "password-1", "PASSWORD-1", "Password-"] {
+            assert_eq!(policy.missing_in(fits), [""; 0], "{fits}");
+        }
+        for (wrong, lacks) in [
+            ("password1", "at least 3 of: a lower-case letter"),
+            ("Pa-1", "at least 8 characters"),
+        ] {
+            let missing = policy.missing_in(wrong).join("; ");
+            assert!(missing.starts_with(lacks), "{wrong}: {missing}");
+        }
     }
 }

@@ -11,6 +11,8 @@ pub struct Configured {
     pub kind: Kind,
     /// The profile whose sign-in it rests on: itself, or the last one of its role chain.
     pub signs_in: Option<SignIn>,
+    /// The MFA device whose code the role needs: its serial number or ARN.
+    pub mfa_serial: Option<String>,
     /// Why nothing can come of it.
     pub defect: Option<Defect>,
 }
@@ -40,26 +42,31 @@ const SSO_KEYS: [&str; 5] = [
     "sso_role_name",
 ];
 
-/// The keys that make a profile one of credentials, rather than of settings such as a region.
-const CREDENTIAL_KEYS: [&str; 8] = [
-    "aws_access_key_id",
-    "aws_secret_access_key",
-    "sso_session",
-    "sso_start_url",
-    "role_arn",
-    "web_identity_token_file",
-    "credential_process",
-    "login_session",
+/// The key that names a browser sign-in.
+pub const LOGIN_SESSION: &str = "login_session";
+
+/// The keys that make a profile one of credentials, rather than of settings such as a region, and
+/// what each stands for.
+pub const CREDENTIAL_KEYS: [(&str, &str); 10] = [
+    ("aws_access_key_id", "an access key"),
+    ("aws_secret_access_key", "an access key"),
+    ("role_arn", "a role"),
+    ("web_identity_token_file", "a web identity"),
+    ("sso_session", "an IAM Identity Center session"),
+    ("sso_start_url", "an IAM Identity Center session"),
+    ("sso_account_id", "an IAM Identity Center session"),
+    ("sso_role_name", "an IAM Identity Center session"),
+    ("credential_process", "an external program"),
+    (LOGIN_SESSION, "a browser sign-in"),
 ];
 
 pub fn has_credentials(profile: &Profile) -> bool {
-    CREDENTIAL_KEYS
-        .iter()
-        .any(|key| value(profile, key).is_some())
+    let mut keys = CREDENTIAL_KEYS.iter();
+    keys.any(|(key, _)| value(profile, key).is_some())
 }
 
 /// A key that is set but empty counts as not set.
-fn value<'p>(profile: &'p Profile, key: &str) -> Option<&'p str> {
+pub fn value<'p>(profile: &'p Profile, key: &str) -> Option<&'p str> {
     profile.get(key).filter(|value| !value.is_empty())
 }
 
@@ -76,19 +83,19 @@ fn sound(kind: Kind) -> Configured {
     Configured {
         kind,
         signs_in: None,
+        mfa_serial: None,
         defect: None,
     }
 }
 
 fn incomplete(what: impl Into<String>, hint: impl Into<String>) -> Configured {
     Configured {
-        kind: Kind::Incomplete,
-        signs_in: None,
         defect: Some(Defect {
             code: "incomplete",
             what: what.into(),
             hint: hint.into(),
         }),
+        ..sound(Kind::Incomplete)
     }
 }
 
@@ -124,9 +131,9 @@ fn base(profile: &Profile, all: &Profiles) -> Configured {
                 ..sound(Kind::Incomplete)
             },
             defect => Configured {
-                kind: Kind::Sso,
                 signs_in: signs_in(true),
                 defect,
+                ..sound(Kind::Sso)
             },
         };
     }
@@ -208,6 +215,10 @@ fn of_role(profile: &Profile, all: &Profiles) -> Configured {
     let source = value(profile, "source_profile");
     let named = value(profile, "credential_source");
     let kind = Kind::AssumeRole(source.or(named).map(str::to_owned));
+    // A machine that assumes a role by itself has no device to show a code.
+    let asks = source.is_some() || named == Some("Environment");
+    let mfa_serial = value(profile, "mfa_serial").filter(|_| asks);
+    let mfa_serial = mfa_serial.map(str::to_owned);
     match (source, named) {
         (Some(_), Some(_)) => incomplete(
             "both source_profile and credential_source",
@@ -218,6 +229,7 @@ fn of_role(profile: &Profile, all: &Profiles) -> Configured {
             "add the source_profile whose credentials assume the role",
         ),
         (None, Some(named)) => Configured {
+            mfa_serial,
             defect: unknown_source(named),
             ..sound(kind)
         },
@@ -240,6 +252,7 @@ fn of_role(profile: &Profile, all: &Profiles) -> Configured {
                 Configured {
                     kind,
                     signs_in: last_is.signs_in,
+                    mfa_serial,
                     defect,
                 }
             }

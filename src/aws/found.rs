@@ -147,6 +147,8 @@ pub struct Found {
     pub kind: Kind,
     /// The sign-in that it rests on.
     pub signs_in: Option<SignIn>,
+    /// The MFA device whose code its role needs, which no SDK asks for by itself.
+    pub mfa_serial: Option<String>,
     /// Known once it could be resolved.
     pub access_key_id: Option<String>,
     /// The region that is configured for it, which may be none.
@@ -208,6 +210,7 @@ impl Found {
             source,
             kind: Kind::Static,
             signs_in: None,
+            mfa_serial: None,
             access_key_id: Some("AKIAIOSFODNN7EXAMPLE".to_owned()),
             region: None,
             expires_at: None,

@@ -85,20 +85,35 @@ impl Identity {
         format!("{} in {}", self.short(), self.account_id)
     }
 
-    /// Where the account's users sign in to the console.
-    pub fn console_url(&self) -> String {
-        let domain = match self.partition() {
-            "aws-cn" => "signin.amazonaws.cn",
-            "aws-us-gov" => "signin.amazonaws-us-gov.com",
-            _ => "signin.aws.amazon.com",
-        };
-        format!("https://{}.{domain}/console", self.account_id)
+    /// Where the account's users sign in to the console; `None` in a partition that is not known.
+    pub fn console_url(&self) -> Option<String> {
+        let domain = console_domain(self.partition())?;
+        Some(format!(
+            "https://{}.signin.{domain}/console",
+            self.account_id
+        ))
     }
 
     /// The managed policy of that name in this partition.
     pub fn managed_policy_arn(&self, name: &str) -> String {
         format!("arn:{}:iam::aws:policy/{name}", self.partition())
     }
+}
+
+/// What the hosts of a partition's sign-in and console end in (aws-sdk-signin 1.33,
+/// `config/endpoint.rs`).
+pub fn console_domain(partition: &str) -> Option<&'static str> {
+    Some(match partition {
+        "aws" => "aws.amazon.com",
+        "aws-cn" => "amazonaws.cn",
+        "aws-us-gov" => "amazonaws-us-gov.com",
+        "aws-eusc" => "amazonaws-eusc.eu",
+        "aws-iso" => "c2shome.ic.gov",
+        "aws-iso-b" => "sc2shome.sgov.gov",
+        "aws-iso-e" => "csphome.adc-e.uk",
+        "aws-iso-f" => "csphome.hci.ic.gov",
+        _ => return None,
+    })
 }
 
 /// Asks STS who the session is, for at most `limit`.
@@ -157,9 +172,20 @@ mod tests {
     #[test]
     fn addresses_and_policies_follow_the_partition() {
         let gov = identity("arn:aws-us-gov:iam::111122223333:user/ana");
+        for (partition, host) in [
+            ("aws", "signin.aws.amazon.com"),
+            ("aws-us-gov", "signin.amazonaws-us-gov.com"),
+            ("aws-eusc", "signin.amazonaws-eusc.eu"),
+        ] {
+            let identity = identity(&format!("arn:{partition}:iam::111122223333:user/ana"));
+            let url = format!("https://111122223333.{host}/console");
+            assert_eq!(identity.console_url(), Some(url));
+        }
+        let unknown = identity("arn:aws-moon:iam::111122223333:user/ana");
         assert_eq!(
-            gov.console_url(),
-            "https://111122223333.signin.amazonaws-us-gov.com/console"
+            unknown.console_url(),
+            None,
+            "no link is better than a wrong one"
         );
         assert_eq!(
             gov.managed_policy_arn("AdministratorAccess"),

@@ -4,16 +4,18 @@
 use std::time::Duration;
 
 use aws_config::environment::EnvironmentVariableCredentialsProvider;
-use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::provider_config::ProviderConfig;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 
+use crate::aws::configured::{configured, value};
 use crate::aws::failure::{Failure, Reason};
 use crate::aws::found::{Found, Kind, Source, State};
 use crate::aws::identity::caller_identity;
+use crate::aws::profiles::provider;
 use crate::aws::sdk::{Sdk, Session};
 use crate::error::{Error, Result};
-use crate::shared_config::Profile;
+use crate::shared_config::{Profile, Profiles};
 use jiff::Timestamp;
 
 /// How long STS may take to answer for the new session.
@@ -41,18 +43,17 @@ enum Origin {
 }
 
 impl GuardedRole {
-    /// `None` where no code is needed, or where the credentials come from a machine, which has no
-    /// MFA device.
-    pub fn of(profile: &Profile) -> Option<Self> {
-        let get = |key| profile.get(key).map(str::to_owned);
-        let origin = match (get("source_profile"), profile.get("credential_source")) {
-            (Some(name), _) => Origin::Profile(name),
-            (None, Some("Environment")) => Origin::Environment,
-            _ => return None,
-        };
+    /// `None` where no code is needed, or where one alone would not help.
+    pub fn of(profile: &Profile, all: &Profiles) -> Option<Self> {
+        let configured = configured(profile, all);
+        if configured.defect.is_some() {
+            return None;
+        }
+        let get = |key| value(profile, key).map(str::to_owned);
+        let origin = get("source_profile").map_or(Origin::Environment, Origin::Profile);
         Some(GuardedRole {
             profile: profile.name.clone(),
-            serial: get("mfa_serial")?,
+            serial: configured.mfa_serial?,
             role_arn: get("role_arn")?,
             origin,
             external_id: get("external_id"),
@@ -63,19 +64,15 @@ impl GuardedRole {
     }
 
     /// Assumes the role with this code, which is good for one call, and checks what comes of it.
+    /// `all` holds the profile's sources.
     ///
     /// # Errors
     /// AWS's refusal; a wrong code is told as such.
-    pub async fn assume(&self, sdk: &Sdk, code: &str) -> Result<Found> {
+    pub async fn assume(&self, sdk: &Sdk, all: &Profiles, code: &str) -> Result<Found> {
         let region = sdk.region_of(self.region.as_deref());
         let config = sdk.provider_config(region.clone());
         let provider = match &self.origin {
-            Origin::Profile(name) => SharedCredentialsProvider::new(
-                ProfileFileCredentialsProvider::builder()
-                    .configure(&config)
-                    .profile_name(name)
-                    .build(),
-            ),
+            Origin::Profile(name) => source(name, all, &config)?,
             Origin::Environment => {
                 SharedCredentialsProvider::new(EnvironmentVariableCredentialsProvider::new())
             }
@@ -119,6 +116,7 @@ impl GuardedRole {
                 Origin::Environment => None,
             }),
             signs_in: None,
+            mfa_serial: Some(self.serial.clone()),
             access_key_id: Some(access_key_id),
             region: Some(session.region.to_string()),
             expires_at: expiry.and_then(|time| Timestamp::try_from(time).ok()),
@@ -137,6 +135,29 @@ impl GuardedRole {
         }
         failure.into()
     }
+}
+
+/// The credentials of a profile that assumes a role. Its own keys come first, even where it is a role,
+/// too, or the very one that is assumed (aws-config, `profile/credentials/repr.rs`).
+fn source(
+    name: &str,
+    all: &Profiles,
+    config: &ProviderConfig,
+) -> Result<SharedCredentialsProvider> {
+    let Some(profile) = all.find(name) else {
+        let message = format!("there is no source_profile `{name}` any more");
+        return Err(Error::credentials(message).hint("mend ~/.aws/config and try again"));
+    };
+    let get = |key| value(profile, key);
+    let keys = (get("aws_access_key_id"), get("aws_secret_access_key"));
+    Ok(match keys {
+        (Some(id), Some(secret)) => {
+            let token = get("aws_session_token").map(str::to_owned);
+            let credentials = Credentials::new(id, secret, token, None, "cloudcred");
+            SharedCredentialsProvider::new(credentials)
+        }
+        _ => provider(config, profile, all),
+    })
 }
 
 /// A code as MFA devices show it.
@@ -162,15 +183,21 @@ mod tests {
                       [profile b]\nrole_arn = r\nsource_profile = s\n\
                       [profile c]\nmfa_serial = m\naws_access_key_id = k\n\
                       [profile d]\nrole_arn = r\ncredential_source = Ec2InstanceMetadata\nmfa_serial = m\n\
-                      [profile e]\nrole_arn = r\ncredential_source = Environment\nmfa_serial = m\n";
+                      [profile e]\nrole_arn = r\ncredential_source = Environment\nmfa_serial = m\n\
+                      [profile f]\nrole_arn = r\nsource_profile = s\nmfa_serial =\n\
+                      [profile g]\nrole_arn = r\nsource_profile = lost\nmfa_serial = m\n\
+                      [profile h]\nrole_arn = r\nsource_profile = h\nmfa_serial = m\n\
+                      aws_access_key_id = k\naws_secret_access_key = k\n\
+                      [profile s]\naws_access_key_id = k\naws_secret_access_key = k\n";
         let profiles = SharedConfig {
             config: SharedFile::parse(FileKind::Config, config.as_bytes()),
             credentials: SharedFile::parse(FileKind::Credentials, b""),
         }
         .profiles();
-        let guarded = profiles.profiles.iter().filter_map(GuardedRole::of);
+        let all = profiles.profiles.iter();
+        let guarded = all.filter_map(|profile| GuardedRole::of(profile, &profiles));
         let names: Vec<String> = guarded.map(|role| role.profile).collect();
-        assert_eq!(names, ["a", "e"]);
+        assert_eq!(names, ["a", "e", "h"]);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::time::Duration;
 use aws_config::environment::EnvironmentVariableCredentialsProvider;
 use aws_config::imds::credentials::ImdsCredentialsProvider;
 use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::provider_config::ProviderConfig;
 use aws_config::web_identity_token::WebIdentityTokenCredentialsProvider;
 use aws_config::{ecs, imds};
 use aws_credential_types::provider::error::CredentialsError;
@@ -19,8 +20,9 @@ use jiff::Timestamp;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use crate::aws::account;
+use crate::aws::account::{self, Finding};
 use crate::aws::configured::{Defect, SignIn, configured, has_credentials, sources_of};
+use crate::aws::console::Console;
 use crate::aws::failure::{Failure, Reason, deepest};
 use crate::aws::found::{Found, Kind, Source, State, Status};
 use crate::aws::identity::caller_identity;
@@ -167,6 +169,43 @@ pub async fn look_at_keys(sdk: &Sdk, found: &mut [Found], how: Checking) {
     }
 }
 
+/// How many accounts are asked how their root user is guarded: somebody with more of them has other
+/// means, and the answer must not take long.
+const AUDITED: usize = 8;
+
+/// How the root users are guarded of the first [`AUDITED`] accounts of those whose credentials work, by
+/// the first credential of each, all asked at once. Nothing where it may not read that.
+pub async fn look_at_roots(sdk: &Sdk, found: &[Found], how: Checking) -> Vec<Finding> {
+    let mut accounts: Vec<(String, Session)> = Vec::new();
+    for found in found {
+        if let Some(identity) = found.identity()
+            && accounts.len() < AUDITED
+            && accounts.iter().all(|(id, _)| *id != identity.account_id)
+        {
+            accounts.push((identity.account_id.clone(), found.session.clone()));
+        }
+    }
+    let mut tasks = JoinSet::new();
+    for (index, (account, session)) in accounts.into_iter().enumerate() {
+        let sdk = sdk.clone();
+        tasks.spawn(async move {
+            let iam = sdk.iam_once(&session);
+            let root = tokio::time::timeout(how.limit, account::root_user(&iam)).await;
+            let console = Console::of_region(session.region.as_ref());
+            let findings = root.map(|root| root.map(|root| root.findings(&account, console)));
+            (index, findings)
+        });
+    }
+    let mut all = Vec::new();
+    while let Some(done) = tasks.join_next().await {
+        if let Ok((index, Ok(Ok(findings)))) = done {
+            all.push((index, findings));
+        }
+    }
+    all.sort_by_key(|(index, _)| *index);
+    all.into_iter().flat_map(|(_, findings)| findings).collect()
+}
+
 /// Checks a pair that the user gave.
 pub async fn check_given(sdk: &Sdk, pair: &crate::secret::KeyPair) -> Found {
     let session = sdk.session(pair, sdk.region());
@@ -199,6 +238,7 @@ fn unchecked(source: Source, kind: Kind, session: Session) -> Found {
         source,
         kind,
         signs_in: None,
+        mfa_serial: None,
         access_key_id: None,
         region: None,
         expires_at: None,
@@ -305,22 +345,12 @@ fn candidates(sdk: &Sdk, env: &Env, profiles: &Profiles) -> Vec<Found> {
 fn of_profile(sdk: &Sdk, profile: &Profile, all: &Profiles) -> Found {
     let region = sdk.region_of(profile.get("region"));
     let configured = configured(profile, all);
-    let provider = ProfileFileCredentialsProvider::builder()
-        .configure(&sdk.provider_config(region.clone()))
-        .profile_name(profile.name.clone())
-        .profile_files(
-            EnvConfigFiles::builder()
-                .with_contents(EnvConfigFileKind::Config, sources_of(profile, all))
-                .build(),
-        )
-        .build();
-    let session = Session {
-        provider: SharedCredentialsProvider::new(provider),
-        region,
-    };
+    let provider = provider(&sdk.provider_config(region.clone()), profile, all);
+    let session = Session { provider, region };
     let source = Source::Profile(profile.name.clone());
     Found {
         signs_in: configured.signs_in,
+        mfa_serial: configured.mfa_serial,
         access_key_id: match configured.kind {
             Kind::Static | Kind::Session => profile.get("aws_access_key_id").map(str::to_owned),
             _ => None,
@@ -336,6 +366,24 @@ fn of_profile(sdk: &Sdk, profile: &Profile, all: &Profiles) -> Found {
     }
 }
 
+/// Resolves the profile as the SDK does, from what it has to read for it and nothing else.
+pub fn provider(
+    config: &ProviderConfig,
+    profile: &Profile,
+    all: &Profiles,
+) -> SharedCredentialsProvider {
+    let provider = ProfileFileCredentialsProvider::builder()
+        .configure(config)
+        .profile_name(profile.name.clone())
+        .profile_files(
+            EnvConfigFiles::builder()
+                .with_contents(EnvConfigFileKind::Config, sources_of(profile, all))
+                .build(),
+        )
+        .build();
+    SharedCredentialsProvider::new(provider)
+}
+
 fn unresolvable_for(what: &str, hint: &str) -> State {
     State::Fails {
         status: Status::Unresolvable,
@@ -347,6 +395,13 @@ fn unresolvable_for(what: &str, hint: &str) -> State {
 /// `None` for an instance role where there is no instance.
 async fn check_one(sdk: &Sdk, mut found: Found, limit: Duration) -> Option<Found> {
     if !matches!(found.state, State::Unchecked) {
+        return Some(found);
+    }
+    if found.mfa_serial.is_some() {
+        // The SDK would leave the device out, and AWS then speaks of missing permissions.
+        let name = found.source.name();
+        let hint = format!("--profile {name} --mfa-code CODE");
+        found.state = unresolvable_for("needs an MFA code", &hint);
         return Some(found);
     }
     let resolving = found.session.provider.provide_credentials();

@@ -23,14 +23,14 @@ use crate::aws::sdk::Sdk;
 use crate::aws::signin::dpop::ProofKey;
 use crate::error::{Error, Result};
 
-pub use session::{SignedIn, cache_file};
+pub use session::{SignedIn, cache_file, cache_folder};
 
 /// RFC 7636: letters, digits and `-._~`; 43 to 128 of them.
 const UNRESERVED: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
 const OPERATION: &str = "signin:CreateOAuth2Token";
 
 /// One attempt to sign in; its secrets are good for this one only.
-pub struct SignIn {
+pub struct Attempt {
     /// `https://{region}.signin.aws.amazon.com`, or where `AWS_ENDPOINT_URL_SIGNIN` leads.
     base: String,
     region: Region,
@@ -42,14 +42,14 @@ pub struct SignIn {
     key: ProofKey,
 }
 
-impl SignIn {
+impl Attempt {
     /// The browser is on this machine, and brings the code to `callback`.
     ///
     /// # Errors
     /// When the region has no sign-in.
     pub async fn here(sdk: &Sdk, callback: String) -> Result<Self> {
         let client_id = "arn:aws:signin:::devtools/same-device";
-        SignIn::new(sdk, client_id, |_| callback).await
+        Attempt::new(sdk, client_id, |_| callback).await
     }
 
     /// The browser is elsewhere, and shows the code to be pasted.
@@ -58,7 +58,7 @@ impl SignIn {
     /// When the region has no sign-in.
     pub async fn elsewhere(sdk: &Sdk) -> Result<Self> {
         let client_id = "arn:aws:signin:::devtools/cross-device";
-        SignIn::new(sdk, client_id, |base| {
+        Attempt::new(sdk, client_id, |base| {
             format!("{base}/v1/sessions/confirmation")
         })
         .await
@@ -78,7 +78,7 @@ impl SignIn {
             .caused_by(anyhow::anyhow!(cause))
         })?;
         let base = base.trim_end_matches('/').to_owned();
-        Ok(SignIn {
+        Ok(Attempt {
             redirect: redirect(&base),
             base,
             region: sdk.region(),
@@ -142,7 +142,7 @@ impl SignIn {
     /// The code in what was pasted: base64 of `state=…&code=…`.
     ///
     /// # Errors
-    /// When it is something else, and as [`SignIn::code`].
+    /// When it is something else, and as [`Attempt::code`].
     pub fn pasted_code(&self, pasted: &SecretString) -> Result<SecretString> {
         let base64 = GeneralPurpose::new(
             &alphabet::STANDARD,
@@ -236,8 +236,8 @@ mod tests {
     use super::*;
     use crate::error::Kind;
 
-    fn sign_in() -> SignIn {
-        SignIn {
+    fn attempt() -> Attempt {
+        Attempt {
             base: "https://eu-west-1.signin.aws.amazon.com".into(),
             region: Region::from_static("eu-west-1"),
             client_id: "arn:aws:signin:::devtools/same-device",
@@ -251,7 +251,7 @@ mod tests {
 
     #[test]
     fn the_address_asks_for_a_code_with_the_challenge_of_the_verifier() {
-        let address = sign_in().address();
+        let address = attempt().address();
         assert_eq!(
             address,
             "https://eu-west-1.signin.aws.amazon.com/v1/authorize?response_type=code\
@@ -264,8 +264,8 @@ mod tests {
 
     #[test]
     fn a_code_is_taken_from_an_answer_with_our_state_only() {
-        let sign_in = sign_in();
-        let code = sign_in.code("code=a%2Bb&state=ours").expect("ours");
+        let attempt = attempt();
+        let code = attempt.code("code=a%2Bb&state=ours").expect("ours");
         assert_eq!(code.expose_secret(), "a+b");
         for (answer, kind, said) in [
             ("code=c&state=theirs", Kind::Failed, "another sign-in"),
@@ -282,7 +282,7 @@ mod tests {
                 "another sign-in",
             ),
         ] {
-            let error = sign_in.code(answer).expect_err(answer);
+            let error = attempt.code(answer).expect_err(answer);
             assert_eq!(error.kind, kind, "{answer}");
             assert!(error.message.contains(said), "{error}");
         }
@@ -290,18 +290,18 @@ mod tests {
 
     #[test]
     fn a_pasted_code_is_base64_with_any_white_space_and_padding() {
-        let sign_in = sign_in();
+        let attempt = attempt();
         let pasted = STANDARD.encode("state=ours&code=abcd");
         for form in [
             pasted.clone(),
             format!(" {}\n{}\r\n", &pasted[..8], &pasted[8..]),
             pasted.trim_end_matches('=').to_owned(),
         ] {
-            let code = sign_in.pasted_code(&form.into()).expect("ours");
+            let code = attempt.pasted_code(&form.into()).expect("ours");
             assert_eq!(code.expose_secret(), "abcd");
         }
         for wrong in ["", "state=ours&code=abcd", "?"] {
-            let error = sign_in.pasted_code(&wrong.into()).expect_err(wrong);
+            let error = attempt.pasted_code(&wrong.into()).expect_err(wrong);
             assert!(error.message.contains("not the code"), "{error}");
         }
     }

@@ -21,8 +21,9 @@ use crate::store::keyring::Keyring;
 /// have none: whoever needs them says so.
 pub fn guarded_roles(context: &Context) -> Vec<GuardedRole> {
     let profiles = SharedConfig::of(&context.env).profiles();
-    let roles = profiles.profiles.iter().filter_map(GuardedRole::of);
-    roles.collect()
+    let all = profiles.profiles.iter();
+    all.filter_map(|profile| GuardedRole::of(profile, &profiles))
+        .collect()
 }
 
 /// What the wizard looks up while it asks.
@@ -75,7 +76,8 @@ impl Inquiry for Asking<'_> {
         };
         check_code(&code)?;
         let sdk = &self.aws.sdk;
-        self.read("Assuming the role …", role.assume(sdk, &code))
+        let profiles = SharedConfig::of(&self.context.env).profiles();
+        self.read("Assuming the role …", role.assume(sdk, &profiles, &code))
     }
 
     fn open(&self, address: &str) -> Result<()> {

@@ -5,19 +5,21 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::aws::found::{Found, Source, State, Status, Warning};
-use crate::aws::profiles::{Checking, Scope, check, list, look_at_keys};
+use crate::aws::mfa::{GuardedRole, check_code};
+use crate::aws::profiles::{Checking, Scope, check, list, look_at_keys, look_at_roots};
+use crate::aws::sdk::Sdk;
 use crate::aws::warnings::{Scene, warnings};
 use crate::cli::Check;
 use crate::commands::Context;
 use crate::commands::aws::Aws;
-use crate::error::{Kind, Result};
+use crate::error::{Error, Kind, Result};
 use crate::output::{Page, Report, table};
 use crate::shared_config::{Locations, Place, Profiles, SharedConfig};
 
 #[derive(Serialize)]
 struct CheckReport {
     profiles: Vec<Checked>,
-    /// Of the files themselves, and of what in them belongs to no profile.
+    /// Of the files themselves, of what in them belongs to no profile, and of whole accounts.
     warnings: Vec<Warning>,
 }
 
@@ -128,6 +130,64 @@ impl Report for CheckReport {
     }
 }
 
+/// The one role that `--mfa-code` is for.
+///
+/// # Errors
+/// `Usage`, when there are several: AWS takes a code once.
+fn role_of_the_code<'c>(
+    found: &[Found],
+    profiles: &Profiles,
+    context: &'c Context,
+) -> Result<Option<(GuardedRole, &'c str)>> {
+    let Some(code) = &context.global.mfa_code else {
+        return Ok(None);
+    };
+    check_code(code)?;
+    let names = found.iter().filter_map(|found| found.source.profile_name());
+    let named = names.filter_map(|name| profiles.find(name));
+    let mut roles: Vec<GuardedRole> = named
+        .filter_map(|profile| GuardedRole::of(profile, profiles))
+        .collect();
+    let role = roles.pop();
+    match roles.is_empty() {
+        true => Ok(role.map(|role| (role, code.as_str()))),
+        false => Err(
+            Error::usage("several profiles need an MFA code, and one is good once")
+                .hint("name the profile that it is for with --profile"),
+        ),
+    }
+}
+
+/// Puts what the role is with its code in the place of what it is without.
+async fn assume(
+    role: &GuardedRole,
+    code: &str,
+    found: &mut [Found],
+    sdk: &Sdk,
+    profiles: &Profiles,
+) {
+    let mut all = found.iter_mut();
+    let is_it = |found: &&mut Found| found.source.profile_name() == Some(&role.profile);
+    let Some(found) = all.find(is_it) else {
+        return;
+    };
+    match role.assume(sdk, profiles, code).await {
+        Ok(assumed) => {
+            *found = Found {
+                region: found.region.take(),
+                ..assumed
+            }
+        }
+        Err(error) => {
+            found.state = State::Fails {
+                status: Status::Rejected,
+                what: error.message,
+                hint: error.hint.unwrap_or_default(),
+            }
+        }
+    }
+}
+
 /// # Errors
 /// When a profile that is named is not there.
 pub fn run(flags: Check, context: &Context) -> Result<u8> {
@@ -138,7 +198,9 @@ pub fn run(flags: Check, context: &Context) -> Result<u8> {
         true => Scope::Inventory,
         false => Scope::Profiles(named),
     };
+    let mut findings = Vec::new();
     let mut found = list(&aws.sdk, &context.env, &files, scope)?;
+    let coded = role_of_the_code(&found, &files.profiles(), context)?;
     if flags.offline {
         found.retain(|found| found.source != Source::Instance);
     } else {
@@ -151,12 +213,20 @@ pub fn run(flags: Check, context: &Context) -> Result<u8> {
         progress(0);
         let work = async {
             let mut found = check(&aws.sdk, found, how, progress).await;
-            look_at_keys(&aws.sdk, &mut found, how).await;
-            Ok(found)
+            if let Some((role, code)) = &coded {
+                assume(role, code, &mut found, &aws.sdk, &files.profiles()).await;
+            }
+            // One round trip for both.
+            let unchanged = found.clone();
+            let (_, findings) = tokio::join!(
+                look_at_keys(&aws.sdk, &mut found, how),
+                look_at_roots(&aws.sdk, &unchanged, how)
+            );
+            Ok((found, findings))
         };
         let checked = aws.read(work);
         context.output.done();
-        found = checked?;
+        (found, findings) = checked?;
     }
     let locations = Locations::of(&context.env).ok();
     let scene = Scene {
@@ -165,7 +235,12 @@ pub fn run(flags: Check, context: &Context) -> Result<u8> {
         locations: locations.as_ref(),
         now: context.env.now(),
     };
-    let (of_found, of_files) = warnings(&found, &scene);
+    let (of_found, mut of_files) = warnings(&found, &scene);
+    of_files.extend(findings.into_iter().map(|finding| Warning {
+        code: finding.code,
+        message: finding.message,
+        hint: finding.hint,
+    }));
     let profiles = files.profiles();
     let checked = found.iter().zip(of_found);
     let report = CheckReport {

@@ -9,9 +9,11 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
+use crate::aws::configured::{CREDENTIAL_KEYS, LOGIN_SESSION};
 use crate::aws::identity::{Identity, caller_identity};
 use crate::aws::profiles::selected_profile;
-use crate::aws::signin::{SignIn, SignedIn, cache_file};
+use crate::aws::signin::{Attempt, SignedIn, cache_file, cache_folder};
+use crate::aws_profile;
 use crate::browser;
 use crate::callback::Callback;
 use crate::cli::Login;
@@ -23,7 +25,7 @@ use crate::pasted;
 use crate::private_file;
 use crate::prompt::{Prompt, Question};
 use crate::shared_config::text::FileKind;
-use crate::shared_config::{self, Locations, Profile, Profiles};
+use crate::shared_config::{self, Locations, SharedConfig};
 
 /// How long the person may take in the browser.
 const PATIENCE: Duration = Duration::from_secs(10 * 60);
@@ -97,8 +99,8 @@ pub fn sign_in(
     context: &Context,
 ) -> Result<LoginReport> {
     let locations = Locations::of(&context.env)?;
-    let profiles = locations.read_sound()?.profiles();
-    let name = choose_profile(&profiles, prompt, context)?;
+    let folder = cache_folder(&context.env)?;
+    let name = choose_profile(&locations.read_sound()?, prompt, context)?;
     let signed_in = match way.remote {
         true => from_elsewhere(aws, prompt, context)?,
         false => from_here(way, aws, context)?,
@@ -106,19 +108,19 @@ pub fn sign_in(
     let region = aws.sdk.region();
     let identity = proven(&signed_in, aws, context)?;
     // A person has been busy in between, perhaps with this very file.
-    let profiles = locations.read_sound()?.profiles();
-    check_profile(&name, &profiles)?;
-    let profile = profiles.find(&name);
-    confirm_replacement(&name, profile, &signed_in, prompt, context)?;
-    keep(
-        &name,
-        profile,
-        region.as_ref(),
-        &signed_in,
-        &locations,
-        aws,
-        context,
-    )?;
+    let session = session_of(&name, &locations.read_sound()?)?;
+    confirm_replacement(&name, session.as_deref(), &signed_in, prompt, context)?;
+    let cache = cache_file(&folder, &signed_in.login_session);
+    let before = private_file::read(&cache, pasted::LONGEST_INPUT as u64)?.map(Zeroizing::new);
+    // The document first: a profile never names a session that is not there.
+    private_file::write(&cache, signed_in.document().expose_secret().as_bytes())?;
+    name_session(&name, session.as_deref(), &signed_in, &locations, aws)
+        .inspect_err(|_| put_back(&cache, before.as_deref().map(Vec::as_slice), context))?;
+    if let Err(error) =
+        private_file::sweep(&folder, private_file::TEMPORARY, private_file::ABANDONED)
+    {
+        context.output.warn(&format!("{error:#}"));
+    }
     Ok(LoginReport {
         profile: name,
         account_id: identity.account_id.clone(),
@@ -132,11 +134,11 @@ pub fn sign_in(
 
 /// The one that a flag names, else the one that AWS's tools use by themselves, where that is free.
 fn choose_profile(
-    profiles: &Profiles,
+    files: &SharedConfig,
     prompt: &mut dyn Prompt,
     context: &Context,
 ) -> Result<String> {
-    let check = |name: &str| check_profile(name, profiles);
+    let check = |name: &str| session_of(name, files).map(drop);
     if let Some(name) = context.global.profile() {
         check(name)?;
         return Ok(name.clone());
@@ -153,46 +155,41 @@ fn choose_profile(
     }
 }
 
-/// What other credentials a profile can hold, by a key that stands for them.
-const OTHERS: [(&str, &str); 9] = [
-    ("aws_access_key_id", "an access key"),
-    ("aws_secret_access_key", "an access key"),
-    ("role_arn", "a role"),
-    ("web_identity_token_file", "a web identity"),
-    ("sso_session", "an IAM Identity Center session"),
-    ("sso_start_url", "an IAM Identity Center session"),
-    ("sso_account_id", "an IAM Identity Center session"),
-    ("sso_role_name", "an IAM Identity Center session"),
-    ("credential_process", "an external program"),
-];
-
-/// AWS's tools disagree which of two kinds of credentials in one profile counts.
-fn check_profile(name: &str, profiles: &Profiles) -> Result<()> {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || "_-/.%@:+".contains(c);
-    if name.is_empty() || !name.chars().all(allowed) {
-        return Err(Error::usage(format!(
-            "`{name}` is no name that AWS's tools take for a profile"
-        ))
-        .hint("use letters, digits and _-/.%@:+ with --profile"));
-    }
-    let Some(profile) = profiles.find(name) else {
-        return Ok(());
+/// The session that the profile names already; `None` where it, or the whole profile, is not there.
+///
+/// # Errors
+/// When it holds other credentials, since AWS's tools disagree which of two kinds counts; or when its
+/// name cannot stand in the file without quotes, or stands there in quotes, which only some of them
+/// understand: a second section would hide the first one from those.
+fn session_of(name: &str, files: &SharedConfig) -> Result<Option<String>> {
+    aws_profile::check_name(name)?;
+    let taken = |how: String| {
+        Error::failed(format!("the profile `{name}` {how}"))
+            .hint("nothing was changed; name another profile with --profile")
     };
-    let other = OTHERS.iter().find(|(key, _)| profile.get(key).is_some());
-    other.map_or(Ok(()), |(key, what)| {
-        Err(Error::failed(format!(
-            "the profile `{name}` holds other credentials already: {what} ({key})"
-        ))
-        .hint("nothing was changed; name another profile with --profile"))
-    })
+    if let Some(line) = files.config.quoted(name) {
+        let how = format!("is there already, in quotes, on line {line} of the config file");
+        return Err(taken(how));
+    }
+    let profiles = files.profiles();
+    let Some(profile) = profiles.find(name) else {
+        return Ok(None);
+    };
+    let mut others = CREDENTIAL_KEYS.iter();
+    match others.find(|(key, _)| *key != LOGIN_SESSION && profile.get(key).is_some()) {
+        Some((key, what)) => Err(taken(format!(
+            "holds other credentials already: {what} ({key})"
+        ))),
+        None => Ok(profile.get(LOGIN_SESSION).map(str::to_owned)),
+    }
 }
 
 fn from_here(way: Way, aws: &Aws, context: &Context) -> Result<SignedIn> {
     let output = &context.output;
     aws.read(async {
         let callback = Callback::bind(way.port).await?;
-        let sign_in = SignIn::here(&aws.sdk, callback.address()).await?;
-        let address = sign_in.address();
+        let attempt = Attempt::here(&aws.sdk, callback.address()).await?;
+        let address = attempt.address();
         let opened = match way.no_browser {
             true => Ok(false),
             false => browser::open(&context.env, &address).map(|()| true),
@@ -206,28 +203,33 @@ fn from_here(way: Way, aws: &Aws, context: &Context) -> Result<SignedIn> {
         });
         output.say(&format!("\n{address}\n"));
         output.working("Waiting for the browser (Ctrl-C ends) …");
-        let code = callback.wait(PATIENCE, |answer| sign_in.code(answer)).await;
+        let code = callback.wait(PATIENCE, |answer| attempt.code(answer)).await;
         output.done();
-        exchange(&sign_in, &code?, aws, context).await
+        exchange(&attempt, &code?, aws, context).await
     })
 }
 
 fn from_elsewhere(aws: &Aws, prompt: &mut dyn Prompt, context: &Context) -> Result<SignedIn> {
-    let sign_in = aws.read(SignIn::elsewhere(&aws.sdk))?;
+    let text = "The code that the page then shows (not shown here)";
+    let flag = "--remote < FILE";
+    if !context.attended && context.env.stdin_is_terminal {
+        // It would show what is typed, and the code opens the account.
+        return Err(Error::answer_needed(text, flag));
+    }
+    let attempt = aws.read(Attempt::elsewhere(&aws.sdk))?;
     let output = &context.output;
     output.say("Sign in to AWS in a browser on any machine, at this address:");
-    output.say(&format!("\n{}\n", sign_in.address()));
-    let text = "The code that the page then shows (not shown here)";
+    output.say(&format!("\n{}\n", attempt.address()));
     let pasted = match context.attended {
-        true => prompt.hidden(Question::required(text, "--remote < FILE"))?,
-        false => read_line(text)?,
+        true => prompt.hidden(Question::required(text, flag))?,
+        false => read_line(text, flag)?,
     };
-    let code = sign_in.pasted_code(&pasted)?;
-    aws.read(exchange(&sign_in, &code, aws, context))
+    let code = attempt.pasted_code(&pasted)?;
+    aws.read(exchange(&attempt, &code, aws, context))
 }
 
 /// The first line of standard input that holds something.
-fn read_line(question: &str) -> Result<SecretString> {
+fn read_line(question: &str, flag: &str) -> Result<SecretString> {
     let mut input = std::io::stdin().lock().take(pasted::LONGEST_INPUT as u64);
     let mut line = Zeroizing::new(String::with_capacity(pasted::LONGEST_INPUT));
     while line.trim().is_empty() {
@@ -236,20 +238,20 @@ fn read_line(question: &str) -> Result<SecretString> {
             .read_line(&mut line)
             .map_err(|cause| Error::failed("standard input is not text").caused_by(cause))?;
         if length == 0 {
-            return Err(Error::end_of_input(question, "--remote < FILE"));
+            return Err(Error::end_of_input(question, flag));
         }
     }
     Ok(SecretString::from(line.trim()))
 }
 
 async fn exchange(
-    sign_in: &SignIn,
+    attempt: &Attempt,
     code: &SecretString,
     aws: &Aws,
     context: &Context,
 ) -> Result<SignedIn> {
     context.output.working("Completing the sign-in …");
-    let signed_in = sign_in.exchange(&aws.sdk, code).await;
+    let signed_in = attempt.exchange(&aws.sdk, code).await;
     context.output.done();
     signed_in
 }
@@ -265,12 +267,11 @@ fn proven(signed_in: &SignedIn, aws: &Aws, context: &Context) -> Result<Identity
 /// Another session of the same profile is given up only with consent.
 fn confirm_replacement(
     name: &str,
-    profile: Option<&Profile>,
+    old: Option<&str>,
     signed_in: &SignedIn,
     prompt: &mut dyn Prompt,
     context: &Context,
 ) -> Result<()> {
-    let old = profile.and_then(|profile| profile.get("login_session"));
     let Some(old) = old.filter(|old| *old != signed_in.login_session) else {
         return Ok(());
     };
@@ -282,24 +283,39 @@ fn confirm_replacement(
     Err(Error::cancelled().hint("nothing was changed"))
 }
 
-/// The document first: a profile never names a session that is not there. Where the profile cannot
-/// be written, the document is put back as it was.
-fn keep(
+/// Lets the profile name the new session in place of `old`, which somebody has agreed to.
+///
+/// The region goes with it where the profile has none, as with `aws login`: the session is renewed in
+/// the profile's region, and not at all without one (aws-config 1.13, `login.rs`; botocore before
+/// 1.44, `credentials.py`).
+///
+/// # Errors
+/// When the profile has got other credentials, or another session, meanwhile; or the file cannot be
+/// written. It is then unchanged.
+fn name_session(
     name: &str,
-    profile: Option<&Profile>,
-    region: &str,
+    old: Option<&str>,
     signed_in: &SignedIn,
     locations: &Locations,
     aws: &Aws,
-    context: &Context,
 ) -> Result<()> {
-    let cache = cache_file(&context.env, &signed_in.login_session)?;
-    let before = private_file::read(&cache, pasted::LONGEST_INPUT as u64)?.map(Zeroizing::new);
-    private_file::write(&cache, signed_in.document().expose_secret().as_bytes())?;
-    let has_region = profile.is_some_and(|profile| profile.get("region").is_some());
-    let named = shared_config::update(&aws.folders, FileKind::Config, &locations.config, |file| {
-        let login = ("login_session", signed_in.login_session.as_str());
-        let properties = [login, ("region", region)];
+    let region = aws.sdk.region();
+    shared_config::update(&aws.folders, FileKind::Config, &locations.config, |file| {
+        // Under the lock, as the files are now.
+        let files = locations.read_sound()?;
+        let present = session_of(name, &files)?;
+        let is_agreed = |present: &str| Some(present) == old || present == signed_in.login_session;
+        if !present.as_deref().is_none_or(is_agreed) {
+            return Err(
+                Error::failed(format!("the profile `{name}` was changed meanwhile"))
+                    .hint("nothing was changed; run the command again"),
+            );
+        }
+        let profiles = files.profiles();
+        let profile = profiles.find(name);
+        let has_region = profile.is_some_and(|profile| profile.get("region").is_some());
+        let login = (LOGIN_SESSION, signed_in.login_session.as_str());
+        let properties = [login, ("region", region.as_ref())];
         let properties = &properties[..if has_region { 1 } else { 2 }];
         if file.has(name) {
             for (key, value) in properties {
@@ -309,10 +325,10 @@ fn keep(
             file.add(name, properties);
         }
         Ok(())
-    });
-    named.inspect_err(|_| put_back(&cache, before.as_deref().map(Vec::as_slice), context))
+    })
 }
 
+/// Gives the cache back the document that it had before.
 fn put_back(cache: &Path, before: Option<&[u8]>, context: &Context) {
     let result = match before {
         Some(before) => private_file::write(cache, before),
@@ -327,34 +343,35 @@ fn put_back(cache: &Path, before: Option<&[u8]>, context: &Context) {
 mod tests {
     use super::*;
     use crate::error::Kind;
-    use crate::shared_config::SharedConfig;
     use crate::shared_config::text::SharedFile;
 
     #[test]
     fn a_profile_with_other_credentials_is_refused_by_what_it_holds() {
         let config = "[default]\nregion = x\n[profile signed]\nlogin_session = arn\n\
-                      [profile process]\ncredential_process = x\n[profile sso]\nsso_session = s\n";
-        let profiles = SharedConfig {
+                      [profile process]\ncredential_process = x\n[profile sso]\nsso_session = s\n\
+                      [profile \"quoted\"]\nregion = x\n";
+        let files = SharedConfig {
             config: SharedFile::parse(FileKind::Config, config.as_bytes()),
             credentials: SharedFile::parse(
                 FileKind::Credentials,
                 b"[keys]\naws_access_key_id = AKIA\n",
             ),
-        }
-        .profiles();
-        for free in ["default", "signed", "new"] {
-            check_profile(free, &profiles).expect(free);
+        };
+        for (free, session) in [("default", None), ("signed", Some("arn")), ("new", None)] {
+            let found = session_of(free, &files).expect(free);
+            assert_eq!(found.as_deref(), session, "{free}");
         }
         for (taken, what) in [
             ("process", "credential_process"),
             ("sso", "Identity Center"),
             ("keys", "an access key (aws_access_key_id)"),
+            ("quoted", "in quotes, on line 9 of the config file"),
         ] {
-            let error = check_profile(taken, &profiles).expect_err(taken);
+            let error = session_of(taken, &files).expect_err(taken);
             assert!(error.message.contains(what), "{error}");
         }
         for wrong in ["", "a b", "a]"] {
-            let error = check_profile(wrong, &profiles).expect_err(wrong);
+            let error = session_of(wrong, &files).expect_err(wrong);
             assert_eq!(error.kind, Kind::Usage);
         }
     }

@@ -94,7 +94,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
             Ok(code) => return code,
             Err(error) => Err(error),
         },
-        Command::Setup(flags) => setup::run(*flags, &context),
+        Command::Setup(flags) => match setup::run(*flags, &context) {
+            Ok(code) => return code,
+            Err(error) => Err(error),
+        },
         Command::Login(flags) => login::run(flags, &context),
         Command::Resume(flags) => resume::run(flags, &context),
         Command::Undo(flags) => undo::run(flags, &context),

@@ -1,7 +1,5 @@
 //! What `resume` and `undo` share: which run it is about, and with which credentials.
 
-use std::time::Duration;
-
 use crate::aws::found::Found;
 use crate::aws::profiles::{self, Scope};
 use crate::cli::Reopen;
@@ -51,9 +49,6 @@ pub fn find(
     Err(Error::failed(format!("there is no run `{name}`")).hint(did_you_mean(&near, &otherwise)))
 }
 
-/// How old a journal's temporary file must be to be nobody's: each run holds a lock of its own.
-const ABANDONED: Duration = Duration::from_secs(60);
-
 /// Removes what commands that were killed have left half-written: documents in the file store at
 /// once, under the index's lock, and old states of journals. Makes no folder.
 ///
@@ -64,7 +59,8 @@ pub fn clear_half_written(folders: &Folders) -> Result<()> {
         drop(Index::lock(folders)?);
     }
     let runs = folders.state.join("runs");
-    private_file::sweep(&runs, private_file::TEMPORARY, ABANDONED).map_err(Folders::unusable)
+    private_file::sweep(&runs, private_file::TEMPORARY, private_file::ABANDONED)
+        .map_err(Folders::unusable)
 }
 
 /// The latest run that nobody finished and nobody works on.

@@ -162,8 +162,7 @@ impl Terminal {
 
     /// Says why an answer was refused, before asking again.
     fn refuse(&self, error: &Error) -> Result<()> {
-        let hint = error.hint.as_deref().map(|hint| format!(" ({hint})"));
-        self.line(&format!("  {}{}", error.message, hint.unwrap_or_default()))
+        self.line(&format!("  {}", error.with_hint()))
     }
 
     /// Which choices fit on the screen, around the one the cursor is at.

@@ -134,7 +134,9 @@ async fn about_root(caller: &Found, sdk: &Sdk) -> Vec<String> {
     };
     let findings = root.findings(account.unwrap_or_default(), console);
     let findings = findings.into_iter();
-    findings.map(|finding| finding.message).collect()
+    findings
+        .map(|it| format!("{}: {}", it.message, it.hint))
+        .collect()
 }
 
 async fn of_request(request: &Request, sdk: &Sdk, stores: &Stores, index: &Index) -> Result<Facts> {

@@ -40,7 +40,11 @@ mod tests {
         for minimum_length in [6, 20, 128] {
             let policy = PasswordPolicy {
                 minimum_length,
-                ..PasswordPolicy::default()
+                lowercase: true,
+                uppercase: true,
+                digits: true,
+                symbols: true,
+                classes: 4,
             };
             let first = generate(&policy);
             assert_eq!(policy.missing_in(first.expose_secret()), [""; 0]);

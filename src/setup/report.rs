@@ -115,7 +115,7 @@ impl SetupReport {
             steps: StepReport::of(record),
             warnings,
             root_key: None,
-            console_url: sets_password.then(|| owner.console_url()),
+            console_url: owner.console_url().filter(|_| sets_password),
             console_password: None,
             again: None,
             in_place: goal.in_place.clone(),

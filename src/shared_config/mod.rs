@@ -40,17 +40,7 @@ impl Locations {
         variable: impl Fn(&str) -> Option<&'v str>,
         windows: bool,
     ) -> Option<Self> {
-        let home = match (variable("HOME"), windows) {
-            (Some(home), _) => Some(home.to_owned()),
-            (None, true) => variable("USERPROFILE").map(str::to_owned).or_else(|| {
-                Some(format!(
-                    "{}{}",
-                    variable("HOMEDRIVE")?,
-                    variable("HOMEPATH")?
-                ))
-            }),
-            (None, false) => None,
-        };
+        let home = home(&variable, windows);
         let separator = if windows { '\\' } else { '/' };
         let locate = |name: &str, file: &str| match variable(name) {
             Some(path) => match path
@@ -91,10 +81,14 @@ impl Locations {
             let refused = |it: &&text::Problem| it.fatal || it.code.starts_with("duplicate_");
             if let Some(problem) = files.of_place(place).problems().iter().find(refused) {
                 let path = self.of_place(place).display();
-                return Err(Error::failed(format!(
-                    "AWS's tools refuse {path}: line {}: {}",
-                    problem.line, problem.message
-                ))
+                return Err(Error::failed(match problem.line {
+                    // The file itself: its message names the path.
+                    0 => problem.message.clone(),
+                    line => format!(
+                        "AWS's tools refuse {path}: line {line}: {}",
+                        problem.message
+                    ),
+                })
                 .hint("mend it first; `cloudcred check` lists what is wrong"));
             }
         }
@@ -106,6 +100,25 @@ impl Locations {
             Place::Config => &self.config,
             Place::Credentials => &self.credentials,
         }
+    }
+}
+
+/// The folder that holds `.aws`, where a variable names one: as the AWS SDKs find it.
+pub fn home_of(env: &Env) -> Option<String> {
+    home(&|name| env.var(name), cfg!(windows))
+}
+
+fn home<'v>(variable: &impl Fn(&str) -> Option<&'v str>, windows: bool) -> Option<String> {
+    match (variable("HOME"), windows) {
+        (Some(home), _) => Some(home.to_owned()),
+        (None, true) => variable("USERPROFILE").map(str::to_owned).or_else(|| {
+            Some(format!(
+                "{}{}",
+                variable("HOMEDRIVE")?,
+                variable("HOMEPATH")?
+            ))
+        }),
+        (None, false) => None,
     }
 }
 
@@ -326,7 +339,7 @@ pub fn update<T>(
     private_file::create_folder(&folders.data).map_err(Folders::unusable)?;
     let lock =
         private_file::open_lock(&folders.data.join("aws-files.lock")).map_err(Folders::unusable)?;
-    lock.lock().context("cannot lock the AWS files")?;
+    private_file::lock(&lock, "the AWS files")?;
     let path = behind_links(path);
     let before = content(&path)?;
     let mut file = SharedFile::parse(kind, &before);

@@ -265,6 +265,20 @@ fn one_broken_line_hides_nothing_else() {
 }
 
 #[test]
+fn a_file_that_cannot_be_read_is_told_by_its_path_alone() {
+    let home = tempfile::tempdir().expect("a temporary folder");
+    let locations = Locations {
+        // A folder cannot be read as a file.
+        config: home.path().to_owned(),
+        credentials: home.path().join("credentials"),
+    };
+    let error = locations.read_sound().err().expect("it cannot be read");
+    let path = home.path().display().to_string();
+    assert!(error.message.contains(&path), "{error}");
+    assert!(!error.message.contains("line"), "{error}");
+}
+
+#[test]
 fn what_aws_passes_over_is_named() {
     let file = parsed("[foo]\n[profile a]\n[profile a]\nk = 1\nk = 2\nin valid = 3\n");
     let found: Vec<_> = file

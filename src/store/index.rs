@@ -100,7 +100,7 @@ impl Index {
         private_file::create_folder(&folders.data).map_err(Folders::unusable)?;
         let lock = private_file::open_lock(&folders.data.join("secrets.lock"))
             .map_err(Folders::unusable)?;
-        lock.lock().context("cannot lock the secret index")?;
+        private_file::lock(&lock, "the secret index")?;
         private_file::sweep(&folders.data, private_file::TEMPORARY, Duration::ZERO)
             .map_err(Folders::unusable)?;
         FileStore::new(folders).sweep()?;

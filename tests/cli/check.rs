@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::support::home::Home;
 use crate::support::moto::{ADMINISTRATOR_ACCESS, KeyPair};
-use crate::support::proxy::{Effect, Proxy};
+use crate::support::proxy::{Effect, Proxy, account_summary, aws_error};
 use crate::{home, home_at, moto};
 
 fn keys(pair: &KeyPair) -> String {
@@ -276,6 +276,48 @@ fn root_keys_and_second_keys_are_told() {
     let environment = profile(&report, "environment");
     assert_eq!(environment["is_root"], true);
     assert!(codes(environment).contains(&"root_key"));
+}
+
+#[test]
+fn unguarded_root_users_are_told_once_for_each_account() {
+    let accounts: Vec<_> = (0..9).map(|_| moto().seeded_account()).collect();
+    let summary = |effect| Proxy::start(moto().address()).rule("GetAccountSummary", effect);
+    let bad = summary(account_summary(1, 0));
+    let home = home_at(&bad.url());
+    let text: String = (0..)
+        .zip(&accounts)
+        .map(|(number, account)| {
+            let pair = keys(&account.bootstrap);
+            format!("[a{number}]\n{pair}[b{number}]\n{pair}")
+        })
+        .collect();
+    home.write(".aws/credentials", &text);
+    let report = checked(
+        &home,
+        &["--profile", "a0", "--profile", "b0", "--profile", "a1"],
+        0,
+    );
+    let root = ["root_access_key", "root_without_mfa"];
+    assert_eq!(codes(&report), [root, root].concat());
+    let first = report["warnings"][0].to_string();
+    assert!(first.contains(&accounts[0].id), "{first}");
+    assert!(first.contains("security_credentials"), "{first}");
+    assert_eq!(bad.calls("GetAccountSummary"), 2);
+    let ran = home.run(&["check", "--profile", "a0"]).expect(0);
+    assert!(ran.stdout.contains("has no MFA"), "{ran}");
+    // As many as are worth one round trip.
+    let report = checked(&home, &[], 0);
+    assert_eq!(codes(&report).len(), 2 * 8);
+    checked(&home, &["--offline"], 0);
+    assert_eq!(bad.calls("GetAccountSummary"), 2 + 1 + 8);
+
+    let denied = aws_error(403, "AccessDenied", "no");
+    for effect in [denied, account_summary(0, 1)] {
+        let proxy = summary(effect);
+        let home = home_at(&proxy.url()).credentials(&accounts[0].bootstrap);
+        assert_eq!(codes(&checked(&home, &[], 0)), [""; 0]);
+        assert_eq!(proxy.calls("GetAccountSummary"), 1);
+    }
 }
 
 #[test]

@@ -356,6 +356,109 @@ fn a_profile_that_gets_keys_meanwhile_is_not_changed() {
     assert_eq!(home.files(), [home.path().join(".aws/credentials")]);
 }
 
+#[test]
+fn a_profile_that_aws_reads_in_quotes_is_not_hidden_behind_another_section() {
+    let (account, server, home) = scene();
+    let text = format!(
+        "[profile \"work\"]\naws_access_key_id = {}\naws_secret_access_key = {}\nregion = us-east-1\n",
+        account.bootstrap.access_key_id, account.bootstrap.secret_access_key
+    );
+    home.write(".aws/config", &text);
+    let arguments = [
+        "--profile",
+        "work",
+        "sts",
+        "get-caller-identity",
+        "--output",
+        "json",
+    ];
+    aws_cli::run(&home, &arguments).expect(0);
+    let ran = home
+        .run(&[LOGIN, &["--profile", "work"]].concat())
+        .expect(1);
+    assert!(ran.stdout.contains("in quotes, on line 1"), "{ran}");
+    assert_eq!(server.pages(), 0);
+    assert_eq!(home.read(".aws/config"), text);
+    aws_cli::run(&home, &arguments).expect(0);
+}
+
+#[cfg(unix)]
+#[test]
+fn what_the_profile_gets_during_the_question_is_not_overwritten() {
+    use crate::support::terminal::Terminal;
+    let (_, server, home) = scene();
+    log_in(&home, &[]);
+    server.set_person("bob");
+    let browser = signin::browser(&home);
+    let home = home.variable("BROWSER", &browser);
+    for (now, what) in [
+        (
+            "[default]\ncredential_process = x\n",
+            "holds other credentials",
+        ),
+        (
+            "[default]\nlogin_session = arn:aws:iam::1:user/eve\n",
+            "was changed meanwhile",
+        ),
+    ] {
+        let cached = std::fs::read(cache_of(&home)).expect("written");
+        let before = home.read(".aws/config");
+        let mut terminal = Terminal::start(&home.command(&["login"]), 200);
+        terminal.wait_for("Change it to");
+        home.write(".aws/config", now);
+        terminal.type_text("y").wait_for(what);
+        let (code, printed) = terminal.exit();
+        assert_eq!(code, 1, "{printed}");
+        assert_eq!(home.read(".aws/config"), now);
+        assert_eq!(std::fs::read(cache_of(&home)).expect("there"), cached);
+        home.write(".aws/config", &before);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_terminal_whose_questions_nobody_sees_is_no_place_to_type_a_code() {
+    use crate::support::terminal::Terminal;
+    let (_, server, home) = scene();
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", "exec \"$0\" login --remote 2>said"]);
+    shell.arg(env!("CARGO_BIN_EXE_cloudcred"));
+    home.clean(&mut shell);
+    let (code, printed) = Terminal::start(&shell, 100).exit();
+    assert_eq!(code, 3, "{printed}");
+    let said = home.read("said");
+    assert!(said.contains("--remote < FILE"), "{said}");
+    assert!(!said.contains("/v1/authorize?"), "{said}");
+    assert_eq!(server.pages(), 0);
+}
+
+#[test]
+fn the_cache_is_never_a_folder_that_only_some_tools_find() {
+    let (_, server, home) = scene();
+    let home = home.variable("AWS_LOGIN_CACHE_DIRECTORY", "~/cache");
+    failed(home.run(LOGIN), 1, "`~` literally", "whole path", &home);
+    assert_eq!(server.pages(), 0);
+}
+
+#[test]
+fn what_a_kill_left_in_the_cache_goes_with_the_next_sign_in() {
+    let (_, _, home) = scene();
+    let left = ".aws/login/cache/.cloudcred-AbCdEf";
+    let young = ".aws/login/cache/.cloudcred-FeDcBa";
+    for file in [left, young] {
+        home.write(file, "a token");
+    }
+    let an_hour_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(3600);
+    std::fs::File::options()
+        .write(true)
+        .open(home.path().join(left))
+        .and_then(|file| file.set_modified(an_hour_ago))
+        .expect("ours");
+    log_in(&home, &[]);
+    assert!(!home.path().join(left).exists());
+    assert!(home.path().join(young).exists(), "it may be in use");
+}
+
 #[cfg(unix)]
 #[test]
 fn a_pasted_code_is_not_shown() {
@@ -461,6 +564,7 @@ fn the_page_and_the_cache_are_where_the_region_and_the_variable_say() {
         ("eu-west-1", "eu-west-1.signin.aws.amazon.com"),
         ("cn-north-1", "cn-north-1.signin.amazonaws.cn"),
         ("us-gov-west-1", "us-gov-west-1.signin.amazonaws-us-gov.com"),
+        ("eusc-de-east-1", "eusc-de-east-1.signin.amazonaws-eusc.eu"),
     ] {
         // Nothing is asked of the network before the code is there.
         let home = Home::new(env!("CARGO_BIN_EXE_cloudcred"));

@@ -72,6 +72,80 @@ fn a_code_is_taken_from_a_flag_and_used_once() {
     assert_eq!(codes(&account).len(), 2);
 }
 
+#[test]
+fn a_profile_that_needs_a_code_says_so_and_takes_one() {
+    let (account, home) = scene();
+    let check = ["check", "--output", "json", "--profile", "admin"];
+    let setup = ["setup", "--output", "json", "--profile", "admin"];
+    let ran = home.run(&check).expect(4);
+    let profile = &ran.json()["profiles"][0];
+    assert_eq!(profile["status"], "unresolvable");
+    let text = home.run(&["check"]).expect(0).stdout;
+    assert!(text.contains("needs an MFA code"), "{text}");
+    assert!(text.contains("--profile admin --mfa-code CODE"), "{text}");
+    for mode in [&[][..], &["--mode", "existing"]] {
+        let ran = home.run(&[&setup[..], mode].concat()).expect(3);
+        assert!(ran.stdout.contains("--mfa-code"), "{ran}");
+    }
+    // No other attempt reaches AWS.
+    assert_eq!(codes(&account), []);
+
+    let code = ["--mfa-code", "123456"];
+    let ran = home.run(&[&check[..], &code].concat()).expect(0);
+    let profile = &ran.json()["profiles"][0];
+    assert_eq!(profile["status"], "valid");
+    assert_eq!(profile["region"], "eu-west-1");
+    let arn = profile["arn"].as_str().unwrap_or_default();
+    assert!(arn.contains(":assumed-role/admin/"), "{ran}");
+    for mode in [&[][..], &["--mode", "existing"]] {
+        let ran = home.run(&[&setup[..], mode, &code].concat()).expect(0);
+        assert_eq!(ran.json()["mode"], "existing");
+        assert_eq!(ran.json()["changed"], false);
+    }
+    assert_eq!(codes(&account).len(), 3);
+    let wrong = home
+        .run(&[&check[..], &["--mfa-code", "000000"]].concat())
+        .expect(4);
+    assert_eq!(wrong.json()["profiles"][0]["status"], "rejected");
+    assert_eq!(account.changing_calls(), [""; 0]);
+
+    let second = home
+        .read(".aws/config")
+        .replace("profile admin", "profile other");
+    let both = format!("{}{second}", home.read(".aws/config"));
+    home.write(
+        ".aws/config",
+        &both.replacen("[profile base]", "[profile base2]", 1),
+    );
+    let ran = home.run(&[&["check"][..], &code].concat()).expect(2);
+    assert!(ran.stderr.contains("several profiles"), "{ran}");
+}
+
+#[test]
+fn only_what_the_role_rests_on_must_be_sound() {
+    let (account, home) = scene();
+    let own_keys = home
+        .read(".aws/config")
+        .replace("[profile base]\n", "[profile admin]\n")
+        .replacen("source_profile = base", "source_profile = admin", 1);
+    // One section, as botocore wants it, and a line that the SDK refuses the whole file for.
+    let own_keys = match own_keys.rsplit_once("[profile admin]\n") {
+        Some((keys, role)) => format!("[broken\n{keys}{role}"),
+        None => own_keys,
+    };
+    home.write(".aws/config", &own_keys);
+    home.run(&[SETUP, &["--mfa-code", "123456"]].concat())
+        .expect(0);
+    assert!(account.user("cloudstudio-admin").is_some());
+
+    home.write(
+        ".aws/config",
+        &own_keys.replace("mfa_serial = arn", "mfa_serial =\nx = arn"),
+    );
+    let ran = home.run(&["check", "--profile", "admin"]).expect(4);
+    assert!(!ran.stdout.contains("needs an MFA code"), "{ran}");
+}
+
 #[cfg(unix)]
 #[test]
 fn a_person_is_asked_for_the_code_once() {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::support::aws_cli;
 use crate::support::home::Home;
 use crate::support::moto::{KeyPair, SeededAccount};
 use crate::support::process::{Ran, poll};
@@ -20,6 +21,8 @@ const SETUP: &[&str] = &[
     "json",
 ];
 const STORED: &str = ".local/share/cloudcred/secrets/aws/cloudstudio-admin.json";
+
+const INDEX: &str = ".local/share/cloudcred/secrets.toml";
 
 /// moto has no root: the user `bootstrap` stands for it, and the proxy calls it so.
 struct Scene {
@@ -142,11 +145,34 @@ fn a_refusal_leaves_the_user_ready_and_the_key_as_it_was() {
     let ran = scene.home.run(&with_password).expect(5);
     let user = scene.account.user("cloudstudio-admin").expect("it stays");
     let password = user.console_password.expect("it was set");
-    assert!(ran.stderr.contains(&password), "shown this once: {ran}");
+    assert_eq!(ran.json()["report"]["console_password"], password.as_str());
+    assert_eq!(ran.json()["report"]["changed"], true);
+    assert!(!ran.stderr.contains(&password), "{ran}");
     assert!(error_of(&ran).contains("is ready, but its root key was not retired"));
     assert!(error_of(&ran).contains("security_credentials"), "{ran}");
     assert_eq!(scene.status().as_deref(), Some("Active"));
     scene.has_its_admin();
+}
+
+#[test]
+fn a_refusal_is_told_beside_what_was_made_to_people_too() {
+    let scene = scene();
+    scene.proxy.add(Rule {
+        action: "UpdateAccessKey",
+        effect: aws_error(403, "AccessDenied", "no"),
+        times: None,
+        which: Which::All,
+    });
+    let text = &SETUP[..SETUP.len() - 2];
+    let ran = scene
+        .home
+        .run(&[text, &["--console-password", "generate"]].concat())
+        .expect(5);
+    let user = scene.account.user("cloudstudio-admin").expect("it stays");
+    let password = user.console_password.expect("it was set");
+    assert!(ran.stdout.contains(&password), "{ran}");
+    assert!(!ran.stderr.contains(&password), "{ran}");
+    assert!(ran.stderr.contains("its root key was not retired"), "{ran}");
 }
 
 #[test]
@@ -255,11 +281,35 @@ fn the_key_is_deleted_when_root_says_so_once_more() {
         .press(Key::Enter)
         .wait_for("? Profile for the session")
         .press(Key::Enter)
-        .wait_for("is deleted");
+        .wait_for("Let the profile `default` read the secret?");
+    let before = scene.home.read(".aws/config");
+    terminal.type_text("y").wait_for("is deleted");
     let (code, printed) = terminal.exit();
     assert_eq!(code, 0, "{printed}");
     assert_eq!(scene.status(), None);
     scene.has_its_admin();
+    // Whoever used the root key by that profile is the new user now, and nobody holds the key.
+    let home = &scene.home;
+    assert!(!printed.contains("still holds the root key"), "{printed}");
+    assert_eq!(home.read(".aws/credentials"), "[default]\n");
+    let config = home.read(".aws/config");
+    let added = config.strip_prefix(&before).expect("nothing else moves");
+    assert!(
+        added.contains("[default]\ncredential_process = "),
+        "{added}"
+    );
+    let secret = &scene.account.bootstrap.secret_access_key;
+    assert!(home.files_holding(secret).is_empty());
+    let whoami = ["sts", "get-caller-identity", "--output", "json"];
+    let direct = home_at(&moto().url());
+    for file in [".aws/config", ".aws/credentials", INDEX, STORED] {
+        direct.write(file, &home.read(file));
+    }
+    let who = aws_cli::run(&direct, &whoami).expect(0).json();
+    assert_eq!(
+        who["Arn"],
+        scene.account.user_arn("cloudstudio-admin").as_str()
+    );
     let ran = scene.home.run(&["undo", "--yes"]).expect(1);
     assert!(ran.stderr.contains("nothing brings it back"), "{ran}");
 }

@@ -162,6 +162,8 @@ fn a_person_is_asked_hidden_and_again_and_before_anything_is_given_up() {
         .wait_for("Access key, both halves")
         .type_text(&format!("{}\r{wrong}\r", account.creator.access_key_id))
         .wait_for("SignatureDoesNotMatch")
+        // The last word before the question: only then is what is typed hidden.
+        .wait_for("unasked)")
         .type_text(&lines(&account.creator).replace('\n', "\r"))
         .wait_for("Replace it?")
         .type_text("y")

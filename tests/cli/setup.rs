@@ -2,7 +2,7 @@
 
 use crate::support::aws_cli;
 use crate::support::moto::ADMINISTRATOR_ACCESS;
-use crate::support::proxy::{Effect, Proxy, answer, aws_error};
+use crate::support::proxy::{Effect, Proxy, account_summary, aws_error};
 use crate::{home, home_at, moto, stored_pair};
 
 const SETUP: &[&str] = &[
@@ -275,15 +275,8 @@ fn a_generated_password_is_shown_once_and_set() {
 fn an_unguarded_root_user_is_told_where_that_may_be_read() {
     let account = moto().seeded_account();
     let summary = |key: u8, mfa: u8| {
-        let entry = |name, value| format!("<entry><key>{name}</key><value>{value}</value></entry>");
-        let map = entry("AccountAccessKeysPresent", key) + &entry("AccountMFAEnabled", mfa);
-        let xml = format!(
-            "<GetAccountSummaryResponse xmlns=\"https://iam.amazonaws.com/doc/2010-05-08/\">\
-             <GetAccountSummaryResult><SummaryMap>{map}</SummaryMap></GetAccountSummaryResult>\
-             </GetAccountSummaryResponse>"
-        );
         let proxy = Proxy::start(moto().address());
-        proxy.rule("GetAccountSummary", answer(200, &xml))
+        proxy.rule("GetAccountSummary", account_summary(key, mfa))
     };
     let warnings = |proxy: &Proxy, mode: &'static str| {
         let home = home_at(&proxy.url()).credentials(&account.bootstrap);

@@ -133,6 +133,18 @@ pub fn aws_error(status: u16, code: &str, message: &str) -> Effect {
     )
 }
 
+/// What IAM tells of the root user: how many keys it has, and how many MFA devices.
+pub fn account_summary(keys: u8, devices: u8) -> Effect {
+    let entry = |name, value| format!("<entry><key>{name}</key><value>{value}</value></entry>");
+    let map = entry("AccountAccessKeysPresent", keys) + &entry("AccountMFAEnabled", devices);
+    let xml = format!(
+        "<GetAccountSummaryResponse xmlns=\"https://iam.amazonaws.com/doc/2010-05-08/\">\
+         <GetAccountSummaryResult><SummaryMap>{map}</SummaryMap></GetAccountSummaryResult>\
+         </GetAccountSummaryResponse>"
+    );
+    answer(200, &xml)
+}
+
 /// Who AWS says is asking, for identities that moto cannot have, such as `…:root`.
 pub fn caller_identity(account_id: &str, arn: &str, user_id: &str) -> Effect {
     xml(

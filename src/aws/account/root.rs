@@ -18,8 +18,9 @@ pub struct RootUser {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     pub code: &'static str,
-    /// What is wrong, and what to do about it.
     pub message: String,
+    /// What to do about it.
+    pub hint: String,
 }
 
 impl RootUser {
@@ -29,14 +30,16 @@ impl RootUser {
         let key = self.has_access_key.then(|| Finding {
             code: "root_access_key",
             message: format!(
-                "the root user of account {account} has an access key, which may do everything: delete it once nothing uses it, at {page}"
+                "the root user of account {account} has an access key, which may do everything"
             ),
+            hint: format!("delete it once nothing uses it, at {page}"),
         });
         let mfa = self.lacks_mfa.then(|| Finding {
             code: "root_without_mfa",
             message: format!(
-                "the root user of account {account} has no MFA: its password alone opens the account; add MFA as root, at {page}"
+                "the root user of account {account} has no MFA: its password alone opens the account"
             ),
+            hint: format!("add MFA as root, at {page}"),
         });
         key.into_iter().chain(mfa).collect()
     }
@@ -74,7 +77,7 @@ mod tests {
                 lacks_mfa,
             };
             let findings = root.findings("111122223333", console);
-            assert!(findings.iter().all(|it| it.message.contains("https://")));
+            assert!(findings.iter().all(|it| it.hint.contains("https://")));
             findings.iter().map(|finding| finding.code).collect()
         };
         assert_eq!(codes(true, true), ["root_access_key", "root_without_mfa"]);

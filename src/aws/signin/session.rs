@@ -1,7 +1,7 @@
 //! What a sign-in yields: a session, and the document by which AWS's tools use and renew it.
 //! The format is the AWS CLI's (version 2, `aws login`); botocore and aws-config read it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
@@ -19,6 +19,7 @@ use crate::aws::sdk::Session;
 use crate::aws::signin::dpop::ProofKey;
 use crate::env::Env;
 use crate::error::{Error, Result};
+use crate::shared_config;
 
 /// A console session, as far as AWS's tools may use it.
 pub struct SignedIn {
@@ -41,7 +42,9 @@ struct Document<'a> {
     refresh_token: &'a str,
     id_token: &'a str,
     dpop_key: &'a str,
-    /// Newer botocore renews the session there, whatever the profile's region is by then.
+    /// Where botocore renews the session, whatever the profile's region is by then (1.44.8,
+    /// `credentials.py`, `LoginCredentialFetcher.refresh_credentials`). Older ones and aws-config 1.13
+    /// renew it in the profile's region; the latter drops the key when it does.
     sign_in_region: &'a str,
 }
 
@@ -178,26 +181,35 @@ fn account_of(arn: &str) -> Option<String> {
     digits.then(|| account.to_owned())
 }
 
-/// Where AWS's tools look for the document of a session.
+/// Where AWS's tools look for the documents of sessions.
 ///
 /// # Errors
-/// When no variable names a home folder, and one is needed.
-pub fn cache_file(env: &Env, login_session: &str) -> Result<PathBuf> {
-    let folder = match env.var("AWS_LOGIN_CACHE_DIRECTORY") {
-        Some(folder) => PathBuf::from(folder),
+/// When no variable names a home folder, and one is needed; or when AWS's tools would look in
+/// different places.
+pub fn cache_folder(env: &Env) -> Result<PathBuf> {
+    const VARIABLE: &str = "AWS_LOGIN_CACHE_DIRECTORY";
+    match env.var(VARIABLE) {
+        // botocore expands it (`utils.py`, `get_login_token_cache_directory`), aws-config does not
+        // (`login/cache.rs`): for the one it is a home folder, for the other a folder called `~`.
+        Some(folder) if folder.starts_with('~') => Err(Error::failed(format!(
+            "{VARIABLE} is {folder}: some of AWS's tools take `~` literally"
+        ))
+        .hint("nothing was changed; set it to the whole path, or unset it")),
+        Some(folder) => Ok(PathBuf::from(folder)),
         None => {
-            let home = env
-                .var("HOME")
-                .or_else(|| env.var("USERPROFILE").filter(|_| cfg!(windows)));
-            let home = home.ok_or_else(|| {
+            let home = shared_config::home_of(env).ok_or_else(|| {
                 Error::failed("this machine tells no home folder, so ~/.aws cannot be found")
-                    .hint("set HOME, or AWS_LOGIN_CACHE_DIRECTORY")
+                    .hint(format!("set HOME, or {VARIABLE}"))
             })?;
-            [home, ".aws", "login", "cache"].iter().collect()
+            Ok([home.as_str(), ".aws", "login", "cache"].iter().collect())
         }
-    };
+    }
+}
+
+/// The document of a session in that folder.
+pub fn cache_file(folder: &Path, login_session: &str) -> PathBuf {
     let hash = Sha256::digest(login_session.trim().as_bytes());
-    Ok(folder.join(format!("{hash:x}.json")))
+    folder.join(format!("{hash:x}.json"))
 }
 
 #[cfg(test)]
@@ -207,17 +219,18 @@ mod tests {
     #[test]
     fn the_cache_lies_where_awss_tools_look() {
         let env = Env::for_tests(&[("HOME", "/home/ana")]);
-        let file = cache_file(&env, "arn:aws:iam::0123456789012:user/Admin").expect("a home");
+        let folder = cache_folder(&env).expect("a home");
+        let file = cache_file(&folder, "arn:aws:iam::0123456789012:user/Admin");
         // From aws-config's own tests.
         let expected = "/home/ana/.aws/login/cache/36db1d138ff460920374e4c3d8e01f53f9f73537e89c88d639f68393df0e2726.json";
         assert_eq!(file, PathBuf::from(expected));
-        let env = Env::for_tests(&[("AWS_LOGIN_CACHE_DIRECTORY", "/elsewhere")]);
-        assert!(
-            cache_file(&env, "arn")
-                .expect("named")
-                .starts_with("/elsewhere")
-        );
-        assert!(cache_file(&Env::for_tests(&[]), "arn").is_err());
+        let named = |folder| Env::for_tests(&[("AWS_LOGIN_CACHE_DIRECTORY", folder)]);
+        let folder = cache_folder(&named("/elsewhere")).expect("named");
+        assert_eq!(folder, PathBuf::from("/elsewhere"));
+        for ambiguous in ["~", "~/.aws/login", "~ana/login"] {
+            cache_folder(&named(ambiguous)).expect_err(ambiguous);
+        }
+        assert!(cache_folder(&Env::for_tests(&[])).is_err());
     }
 
     #[test]

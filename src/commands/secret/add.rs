@@ -62,7 +62,7 @@ pub fn run(flags: AddSecret, context: &Context) -> Result<()> {
     let folders = context.env.folders()?;
     let index = Index::load_to_change(&folders)?;
     let store = match (flags.store, index.find(&name)) {
-        (Some(keeper), _) => keeper.into(),
+        (Some(store), _) => store.into(),
         (None, Some(entry)) => entry.store,
         (None, None) => StoreKind::Keyring,
     };
@@ -134,8 +134,7 @@ fn proven_pair(
         match verified(&pair, aws, context) {
             Ok(identity) => return Ok((pair, Some(identity))),
             Err(refused) if refused.kind == Kind::Credentials && asked => {
-                let hint = refused.hint.map(|hint| format!(" ({hint})"));
-                prompt.tell(&format!("{}{}", refused.message, hint.unwrap_or_default()))?;
+                prompt.tell(&refused.with_hint())?;
             }
             Err(error) => return Err(error),
         }
@@ -184,12 +183,13 @@ enum Replace {
 }
 
 enum Outcome {
-    Kept(Kept, Index),
+    Kept(Change, Index),
     /// By a pair with this key.
     Taken(String),
 }
 
-struct Kept {
+/// What keeping the pair has changed.
+struct Change {
     changed: bool,
     replaced: Option<String>,
 }
@@ -247,11 +247,11 @@ impl Addition<'_> {
             clear(old, &name, entry.store)?;
         }
         let known = entry.is_some_and(|entry| entry.access_key_id == self.pair.access_key_id);
-        let kept = Kept {
+        let change = Change {
             changed: !(is_in_place && known && elsewhere.is_none()),
             replaced,
         };
-        Ok(Outcome::Kept(kept, locked.index))
+        Ok(Outcome::Kept(change, locked.index))
     }
 
     /// What is known of this very key already stays known.

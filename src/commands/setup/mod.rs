@@ -7,7 +7,6 @@ use std::time::Instant;
 
 use crate::aws::console::Console;
 use crate::aws::found::Found;
-use crate::aws::mfa::GuardedRole;
 use crate::aws::profiles::{self, Scope};
 use crate::aws::sdk::Sdk;
 use crate::aws_profile;
@@ -31,7 +30,12 @@ use crate::setup::wizard::{self, Inquiry, Scene};
 use crate::shared_config::Locations;
 use crate::store::index::Index;
 
-pub fn run(flags: Setup, context: &Context) -> Result<()> {
+/// The exit code: other than 0 where the user is ready and its root key was not retired, which is told
+/// already.
+///
+/// # Errors
+/// Whatever else keeps it from what is wanted.
+pub fn run(flags: Setup, context: &Context) -> Result<u8> {
     given::check_combination(&flags, context.global.output)?;
     check_before_sign_in(&flags, context)?;
     let (dry_run, login, no_browser) = (flags.dry_run, flags.login, flags.no_browser);
@@ -55,12 +59,16 @@ pub fn run(flags: Setup, context: &Context) -> Result<()> {
     let guarded = guarded_roles(context);
     let found = match login {
         true => vec![asking.sign_in(prompt.as_mut())?],
-        false => aws.read(look(&wanted, &guarded, &aws.sdk, context))?,
+        false => aws.read(look(&wanted, &aws.sdk, context))?,
     };
     match abandoned_run(&aws, dry_run, prompt.as_mut(), context)? {
         None => {}
-        Some((run, Open::Resume)) => return resume::resume(&run, None, &aws, prompt, context),
-        Some((run, Open::Undo)) => return undo::undo(&run, None, &aws, prompt, context),
+        Some((run, Open::Resume)) => {
+            return resume::resume(&run, None, &aws, prompt, context).map(|()| 0);
+        }
+        Some((run, Open::Undo)) => {
+            return undo::undo(&run, None, &aws, prompt, context).map(|()| 0);
+        }
     }
     let scene = Scene {
         found: &found,
@@ -137,9 +145,9 @@ pub fn run(flags: Setup, context: &Context) -> Result<()> {
     report.again = request.as_command().filter(|_| context.attended);
     match (retired, &then) {
         (Some(Err(error)), _) => {
-            // What was made stays, with a password that nobody sees again.
-            context.output.result_beside(&report);
-            return Err(error);
+            // What was made stays, with a password that is seen this once.
+            context.output.result_and_error(&report, &error);
+            return Ok(error.kind.exit_code());
         }
         (Some(Ok(retired)), _) => {
             report.changed = true;
@@ -153,7 +161,7 @@ pub fn run(flags: Setup, context: &Context) -> Result<()> {
         }
         (None, None) => {}
     }
-    finish::deliver(&report, context)
+    finish::deliver(&report, context).map(|()| 0)
 }
 
 /// What nobody could answer after the sign-in is told before it.
@@ -213,12 +221,7 @@ fn abandoned_run(
 }
 
 /// Finds and shows the credentials that matter here.
-async fn look(
-    wanted: &Wanted,
-    guarded: &[GuardedRole],
-    sdk: &Sdk,
-    context: &Context,
-) -> Result<Vec<Found>> {
+async fn look(wanted: &Wanted, sdk: &Sdk, context: &Context) -> Result<Vec<Found>> {
     if wanted.given_pair.is_some() && wanted.mode.is_some() {
         return Ok(Vec::new());
     }
@@ -241,26 +244,12 @@ async fn look(
             began.elapsed().as_secs_f64()
         ));
         if !found.is_empty() {
-            let rows: Vec<Vec<String>> = found.iter().map(|found| row(found, guarded)).collect();
+            let rows: Vec<Vec<String>> = found.iter().map(Found::row).collect();
             let text = table(&rows, context.output.page().width);
             context.output.say(&format!("\n{text}"));
         }
     }
     Ok(found)
-}
-
-/// A profile that needs an MFA code fails only until it is asked for.
-fn row(found: &Found, guarded: &[GuardedRole]) -> Vec<String> {
-    let mut row = found.row();
-    let profile = found.source.profile_name();
-    let needs_code = |role: &GuardedRole| Some(role.profile.as_str()) == profile;
-    if found.identity().is_none() && guarded.iter().any(needs_code) {
-        let name = profile.unwrap_or_default();
-        row.truncate(2);
-        row.push("needs an MFA code".to_owned());
-        row.push(format!("--profile {name} asks for it"));
-    }
-    row
 }
 
 /// The plan for a person's eyes.

@@ -1,13 +1,15 @@
 //! Takes the root key that created the user out of use, in a run of its own: what it does can be taken
 //! back while the user stays. Deletes it only where somebody says so once more.
 
+use crate::aws::configured::configured;
 use crate::aws::console::Console;
-use crate::aws::found::Found;
+use crate::aws::found::{Found, Kind};
 use crate::aws::sdk::Session;
+use crate::aws_profile::{self, AwsProfile};
 use crate::commands::Context;
 use crate::commands::asking::Asking;
 use crate::commands::aws::Aws;
-use crate::error::{Error, Kind, Result};
+use crate::error::{self, Error, Result};
 use crate::prompt::{Choice, Prompt, Question};
 use crate::secret::KeyPair;
 use crate::setup::execute::{Access, InHand, execute};
@@ -15,7 +17,7 @@ use crate::setup::journal::{Journal, Record, run_name};
 use crate::setup::plan::{Goal, Plan, deletion, retirement};
 use crate::setup::report::{RootKey, RootKeyStatus};
 use crate::setup::wizard::Inquiry;
-use crate::shared_config::SharedConfig;
+use crate::shared_config::{Locations, SharedConfig};
 use crate::store::index::Index;
 
 /// What came of it.
@@ -47,7 +49,7 @@ pub fn retire(
             error.message
         );
         let hint = error.hint.map(|hint| format!("{hint}; "));
-        Error::new(Kind::PartlyApplied, message).hint(format!(
+        Error::new(error::Kind::PartlyApplied, message).hint(format!(
             "{}or see to the key in the console, as root: {}",
             hint.unwrap_or_default(),
             page(caller)
@@ -59,10 +61,6 @@ pub fn retire(
         run: record.run.clone(),
         page: page(caller),
     };
-    let warnings = still_configured(id, asking.aws, context);
-    for warning in &warnings {
-        context.output.warn(warning);
-    }
     if context.attended {
         let mut prompt = context.prompt()?;
         // The key is out of use: whatever happens now, the run has gone well.
@@ -70,14 +68,18 @@ pub fn retire(
             Ok(true) => key.status = RootKeyStatus::Deleted,
             Ok(false) => {}
             Err(error) => {
-                let hint = error.hint.map(|hint| format!(" ({hint})"));
-                context.output.warn(&format!(
-                    "the root key was not deleted: {}{}",
-                    error.message,
-                    hint.unwrap_or_default()
-                ));
+                let error = error.with_hint();
+                let text = format!("the root key was not deleted: {error}");
+                context.output.warn(&text);
             }
         }
+        if let Err(error) = offer_secret(id, &goal, asking.aws, prompt.as_mut(), context) {
+            context.output.warn(&error.with_hint());
+        }
+    }
+    let warnings = still_configured(id, asking.aws, context);
+    for warning in &warnings {
+        context.output.warn(warning);
     }
     Ok(Retired {
         key,
@@ -153,6 +155,57 @@ fn delete(
     }
     carry_out(&deletion(id, goal), &root, asking.aws, context)?;
     Ok(true)
+}
+
+/// Offers each profile that holds the key, and nothing else to sign with, the new secret instead. It is
+/// the last thing, and each file is changed at once: it needs no journal, and may be repeated.
+///
+/// # Errors
+/// The prompt's; or when a file cannot be changed.
+fn offer_secret(
+    id: &str,
+    goal: &Goal,
+    aws: &Aws,
+    prompt: &mut dyn Prompt,
+    context: &Context,
+) -> Result<()> {
+    let Some(kept) = &goal.secret else {
+        return Ok(());
+    };
+    let locations = Locations::of(&context.env)?;
+    let profiles = locations.read_sound()?.profiles();
+    let holders = profiles.profiles.iter().filter(|profile| {
+        profile.get("aws_access_key_id") == Some(id)
+            && configured(profile, &profiles).kind == Kind::Static
+    });
+    for holder in holders {
+        let (name, secret) = (&holder.name, &kept.name);
+        let program = context.env.program()?;
+        let profile = AwsProfile::new(name, program, Some(secret), None)?;
+        let key = holder.place_of("aws_secret_access_key");
+        let files = (
+            key.map(|place| locations.of_place(place)),
+            &locations.config,
+        );
+        if let (Some(from), to) = files {
+            prompt.tell(&format!(
+                "The profile `{name}` holds the root key. It can read the secret `{secret}` instead: the key goes from {}, and credential_process comes into {}.",
+                from.display(),
+                to.display()
+            ))?;
+        }
+        if let Some(variable) = context.env.moves_data() {
+            prompt.tell(&aws_profile::works_only_with(variable))?;
+        }
+        let text = format!("Let the profile `{name}` read the secret?");
+        let question = Question::required(&text, "in ~/.aws");
+        if prompt.confirm(question)?
+            && aws_profile::take_place_of_key(&aws.folders, &locations, &profile, id)?
+        {
+            context.output.step_done("change AWS profile", name);
+        }
+    }
+    Ok(())
 }
 
 /// Who would go on using the key, and fail.

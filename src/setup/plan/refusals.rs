@@ -31,10 +31,12 @@ pub fn check_boundary(request: &IamUserRequest, user: &User) -> Result<()> {
 }
 
 pub fn check_password(request: &IamUserRequest, facts: &Facts) -> Result<()> {
-    match (&request.console_password, &facts.password_policy) {
-        (ConsolePassword::Given(password), Some(policy)) => policy.check(password.expose_secret()),
-        _ => Ok(()),
-    }
+    let ConsolePassword::Given(password) = &request.console_password else {
+        return Ok(());
+    };
+    // Where it may not be read, it is taken to be IAM's own.
+    let policy = facts.password_policy.clone().unwrap_or_default();
+    policy.check(password.expose_secret())
 }
 
 pub fn check_name_is_free(keep: &Keep, facts: &Facts, reuse: bool) -> Result<()> {

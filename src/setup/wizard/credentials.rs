@@ -14,13 +14,21 @@ pub enum Outcome {
     Root,
 }
 
-pub fn choose_outcome(scene: &Scene, prompt: &mut dyn Prompt) -> Result<Outcome> {
+pub fn choose_outcome(
+    scene: &Scene,
+    inquiry: &dyn Inquiry,
+    prompt: &mut dyn Prompt,
+) -> Result<Outcome> {
     let question = Question::required("What should CloudStudio use?", "--mode");
     if !scene.attended {
         // The contract of `auto`: what works stays in place, and a user is never made unasked.
         return match scene.found.first() {
             Some(found) if found.identity().is_some() => {
                 Ok(Outcome::Existing(Box::new(found.clone())))
+            }
+            Some(found) if scene.named && guarded(found, scene).is_some() => {
+                let found = the_first_one(scene, inquiry, prompt)?;
+                Ok(Outcome::Existing(Box::new(found)))
             }
             found => {
                 let error = Error::answer_needed(question.text, question.flag);
@@ -72,6 +80,19 @@ pub fn choose_outcome(scene: &Scene, prompt: &mut dyn Prompt) -> Result<Outcome>
     })
 }
 
+/// The first of the found ones where it works, with a code where its role needs one; or why not.
+pub fn the_first_one(
+    scene: &Scene,
+    inquiry: &dyn Inquiry,
+    prompt: &mut dyn Prompt,
+) -> Result<Found> {
+    let first = scene.found.first();
+    match first.and_then(|found| guarded(found, scene)) {
+        Some(role) => inquiry.with_code(role, prompt),
+        None => the_working_one(scene).cloned(),
+    }
+}
+
 /// The first of the found ones where it works, or why not.
 pub fn the_working_one<'a>(scene: &Scene<'a>) -> Result<&'a Found> {
     let Some(found) = scene.found.first() else {
@@ -97,11 +118,7 @@ pub fn choose_bootstrap(
     prompt: &mut dyn Prompt,
 ) -> Result<(Found, Option<KeyPair>)> {
     if !scene.attended || scene.named {
-        let first = scene.found.first();
-        if let Some(role) = first.and_then(|found| guarded(found, scene)) {
-            return Ok((inquiry.with_code(role, prompt)?, None));
-        }
-        return Ok((the_working_one(scene)?.clone(), None));
+        return Ok((the_first_one(scene, inquiry, prompt)?, None));
     }
     let mut ways: Vec<(Way, Choice)> = Vec::new();
     ways.extend(scene.found.iter().filter_map(|found| {
@@ -222,8 +239,7 @@ pub fn ask_for_pair(
         match accept(inquiry.check_pair(&pair)?) {
             Ok(found) => return Ok((pair, found)),
             Err(refused) if refused.kind == Kind::Credentials => {
-                let hint = refused.hint.map(|hint| format!(" ({hint})"));
-                prompt.tell(&format!("{}{}", refused.message, hint.unwrap_or_default()))?;
+                prompt.tell(&refused.with_hint())?;
             }
             Err(error) => return Err(error),
         }

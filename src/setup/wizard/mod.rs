@@ -22,7 +22,7 @@ use crate::setup::request::{
     parse_tags,
 };
 use crate::setup::wizard::credentials::{
-    Outcome, choose_bootstrap, choose_outcome, the_working_one, working,
+    Outcome, choose_bootstrap, choose_outcome, the_first_one, the_working_one, working,
 };
 use crate::setup::wizard::keep::keep;
 use crate::store::index::Index;
@@ -40,7 +40,7 @@ const ACKNOWLEDGEMENT: &str = "use root";
 pub struct Scene<'a> {
     /// Checked credentials; the first is the one that tools would use.
     pub found: &'a [Found],
-    /// Those whose role needs the code of an MFA device, which `found` has tried without.
+    /// Those whose role needs the code of an MFA device.
     pub guarded: &'a [GuardedRole],
     pub index: &'a Index,
     pub host_name: Option<&'a str>,
@@ -82,14 +82,14 @@ pub fn complete(
     prompt: &mut dyn Prompt,
 ) -> Result<Request> {
     let outcome = match wanted.mode {
-        Some(Mode::Existing) => Outcome::Existing(Box::new(the_working_one(scene)?.clone())),
+        Some(Mode::Existing) => Outcome::Existing(Box::new(the_first_one(scene, inquiry, prompt)?)),
         Some(Mode::IamUser) => Outcome::IamUser,
         Some(Mode::Root) => Outcome::Root,
         None if wanted.given_pair.is_some() && !scene.attended => {
             return Err(Error::usage("--key-stdin does not say what the key is for")
                 .hint("use it with --mode iam-user to create a user, or --mode root to store it"));
         }
-        None => choose_outcome(scene, prompt)?,
+        None => choose_outcome(scene, inquiry, prompt)?,
     };
     match outcome {
         Outcome::Existing(found) => Ok(Request::Existing(ExistingRequest {
