@@ -80,7 +80,7 @@ fn about(problem: &Problem, path: &str) -> Warning {
         "byte_order_mark" => "save the file as UTF-8 without a byte order mark",
         "not_utf8" => "save the file as UTF-8",
         "unreadable" => "make the file readable for you",
-        "duplicate_section" => "put the keys of both into one section",
+        "duplicate_section" | "section_twice" => "put the keys of both into one section",
         "duplicate_key" => "keep the one that is meant; the SDKs take the last one",
         "syntax" => "mend or remove the line; the AWS SDKs refuse the whole file for it",
         _ => "change the line as it says, or remove it",

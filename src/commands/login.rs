@@ -303,12 +303,12 @@ fn keep(
         let properties = &properties[..if has_region { 1 } else { 2 }];
         if file.has(name) {
             for (key, value) in properties {
-                file.set(name, key, value);
+                file.set(name, key, value)?;
             }
+            Ok(())
         } else {
-            file.add(name, properties);
+            file.add(name, properties)
         }
-        Ok(())
     });
     named.inspect_err(|_| put_back(&cache, before.as_deref().map(Vec::as_slice), context))
 }

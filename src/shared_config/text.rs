@@ -6,9 +6,12 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::hash::Hash;
 use std::ops::Range;
 
 use zeroize::{Zeroize, Zeroizing};
+
+use crate::error::{Error, Result};
 
 /// Which of the two files it is: their section headers differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,6 +82,17 @@ struct Header {
     section: Section,
     /// `[profile default]`, which replaces `[default]`.
     prefixed: bool,
+}
+
+impl Header {
+    /// The section in words, where the SDKs read it.
+    fn described(&self) -> Option<String> {
+        match &self.section {
+            Section::Profile(name) => Some(format!("the profile `{name}`")),
+            Section::SsoSession(name) => Some(format!("the sso-session `{name}`")),
+            Section::Other | Section::Quoted(_) | Section::Ignored => None,
+        }
+    }
 }
 
 /// A property as it stands in the file. Its value may be a secret.
@@ -296,39 +310,49 @@ impl SharedFile {
         }
     }
 
-    /// The SDKs merge them; botocore, and so the AWS CLI, refuses the whole file.
+    /// Sections and keys that stand twice. botocore, and so the AWS CLI, refuses the whole file for
+    /// those that are spelled alike; the SDKs merge whatever means the same.
     fn find_duplicates(&mut self) {
         let mut duplicates = Vec::new();
-        let mut duplicate = |line, code, what: String, first: usize| {
+        let mut found = |line, code, message| {
             duplicates.push(Problem {
                 line,
                 code,
-                message: format!(
-                    "{what} stands in line {first}, too: the AWS CLI refuses the whole file"
-                ),
+                message,
                 fatal: false,
             });
         };
-        let mut sections = HashMap::new();
-        for section in self.sections() {
-            let mut keys = HashMap::new();
-            for property in &section.properties {
-                match keys.entry(&property.key) {
-                    Entry::Vacant(entry) => drop(entry.insert(property.line)),
-                    Entry::Occupied(first) => {
-                        let what = format!("the key `{}`", property.key);
-                        duplicate(property.line, "duplicate_key", what, *first.get());
+        let refused = |what: &str, first: usize| {
+            format!("{what} stands in line {first}, too: the AWS CLI refuses the whole file")
+        };
+        let (mut spellings, mut meanings) = (HashMap::new(), HashMap::new());
+        let mut keys = HashMap::new();
+        for (index, line) in self.lines.iter().enumerate() {
+            let number = index + 1;
+            match &line.what {
+                What::Header(header) => {
+                    keys.clear();
+                    let alike = spelled_section(&line.raw)
+                        .and_then(|spelling| first_of(&mut spellings, spelling, number));
+                    let meaning = (header.section.clone(), header.prefixed);
+                    let same = first_of(&mut meanings, meaning, number);
+                    if let Some(first) = alike {
+                        found(number, "duplicate_section", refused("the section", first));
+                    } else if let (Some(first), Some(what)) = (same, header.described()) {
+                        let message = format!(
+                            "{what} stands in line {first}, too: the AWS SDKs merge both, and the AWS CLI takes one of them alone"
+                        );
+                        found(number, "section_twice", message);
                     }
                 }
-            }
-            if let Section::Profile(_) | Section::SsoSession(_) = section.section {
-                match sections.entry((section.section, section.prefixed)) {
-                    Entry::Vacant(entry) => drop(entry.insert(section.line)),
-                    Entry::Occupied(first) => {
-                        let what = "the section".to_owned();
-                        duplicate(section.line, "duplicate_section", what, *first.get());
+                What::Property { key, .. } => {
+                    let spelling = spelled_key(&line.raw);
+                    if let Some(first) = first_of(&mut keys, spelling, number) {
+                        let what = format!("the key `{key}`");
+                        found(number, "duplicate_key", refused(&what, first));
                     }
                 }
+                What::Nothing | What::Continuation(_) | What::Broken => {}
             }
         }
         self.problems.append(&mut duplicates);
@@ -439,31 +463,28 @@ impl SharedFile {
     }
 
     /// Sets a key of a profile that is there. An old value is replaced where it stands, with the
-    /// spacing and the comment around it kept.
-    pub fn set(&mut self, profile: &str, key: &str, value: &str) {
+    /// spacing and the comments around it kept.
+    ///
+    /// # Errors
+    /// When the value would be read back as another one, or as another line: nothing is set.
+    pub fn set(&mut self, profile: &str, key: &str, value: &str) -> Result<()> {
+        check_property(key, value)?;
         if let Some(at) = self.find(profile, key) {
             if self.get(profile, key).as_deref() == Some(value) {
-                return;
+                return Ok(());
             }
-            let end = self.end_of_value(at);
-            let raw = with_value(&self.lines[at].raw, value);
+            self.cut_continuations(at);
             self.lines[at] = Line {
-                raw,
+                raw: with_value(&self.lines[at].raw, value),
                 what: What::Property {
                     key: key.to_owned(),
                     value: value.to_owned(),
                 },
             };
-            let mut index = 0;
-            self.lines.retain(|line| {
-                let in_value = (at + 1..end).contains(&index);
-                index += 1;
-                !(in_value && matches!(line.what, What::Continuation(_)))
-            });
-            return;
+            return Ok(());
         }
         let Some(span) = self.spans(profile).pop() else {
-            return;
+            return Ok(());
         };
         // After the last thing that belongs to the section, before blank lines and comments that
         // lead to the next one.
@@ -474,21 +495,53 @@ impl SharedFile {
             last.unwrap_or(span.start) + 1,
             vec![property_line(key, value)],
         );
+        Ok(())
     }
 
-    /// Removes a key, with all its continuation lines; whether it was there.
+    /// Removes a key with its whole value, and leaves the comments in between; whether it was there.
     pub fn remove_key(&mut self, profile: &str, key: &str) -> bool {
         let mut found = false;
         while let Some(at) = self.find(profile, key) {
-            let end = self.end_of_value(at);
-            self.cut(at..end);
+            self.cut_continuations(at);
+            self.cut(at..at + 1);
             found = true;
         }
         found
     }
 
+    /// Removes what continues the value at `at`. An indented comment is a comment to botocore alone,
+    /// and part of the value to the SDKs: it stays, at the margin, where it is one to all of them.
+    fn cut_continuations(&mut self, at: usize) {
+        for line in (at + 1..self.end_of_value(at)).rev() {
+            let What::Continuation(text) = &self.lines[line].what else {
+                continue;
+            };
+            if text.starts_with(COMMENT) {
+                let raw = &self.lines[line].raw;
+                let indent = raw.iter().take_while(|byte| b" \t".contains(byte));
+                self.lines[line] = Line {
+                    raw: raw[indent.count()..].to_vec(),
+                    what: What::Nothing,
+                };
+            } else {
+                self.cut(line..line + 1);
+            }
+        }
+    }
+
     /// Adds a profile at the end of the file. Must not be there yet: AWS's tools refuse doubles.
-    pub fn add(&mut self, profile: &str, properties: &[(&str, &str)]) {
+    ///
+    /// # Errors
+    /// When the name or a value would be read back as another one: nothing is added.
+    pub fn add(&mut self, profile: &str, properties: &[(&str, &str)]) -> Result<()> {
+        if profile.is_empty() || !is_identifier(profile) {
+            return Err(Error::failed(format!(
+                "`{profile}` is no name that AWS's tools take for a profile"
+            )));
+        }
+        for (key, value) in properties {
+            check_property(key, value)?;
+        }
         let header = match (self.kind, profile) {
             (FileKind::Credentials, _) | (_, "default") => format!("[{profile}]"),
             (FileKind::Config, _) => format!("[profile {profile}]"),
@@ -504,9 +557,11 @@ impl SharedFile {
                 .map(|(key, value)| property_line(key, value)),
         );
         self.insert(self.lines.len(), lines);
+        Ok(())
     }
 
-    /// Removes a profile with all its lines; whether it was there.
+    /// Removes a profile with all its lines, comments between its header and its last key included:
+    /// they are about it. Whether it was there.
     pub fn remove(&mut self, profile: &str) -> bool {
         let mut found = false;
         while let Some(span) = self.spans(profile).pop() {
@@ -536,7 +591,7 @@ impl SharedFile {
             // The name is the last word of the header, `[default]` included.
             let end = inner.trim_end_matches(WHITE_SPACE).len();
             let start = inner[..end].rfind(WHITE_SPACE).map_or(0, |at| at + 1);
-            let prefix = match (self.kind, &inner[..start]) {
+            let prefix = match (self.kind, trimmed(&inner[..start])) {
                 (FileKind::Config, "") if name != "default" => "profile ",
                 _ => "",
             };
@@ -724,6 +779,49 @@ fn complaint(
             })
         }
     }
+}
+
+/// Where the key stood before, if it did; notes it otherwise.
+fn first_of<K: Eq + Hash>(known: &mut HashMap<K, usize>, key: K, line: usize) -> Option<usize> {
+    match known.entry(key) {
+        Entry::Occupied(first) => Some(*first.get()),
+        Entry::Vacant(entry) => {
+            entry.insert(line);
+            None
+        }
+    }
+}
+
+/// The name of a section as Python's configparser reads it, which botocore rests on: all between the
+/// first bracket and the last one. `[DEFAULT]` is no section to it, and may stand twice.
+fn spelled_section(raw: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(raw);
+    let (_, rest) = text.split_once('[')?;
+    let (inner, _) = rest.rsplit_once(']')?;
+    (inner != "DEFAULT").then(|| inner.to_owned())
+}
+
+/// A key as configparser reads it: it ends at `:` as well, and capitals are small letters
+/// (`optionxform`).
+fn spelled_key(raw: &[u8]) -> String {
+    let text = String::from_utf8_lossy(raw);
+    let key = text.split(['=', ':']).next().unwrap_or_default();
+    key.trim().to_lowercase()
+}
+
+/// # Errors
+/// When a line of this key and value would be read back as something else.
+fn check_property(key: &str, value: &str) -> Result<()> {
+    let one_line = !value.contains(char::is_control) && !key.contains(char::is_control);
+    let (line, _) = property_line(key, value);
+    if one_line && is_identifier(key) && split_property(&line) == Ok((key, value)) {
+        return Ok(());
+    }
+    // The value may be a secret.
+    Err(Error::failed(format!(
+        "the value of `{key}` cannot stand in an AWS file: AWS's tools would read another one"
+    ))
+    .hint("it must be one line, without white space at its ends or before `#` or `;`"))
 }
 
 fn property_line(key: &str, value: &str) -> (String, What) {

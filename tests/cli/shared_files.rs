@@ -129,7 +129,7 @@ proptest! {
     fn an_added_profile_is_removed_without_a_trace(bytes in any_file()) {
         let mut file = SharedFile::parse(FileKind::Config, &bytes);
         let before = profiles_of(&file);
-        file.add("cloudstudio", &[("credential_process", "\"/a b/cloudcred\" credential-process"), ("region", "x")]);
+        file.add("cloudstudio", &[("credential_process", "\"/a b/cloudcred\" credential-process"), ("region", "x")]).expect("it can stand there");
         let reread = SharedFile::parse(FileKind::Config, &file.to_bytes());
         prop_assert_eq!(reread.get("cloudstudio", "region"), Some("x".to_owned()));
         prop_assert!(reread.to_bytes().starts_with(&bytes));
@@ -148,7 +148,7 @@ proptest! {
             return Ok(());
         }
         let before = profiles_of(&file);
-        file.set("a", "new_key", "value");
+        file.set("a", "new_key", "value").expect("it can stand there");
         let mut reread = SharedFile::parse(FileKind::Config, &file.to_bytes());
         prop_assert_eq!(reread.get("a", "new_key"), Some("value".to_owned()));
         let mut others = profiles_of(&reread);
@@ -164,10 +164,10 @@ proptest! {
         let Some(old) = file.get("a", "region").filter(|old| !old.is_empty() && !old.contains('\n')) else {
             return Ok(());
         };
-        file.set("a", "region", "elsewhere");
+        file.set("a", "region", "elsewhere").expect("it can stand there");
         let mut reread = SharedFile::parse(FileKind::Config, &file.to_bytes());
         prop_assert_eq!(reread.get("a", "region"), Some("elsewhere".to_owned()));
-        reread.set("a", "region", &old);
+        reread.set("a", "region", &old).expect("it can stand there");
         prop_assert_eq!(reread.to_bytes().to_vec(), bytes);
     }
 }
@@ -188,15 +188,18 @@ fn edits(number: usize) -> Vec<Edit> {
         let mut file = SharedFile::parse(FileKind::Config, &before);
         let profile = match round % 5 {
             0 => {
-                file.add("new", &[("credential_process", "x y"), ("region", "z")]);
+                file.add("new", &[("credential_process", "x y"), ("region", "z")])
+                    .expect("it can stand there");
                 "new"
             }
             1 => {
-                file.set("a", "region", "elsewhere");
+                file.set("a", "region", "elsewhere")
+                    .expect("it can stand there");
                 "a"
             }
             2 => {
-                file.set("b", "new_key", "value");
+                file.set("b", "new_key", "value")
+                    .expect("it can stand there");
                 "b"
             }
             3 => {
