@@ -139,6 +139,7 @@ pub fn run(flags: Check, context: &Context) -> Result<u8> {
         false => Scope::Profiles(named),
     };
     let mut found = list(&aws.sdk, &context.env, &files, scope)?;
+    let mut keys_not_looked_at = 0;
     if flags.offline {
         found.retain(|found| found.source != Source::Instance);
     } else {
@@ -151,12 +152,12 @@ pub fn run(flags: Check, context: &Context) -> Result<u8> {
         progress(0);
         let work = async {
             let mut found = check(&aws.sdk, found, how, progress).await;
-            look_at_keys(&aws.sdk, &mut found, how).await;
-            Ok(found)
+            let not_looked_at = look_at_keys(&aws.sdk, &mut found, how).await;
+            Ok((found, not_looked_at))
         };
         let checked = aws.read(work);
         context.output.done();
-        found = checked?;
+        (found, keys_not_looked_at) = checked?;
     }
     let locations = Locations::of(&context.env).ok();
     let scene = Scene {
@@ -164,6 +165,7 @@ pub fn run(flags: Check, context: &Context) -> Result<u8> {
         files: &files,
         locations: locations.as_ref(),
         now: context.env.now(),
+        keys_not_looked_at,
     };
     let (of_found, of_files) = warnings(&found, &scene);
     let profiles = files.profiles();

@@ -82,7 +82,7 @@ fn hand_over(file: &str, pair: &KeyPair, context: &Context) -> Result<()> {
     for name in profiles {
         // An empty profile is an error to botocore, and nothing can be unset there.
         context.output.warn(&format!(
-            "{name} is set in this job, cannot be unset from here, and comes first in some tools"
+            "{name} is set in this job, cannot be unset from here, and comes first in the AWS SDK for JavaScript"
         ));
     }
     context

@@ -45,7 +45,7 @@ struct Case {
     times: Option<u32>,
 }
 
-fn full() -> bool {
+pub fn full() -> bool {
     std::env::var_os("CLOUDCRED_FULL_MATRIX").is_some()
 }
 
