@@ -205,9 +205,9 @@ fn as_started(started_as: Option<PathBuf>, path: Option<&str>, real: &Path) -> O
     if name.components().count() > 1 {
         return Some(name).filter(is_it);
     }
-    let name = match cfg!(windows) {
-        true => name.with_extension("exe"),
-        false => name,
+    let name = match (cfg!(windows), name.extension()) {
+        (true, None) => name.with_extension("exe"),
+        _ => name,
     };
     let found = std::env::split_paths(path?).map(|folder| folder.join(&name));
     found.filter(|it| it.is_file()).take(1).find(is_it)
