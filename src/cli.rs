@@ -4,6 +4,7 @@ use std::ffi::OsString;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::env::is_region;
 use crate::export::ExportFormat;
 use crate::output::{Color, Format};
 use crate::setup::request::{IfExists, PasswordChoice};
@@ -34,7 +35,7 @@ pub struct Global {
     #[arg(long = "profile", global = true, value_name = "NAME")]
     pub profiles: Vec<String>,
     /// The AWS region to work in
-    #[arg(long, global = true, value_name = "REGION")]
+    #[arg(long, global = true, value_name = "REGION", value_parser = region)]
     pub region: Option<String>,
     /// The code that the profile's MFA device shows, where its role needs one
     #[arg(long, global = true, value_name = "CODE")]
@@ -57,6 +58,13 @@ pub struct Global {
         value_name = "WHEN"
     )]
     pub color: Color,
+}
+
+fn region(text: &str) -> Result<String, &'static str> {
+    match is_region(text) {
+        true => Ok(text.to_owned()),
+        false => Err("a region has letters, digits and `-` only, as eu-west-1"),
+    }
 }
 
 impl Global {
@@ -229,6 +237,9 @@ pub enum Secret {
     Remove {
         /// Its name, as `secret list` shows it
         name: String,
+        /// Remove it from the list even where its keyring or file cannot be asked
+        #[arg(long)]
+        forget: bool,
     },
 }
 

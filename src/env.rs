@@ -50,6 +50,12 @@ pub fn replace_process(command: &mut Command) -> std::io::Error {
     }
 }
 
+/// Whether it can be the name of a region.
+pub fn is_region(name: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    (1..=63).contains(&name.len()) && name.bytes().all(allowed)
+}
+
 /// The process's surroundings at start.
 #[derive(Clone, Debug)]
 pub struct Env {
@@ -70,13 +76,18 @@ impl Env {
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();
         let host_name = host_name(&variables);
+        let program = std::env::current_exe().ok().map(|real| {
+            let started_as = std::env::args_os().next().map(PathBuf::from);
+            let path = variables.get("PATH").map(String::as_str);
+            as_started(started_as, path, &real).unwrap_or(real)
+        });
         Env {
             variables,
             stdin_is_terminal: std::io::stdin().is_terminal(),
             stdout_is_terminal: std::io::stdout().is_terminal(),
             stderr_is_terminal: std::io::stderr().is_terminal(),
             host_name,
-            program: std::env::current_exe().ok(),
+            program,
         }
     }
 
@@ -86,6 +97,28 @@ impl Env {
             .get(name)
             .map(String::as_str)
             .filter(|value| !value.is_empty())
+    }
+
+    /// The region that the variables name.
+    ///
+    /// # Errors
+    /// When it can be none: it becomes part of host names, and of `~/.aws/config`.
+    pub fn region(&self) -> Result<Option<&str>> {
+        let named = ["AWS_REGION", "AWS_DEFAULT_REGION"].into_iter();
+        let Some((name, region)) = named
+            .filter_map(|name| Some((name, self.var(name)?)))
+            .next()
+        else {
+            return Ok(None);
+        };
+        match is_region(region) {
+            true => Ok(Some(region)),
+            false => Err(
+                Error::failed(format!("{name} holds no name of a region")).hint(format!(
+                    "set {name} to a region such as eu-west-1, or unset it"
+                )),
+            ),
+        }
     }
 
     /// XDG folders on Linux and macOS, the known folders on Windows, `$CLOUDCRED_HOME` before both.
@@ -119,7 +152,7 @@ impl Env {
         moves.into_iter().find(|name| self.var(name).is_some())
     }
 
-    /// Where this program lies.
+    /// Where this program lies, by the path by which it was started.
     ///
     /// # Errors
     /// When the system does not tell.
@@ -160,6 +193,24 @@ impl Env {
         let now = Timestamp::now();
         Timestamp::from_second(now.as_second()).unwrap_or(now)
     }
+}
+
+/// The path by which the program was started, where it leads to the program: absolute, or found in
+/// `PATH`. The system tells the file behind every link, which is gone after the next update where a
+/// package manager keeps each version in a folder of its own.
+fn as_started(started_as: Option<PathBuf>, path: Option<&str>, real: &Path) -> Option<PathBuf> {
+    let name = started_as?;
+    let real = real.canonicalize().ok()?;
+    let is_it = |it: &PathBuf| it.is_absolute() && it.canonicalize().is_ok_and(|it| it == real);
+    if name.components().count() > 1 {
+        return Some(name).filter(is_it);
+    }
+    let name = match (cfg!(windows), name.extension()) {
+        (true, None) => name.with_extension("exe"),
+        _ => name,
+    };
+    let found = std::env::split_paths(path?).map(|folder| folder.join(&name));
+    found.filter(|it| it.is_file()).take(1).find(is_it)
 }
 
 #[cfg(unix)]
@@ -204,6 +255,35 @@ mod tests {
         let folders = env.folders().expect("the variable names the folder");
         assert_eq!(folders.data, PathBuf::from("/somewhere"));
         assert_eq!(folders.state, PathBuf::from("/somewhere"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_program_is_called_by_the_path_by_which_it_was_started() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let (real, link) = (folder.path().join("1.0"), folder.path().join("cloudcred"));
+        std::fs::write(&real, "").expect("writable");
+        std::os::unix::fs::symlink("1.0", &link).expect("a new link");
+        let path = format!("/nowhere:{}", folder.path().display());
+        let started = |name: &str| as_started(Some(name.into()), Some(&path), &real);
+        assert_eq!(started("cloudcred"), Some(link.clone()));
+        assert_eq!(started(link.to_str().expect("UTF-8")), Some(link));
+        // By an unsound name, or by one that leads elsewhere.
+        for other in ["other", "/bin/sh", "sh", "./cloudcred", ""] {
+            assert_eq!(started(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn regions_are_checked_where_they_come_in() {
+        let region = |value| {
+            let env = Env::for_tests(&[("AWS_DEFAULT_REGION", value)]);
+            env.region().map(|region| region.map(str::to_owned))
+        };
+        let sound = region("eu-west-1").expect("one that is");
+        assert_eq!(sound.as_deref(), Some("eu-west-1"));
+        let refused = region("x\n[profile y]").expect_err("none that can be");
+        assert!(refused.message.contains("AWS_DEFAULT_REGION"), "{refused}");
     }
 
     #[test]

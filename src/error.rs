@@ -138,7 +138,7 @@ impl From<anyhow::Error> for Error {
 
 /// Folds line breaks and drops control characters: server text must neither break the one-line
 /// promise nor send escape sequences to a terminal.
-fn one_line(text: &str) -> String {
+pub fn one_line(text: &str) -> String {
     text.split_whitespace()
         .map(|word| word.chars().filter(|c| !c.is_control()).collect::<String>())
         .filter(|word| !word.is_empty())

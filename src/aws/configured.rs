@@ -1,7 +1,7 @@
 //! What a profile says of its credentials before anything is resolved: their kind, what they rest
 //! on, and what is wrong with them. Plain values in and out; reads nothing and asks nobody.
 
-use crate::aws::found::Kind;
+use crate::aws::kind::Kind;
 use crate::error::{did_you_mean, near_names};
 use crate::shared_config::{Profile, Profiles, excerpt};
 

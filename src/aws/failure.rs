@@ -131,10 +131,13 @@ fn element<E>(error: &SdkError<E, HttpResponse>, name: &str) -> Option<String> {
     Some(text.to_owned())
 }
 
-/// The codes of IAM and STS, from their API references' "Common Errors" and operation pages.
+/// The codes of IAM, STS and IAM Identity Center, from their API references' "Common Errors" and operation pages.
 fn reason_of(code: &str, message: &str) -> Reason {
     match code {
-        "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" => Reason::Denied,
+        "AccessDenied"
+        | "AccessDeniedException"
+        | "UnauthorizedOperation"
+        | "ForbiddenException" => Reason::Denied,
         "InvalidClientTokenId" | "UnrecognizedClientException" | "InvalidAccessKeyId" => {
             Reason::UnknownKey
         }
@@ -147,7 +150,11 @@ fn reason_of(code: &str, message: &str) -> Reason {
                 Reason::WrongSecret
             }
         }
-        "ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired" => Reason::Expired,
+        // IAM Identity Center says so of a token that is over (API reference, GetRoleCredentials).
+        "ExpiredToken"
+        | "ExpiredTokenException"
+        | "TokenRefreshRequired"
+        | "UnauthorizedException" => Reason::Expired,
         "NoSuchEntity" => Reason::Missing,
         "EntityAlreadyExists" => Reason::Exists,
         "LimitExceeded" => Reason::Limit,

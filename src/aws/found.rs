@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 use crate::aws::account::AccessKey;
 use crate::aws::configured::SignIn;
 use crate::aws::identity::Identity;
+use crate::aws::kind::Kind;
 use crate::aws::sdk::Session;
-use crate::error::Error;
+use crate::error::{Error, one_line};
 
 /// Where credentials come from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,59 +57,6 @@ impl Source {
     }
 }
 
-/// How credentials are configured.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Kind {
-    Static,
-    Session,
-    Sso,
-    /// With the profile or the credential source that assumes the role.
-    AssumeRole(Option<String>),
-    WebIdentity,
-    CredentialProcess,
-    Login,
-    Container,
-    Instance,
-    /// A profile that lacks something, or holds settings only.
-    Incomplete,
-}
-
-impl Kind {
-    /// A few words for a table.
-    pub fn described(&self) -> String {
-        let words = match self {
-            Kind::Static => "access key",
-            Kind::Session => "temporary keys",
-            Kind::Sso => "IAM Identity C.",
-            Kind::AssumeRole(Some(source)) => return format!("role from {source}"),
-            Kind::AssumeRole(None) => "role",
-            Kind::WebIdentity => "web identity",
-            Kind::CredentialProcess => "external program",
-            Kind::Login => "browser sign-in",
-            Kind::Container => "container role",
-            Kind::Instance => "instance role",
-            Kind::Incomplete => "incomplete",
-        };
-        words.to_owned()
-    }
-
-    /// As `--output json` names it.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Kind::Static => "static",
-            Kind::Session => "session",
-            Kind::Sso => "sso",
-            Kind::AssumeRole(_) => "assume_role",
-            Kind::WebIdentity => "web_identity",
-            Kind::CredentialProcess => "credential_process",
-            Kind::Login => "login",
-            Kind::Container => "container",
-            Kind::Instance => "instance",
-            Kind::Incomplete => "incomplete",
-        }
-    }
-}
-
 /// Whether credentials work, and if not, why not and what helps.
 #[derive(Clone, Debug)]
 pub enum State {
@@ -121,6 +69,17 @@ pub enum State {
         what: String,
         hint: String,
     },
+}
+
+impl State {
+    /// Takes a server's or a program's words: they come out as one line, without escape sequences.
+    pub fn fails(status: Status, what: impl AsRef<str>, hint: impl AsRef<str>) -> Self {
+        State::Fails {
+            status,
+            what: one_line(what.as_ref()),
+            hint: one_line(hint.as_ref()),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

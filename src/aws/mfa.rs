@@ -10,8 +10,9 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 
 use crate::aws::configured::{configured, value};
 use crate::aws::failure::{Failure, Reason};
-use crate::aws::found::{Found, Kind, Source, State};
+use crate::aws::found::{Found, Source, State};
 use crate::aws::identity::caller_identity;
+use crate::aws::kind::Kind;
 use crate::aws::profiles::provider;
 use crate::aws::sdk::{Sdk, Session};
 use crate::error::{Error, Result};

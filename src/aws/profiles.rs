@@ -11,22 +11,20 @@ use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::provider_config::ProviderConfig;
 use aws_config::web_identity_token::WebIdentityTokenCredentialsProvider;
 use aws_config::{ecs, imds};
-use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
-use aws_sdk_sts::operation::assume_role::AssumeRoleError;
-use aws_sdk_sts::operation::assume_role_with_web_identity::AssumeRoleWithWebIdentityError;
 use jiff::Timestamp;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::aws::account::{self, Finding};
-use crate::aws::configured::{Defect, SignIn, configured, has_credentials, sources_of};
+use crate::aws::configured::{Defect, configured, has_credentials, sources_of};
 use crate::aws::console::Console;
-use crate::aws::failure::{Failure, Reason, deepest};
-use crate::aws::found::{Found, Kind, Source, State, Status};
+use crate::aws::found::{Found, Source, State, Status};
 use crate::aws::identity::caller_identity;
+use crate::aws::kind::Kind;
 use crate::aws::sdk::{Sdk, Session};
+use crate::aws::unusable::{rejected, unresolvable};
 use crate::env::Env;
 use crate::error::{Error, Result, did_you_mean, near_names};
 use crate::shared_config::{Profile, Profiles, SharedConfig};
@@ -135,8 +133,8 @@ pub async fn check(
 
 /// Asks IAM about the keys of the users that long-term keys belong to, all at once. Where there are
 /// more of them than may be asked at once, nobody is asked: how old keys are is worth one round
-/// trip, not many.
-pub async fn look_at_keys(sdk: &Sdk, found: &mut [Found], how: Checking) {
+/// trip, not many. Returns how many keys were not looked at for that reason.
+pub async fn look_at_keys(sdk: &Sdk, found: &mut [Found], how: Checking) -> usize {
     let mut asked = HashSet::new();
     let of_keys: Vec<usize> = (0..found.len())
         .filter(|index| {
@@ -146,7 +144,7 @@ pub async fn look_at_keys(sdk: &Sdk, found: &mut [Found], how: Checking) {
         })
         .collect();
     if of_keys.len() > how.at_once {
-        return;
+        return of_keys.len();
     }
     let mut tasks = JoinSet::new();
     for index in of_keys {
@@ -167,6 +165,7 @@ pub async fn look_at_keys(sdk: &Sdk, found: &mut [Found], how: Checking) {
             }
         }
     }
+    0
 }
 
 /// How many accounts are asked how their root user is guarded: somebody with more of them has other
@@ -270,7 +269,8 @@ fn candidates(sdk: &Sdk, env: &Env, profiles: &Profiles) -> Vec<Found> {
         let mut found = candidate(Source::Environment, kind, provider);
         found.access_key_id = Some(id.to_owned());
         if env.var("AWS_SECRET_ACCESS_KEY").is_none() {
-            found.state = unresolvable_for(
+            found.state = State::fails(
+                Status::Unresolvable,
                 "AWS_ACCESS_KEY_ID is set without AWS_SECRET_ACCESS_KEY",
                 "set both, or neither",
             );
@@ -282,7 +282,8 @@ fn candidates(sdk: &Sdk, env: &Env, profiles: &Profiles) -> Vec<Found> {
         // Tools that follow AWS_PROFILE fail then, so it must not be passed over.
         let missing = Profile::named(selected);
         let mut found = of_profile(sdk, &missing, profiles);
-        found.state = unresolvable_for(
+        found.state = State::fails(
+            Status::Unresolvable,
             "AWS_PROFILE names it, and there is no such profile",
             "set AWS_PROFILE to a profile that is there, or unset it",
         );
@@ -359,7 +360,7 @@ fn of_profile(sdk: &Sdk, profile: &Profile, all: &Profiles) -> Found {
             .configured_region_of(profile.get("region"))
             .map(|region| region.to_string()),
         state: match &configured.defect {
-            Some(Defect { what, hint, .. }) => unresolvable_for(what, hint),
+            Some(Defect { what, hint, .. }) => State::fails(Status::Unresolvable, what, hint),
             None => State::Unchecked,
         },
         ..unchecked(source, configured.kind, session)
@@ -384,14 +385,6 @@ pub fn provider(
     SharedCredentialsProvider::new(provider)
 }
 
-fn unresolvable_for(what: &str, hint: &str) -> State {
-    State::Fails {
-        status: Status::Unresolvable,
-        what: what.to_owned(),
-        hint: hint.to_owned(),
-    }
-}
-
 /// `None` for an instance role where there is no instance.
 async fn check_one(sdk: &Sdk, mut found: Found, limit: Duration) -> Option<Found> {
     if !matches!(found.state, State::Unchecked) {
@@ -401,7 +394,7 @@ async fn check_one(sdk: &Sdk, mut found: Found, limit: Duration) -> Option<Found
         // The SDK would leave the device out, and AWS then speaks of missing permissions.
         let name = found.source.name();
         let hint = format!("--profile {name} --mfa-code CODE");
-        found.state = unresolvable_for("needs an MFA code", &hint);
+        found.state = State::fails(Status::Unresolvable, "needs an MFA code", hint);
         return Some(found);
     }
     let resolving = found.session.provider.provide_credentials();
@@ -416,11 +409,11 @@ async fn check_one(sdk: &Sdk, mut found: Found, limit: Duration) -> Option<Found
         Ok(Err(_)) if found.source == Source::Instance => return None,
         Ok(Err(error)) => found.state = unresolvable(&found, &error),
         Err(_) => {
-            found.state = State::Fails {
-                status: Status::Unreachable,
-                what: format!("no answer within {} s", limit.as_secs()),
-                hint: "check the network, and the program or service that it asks".to_owned(),
-            };
+            found.state = State::fails(
+                Status::Unreachable,
+                format!("no answer within {} s", limit.as_secs()),
+                "check the network, and the program or service that it asks",
+            );
         }
     }
     Some(found)
@@ -430,120 +423,5 @@ async fn verified(sdk: &Sdk, found: &Found, limit: Duration) -> State {
     match caller_identity(sdk, &found.session, limit).await {
         Ok(identity) => State::Works(identity),
         Err(failure) => rejected(found, failure),
-    }
-}
-
-fn rejected(found: &Found, failure: Failure) -> State {
-    let code = failure.code.clone().unwrap_or_default();
-    let (status, what, hint) = match failure.reason {
-        Reason::Unreachable | Reason::Unclear => (
-            Status::Unreachable,
-            format!("AWS cannot be reached ({})", failure.message),
-            "check the network, --region, and AWS_ENDPOINT_URL where it is set".to_owned(),
-        ),
-        Reason::Passing => (
-            Status::Unreachable,
-            format!("AWS is busy ({code})"),
-            "try again in a minute".to_owned(),
-        ),
-        Reason::Expired => (
-            Status::Expired,
-            format!("expired ({code})"),
-            sign_in_again(found),
-        ),
-        Reason::UnknownKey => (
-            Status::Rejected,
-            format!("rejected ({code})"),
-            "it was deleted, deactivated or mistyped".to_owned(),
-        ),
-        Reason::WrongSecret => (
-            Status::Rejected,
-            format!("rejected ({code})"),
-            "the secret does not belong to the key ID".to_owned(),
-        ),
-        Reason::Clock => (
-            Status::Unreachable,
-            format!("this machine's clock is wrong: {}", failure.message),
-            "set the clock to the right time and try again".to_owned(),
-        ),
-        Reason::Denied => (
-            Status::Rejected,
-            format!("not allowed ({code})"),
-            format!("the role and its source must allow {}", failure.operation),
-        ),
-        _ => (
-            Status::Rejected,
-            format!("rejected ({code}: {})", failure.message),
-            "ask whoever manages the account".to_owned(),
-        ),
-    };
-    State::Fails { status, what, hint }
-}
-
-fn unresolvable(found: &Found, error: &CredentialsError) -> State {
-    let of_role = || Failure::within::<AssumeRoleError>("sts:AssumeRole", error);
-    let of_token = || {
-        let operation = "sts:AssumeRoleWithWebIdentity";
-        Failure::within::<AssumeRoleWithWebIdentityError>(operation, error)
-    };
-    if let Some(failure) = of_role().or_else(of_token) {
-        return rejected(found, failure);
-    }
-    let cause = deepest(error);
-    let unreachable = cause.contains("dns error")
-        || io_error(error).is_some_and(|io| io.kind() == std::io::ErrorKind::ConnectionRefused);
-    if unreachable {
-        return State::Fails {
-            status: Status::Unreachable,
-            what: format!("AWS cannot be reached ({cause})"),
-            hint: "check the network, --region, and AWS_ENDPOINT_URL where it is set".to_owned(),
-        };
-    }
-    // A sign-in that is over shows as a missing or expired token cache, in several wordings.
-    if found.signs_in.is_some() {
-        return State::Fails {
-            status: Status::Expired,
-            what: "session expired".to_owned(),
-            hint: sign_in_again(found),
-        };
-    }
-    // aws-config tells the exit status and all that the program said (`credential_process.rs`).
-    if let (Kind::CredentialProcess, Some((_, said))) = (&found.kind, cause.split_once("Stderr: "))
-    {
-        let line = said.lines().next().unwrap_or_default();
-        return unresolvable_for(
-            &format!("its program failed: {line}"),
-            "run its credential_process by hand, to see why",
-        );
-    }
-    State::Fails {
-        status: Status::Unresolvable,
-        what: cause,
-        hint: match found.source {
-            Source::Profile(_) => "mend the profile in ~/.aws, or choose another one".to_owned(),
-            _ => "mend these settings, or name other credentials with --profile".to_owned(),
-        },
-    }
-}
-
-fn io_error<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e std::io::Error> {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        if let Some(io) = error.downcast_ref::<std::io::Error>() {
-            return Some(io);
-        }
-        cause = error.source();
-    }
-    None
-}
-
-fn sign_in_again(found: &Found) -> String {
-    match &found.signs_in {
-        Some(SignIn { profile, sso: true }) => format!("aws sso login --profile {profile}"),
-        Some(SignIn {
-            profile,
-            sso: false,
-        }) => format!("aws login --profile {profile}"),
-        None => "fetch new temporary credentials, then try again".to_owned(),
     }
 }

@@ -6,7 +6,8 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 
 use crate::aws::configured::configured;
-use crate::aws::found::{Found, Kind, Source, State, Status, Warning};
+use crate::aws::found::{Found, Source, State, Status, Warning};
+use crate::aws::kind::Kind;
 use crate::aws::profiles::selected_profile;
 use crate::env::Env;
 use crate::private_file;
@@ -22,6 +23,8 @@ pub struct Scene<'a> {
     pub files: &'a SharedConfig,
     pub locations: Option<&'a Locations>,
     pub now: Timestamp,
+    /// How many keys IAM was not asked about, for being too many.
+    pub keys_not_looked_at: usize,
 }
 
 /// The warnings of each of the found ones, in their order, and those of the files themselves.
@@ -44,6 +47,8 @@ pub fn warnings(found: &[Found], scene: &Scene) -> (Vec<Vec<Warning>>, Vec<Warni
             }
         }
     }
+    of_files.extend(default_profile(scene.env));
+    of_files.extend(keys_not_looked_at(scene.keys_not_looked_at));
     let loose = loose_files(scene, &profiles);
     let of_found = found
         .iter()
@@ -80,7 +85,7 @@ fn about(problem: &Problem, path: &str) -> Warning {
         "byte_order_mark" => "save the file as UTF-8 without a byte order mark",
         "not_utf8" => "save the file as UTF-8",
         "unreadable" => "make the file readable for you",
-        "duplicate_section" => "put the keys of both into one section",
+        "duplicate_section" | "section_twice" => "put the keys of both into one section",
         "duplicate_key" => "keep the one that is meant; the SDKs take the last one",
         "syntax" => "mend or remove the line; the AWS SDKs refuse the whole file for it",
         _ => "change the line as it says, or remove it",
@@ -129,14 +134,49 @@ fn of_profile(name: &str, profiles: &Profiles) -> Vec<Warning> {
     all
 }
 
-/// Variables with keys come before the selected profile, in every tool.
+/// Variables with keys come before the selected profile: in the AWS CLI unless `--profile` names one
+/// (botocore, `create_credential_resolver`), and in most SDKs. Where AWS_PROFILE is set, the SDK for
+/// JavaScript takes the profile instead (`credential-provider-node`, `defaultProvider`).
 fn shadowed(name: &str, env: &Env) -> Option<Warning> {
     let id = env.var("AWS_ACCESS_KEY_ID")?;
+    let others = match env.var("AWS_PROFILE") {
+        Some(_) => "; the AWS SDK for JavaScript follows AWS_PROFILE",
+        None => "",
+    };
     (name == selected_profile(env)).then(|| {
         warning(
             "environment_shadows_profile",
-            format!("tools use {id} from AWS_ACCESS_KEY_ID instead, unless told --profile {name}"),
+            format!(
+                "the AWS CLI and most tools use {id} from AWS_ACCESS_KEY_ID instead, unless told --profile {name}{others}"
+            ),
             "unset AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN",
+        )
+    })
+}
+
+/// botocore looks at AWS_DEFAULT_PROFILE before AWS_PROFILE (`configprovider.py`), the SDK for Go after
+/// it, and the others not at all.
+fn default_profile(env: &Env) -> Option<Warning> {
+    let other = env.var("AWS_DEFAULT_PROFILE")?;
+    let selected = selected_profile(env);
+    (other != selected).then(|| {
+        warning(
+            "default_profile_variable",
+            format!(
+                "the AWS CLI takes the profile `{other}` from AWS_DEFAULT_PROFILE, and most AWS SDKs take `{selected}`"
+            ),
+            "unset AWS_DEFAULT_PROFILE, and name the profile with AWS_PROFILE",
+        )
+    })
+}
+
+/// Where there are too many keys to ask IAM about them.
+fn keys_not_looked_at(count: usize) -> Option<Warning> {
+    (count > 0).then(|| {
+        warning(
+            "keys_not_looked_at",
+            format!("the age of {count} keys was not looked at, nor whether their users have two"),
+            "name fewer profiles, with --profile",
         )
     })
 }
@@ -252,6 +292,7 @@ mod tests {
             files: &files,
             locations: Some(&locations),
             now: "2026-11-25T00:00:00Z".parse().expect("a time"),
+            keys_not_looked_at: 0,
         };
         let code = |warnings: Vec<Warning>| warnings.iter().map(|it| it.code).collect();
         let (of_found, of_files) = warnings(found, &scene);

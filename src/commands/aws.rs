@@ -23,8 +23,11 @@ pub struct Aws {
 
 impl Aws {
     /// # Errors
-    /// When the system refuses threads or signal handlers, or tells no home folder.
+    /// When the system refuses threads or signal handlers, or tells no home folder; and when a
+    /// variable names no region that there can be.
     pub fn start(context: &Context) -> Result<Self> {
+        // The SDK reads the variables by itself, and takes anything for a region.
+        context.region()?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()

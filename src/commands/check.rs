@@ -201,6 +201,7 @@ pub fn run(flags: Check, context: &Context) -> Result<u8> {
     let mut findings = Vec::new();
     let mut found = list(&aws.sdk, &context.env, &files, scope)?;
     let coded = role_of_the_code(&found, &files.profiles(), context)?;
+    let mut keys_not_looked_at = 0;
     if flags.offline {
         found.retain(|found| found.source != Source::Instance);
     } else {
@@ -218,15 +219,15 @@ pub fn run(flags: Check, context: &Context) -> Result<u8> {
             }
             // One round trip for both.
             let unchanged = found.clone();
-            let (_, findings) = tokio::join!(
+            let (not_looked_at, findings) = tokio::join!(
                 look_at_keys(&aws.sdk, &mut found, how),
                 look_at_roots(&aws.sdk, &unchanged, how)
             );
-            Ok((found, findings))
+            Ok((found, not_looked_at, findings))
         };
         let checked = aws.read(work);
         context.output.done();
-        (found, findings) = checked?;
+        (found, keys_not_looked_at, findings) = checked?;
     }
     let locations = Locations::of(&context.env).ok();
     let scene = Scene {
@@ -234,6 +235,7 @@ pub fn run(flags: Check, context: &Context) -> Result<u8> {
         files: &files,
         locations: locations.as_ref(),
         now: context.env.now(),
+        keys_not_looked_at,
     };
     let (of_found, mut of_files) = warnings(&found, &scene);
     of_files.extend(findings.into_iter().map(|finding| Warning {

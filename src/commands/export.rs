@@ -82,7 +82,7 @@ fn hand_over(file: &str, pair: &KeyPair, context: &Context) -> Result<()> {
     for name in profiles {
         // An empty profile is an error to botocore, and nothing can be unset there.
         context.output.warn(&format!(
-            "{name} is set in this job, cannot be unset from here, and comes first in some tools"
+            "{name} is set in this job, cannot be unset from here, and comes first in the AWS SDK for JavaScript"
         ));
     }
     context
@@ -91,13 +91,13 @@ fn hand_over(file: &str, pair: &KeyPair, context: &Context) -> Result<()> {
     Ok(())
 }
 
-/// Adds the text in one write, on a line of its own.
+/// Adds the text in one write, on a line of its own. The runner has made the file: one that is
+/// missing is not made here, where others could read it.
 fn append(path: &str, text: &SecretString) -> anyhow::Result<()> {
     let failed = || format!("cannot append to {path}");
     let mut file = OpenOptions::new()
         .read(true)
         .append(true)
-        .create(true)
         .open(path)
         .with_context(failed)?;
     if file.seek(SeekFrom::End(0)).with_context(failed)? > 0 {

@@ -319,12 +319,12 @@ fn name_session(
         let properties = &properties[..if has_region { 1 } else { 2 }];
         if file.has(name) {
             for (key, value) in properties {
-                file.set(name, key, value);
+                file.set(name, key, value)?;
             }
+            Ok(())
         } else {
-            file.add(name, properties);
+            file.add(name, properties)
         }
-        Ok(())
     })
 }
 

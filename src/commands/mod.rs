@@ -46,6 +46,14 @@ impl Context {
         }
     }
 
+    /// The region that a flag or a variable names.
+    fn region(&self) -> Result<Option<&str>> {
+        match &self.global.region {
+            Some(region) => Ok(Some(region)),
+            None => self.env.region(),
+        }
+    }
+
     fn stores(&self, folders: &Folders) -> Stores {
         Stores {
             folders: folders.clone(),

@@ -16,7 +16,7 @@ use crate::aws::failure::{Failure, Reason};
 use crate::aws::iam::{self, Doubt};
 use crate::aws::proof;
 use crate::aws::sdk::{Sdk, Session};
-use crate::aws_profile::{self, Holder};
+use crate::aws_profile;
 use crate::env::{Env, Folders};
 use crate::error::{Error, Kind, Result};
 use crate::interrupt::Interrupt;
@@ -372,14 +372,13 @@ async fn apply(
                 Ok(())
             })?)
         }
-        Step::WriteAwsProfile { profile } => {
+        Step::WriteAwsProfile { profile, replaces } => {
             let locations = Locations::of(access.env)?;
-            if let Holder::Ours(there) = aws_profile::holder(&locations, &profile.name)?
-                && there != *profile
-            {
+            if let Some(there) = replaces.clone() {
                 journal.made(index, |made| made.previous_aws_profile = Some(there))?;
             }
-            Ok(aws_profile::write(access.folders, &locations, profile)?)
+            aws_profile::write(access.folders, &locations, profile, replaces.as_ref())?;
+            Ok(())
         }
     }
 }

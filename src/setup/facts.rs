@@ -168,7 +168,7 @@ fn aws_profile(request: &Request, env: &Env) -> Result<Option<(AwsProfile, Holde
     let region = request.caller().region.clone();
     let profile = AwsProfile::new(name, program, Some(&keep.secret), region)?;
     let locations = Locations::of(env)?;
-    let holder = aws_profile::holder(&locations, name)?;
+    let holder = aws_profile::holder(&locations, &profile)?;
     aws_profile::check_writable(&locations)?;
     Ok(Some((profile, holder)))
 }

@@ -74,7 +74,7 @@ impl Plan {
     /// Whether it needs somebody's yes: it changes the account, or gives up a stored secret.
     pub fn needs_consent(&self) -> bool {
         let mut steps = self.steps.iter();
-        steps.any(|step| step.changes_aws() || step.replaces().is_some())
+        steps.any(|step| step.changes_aws() || step.replaces())
     }
 }
 
@@ -97,14 +97,16 @@ fn write_aws_profile(facts: &Facts) -> Result<Option<Step>> {
     let Some((profile, holder)) = &facts.aws_profile else {
         return Ok(None);
     };
-    let write = Step::WriteAwsProfile {
-        profile: profile.clone(),
+    let replaces = match holder {
+        Holder::SomebodyElse(place) => return Err(aws_profile::taken(&profile.name, place)),
+        Holder::Ours(there) if there.serves_as(profile) => return Ok(None),
+        Holder::Ours(there) => Some(there.clone()),
+        Holder::Nobody => None,
     };
-    match holder {
-        Holder::SomebodyElse(place) => Err(aws_profile::taken(&profile.name, place)),
-        Holder::Ours(there) if there == profile => Ok(None),
-        Holder::Ours(_) | Holder::Nobody => Ok(Some(write)),
-    }
+    Ok(Some(Step::WriteAwsProfile {
+        profile: profile.clone(),
+        replaces,
+    }))
 }
 
 fn for_existing(request: &ExistingRequest, facts: &Facts) -> Result<Plan> {

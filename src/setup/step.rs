@@ -64,6 +64,9 @@ pub enum Step {
     /// Lets AWS's tools read the secret through `credential_process`.
     WriteAwsProfile {
         profile: AwsProfile,
+        /// The one of ours that has the name, and says something else.
+        #[serde(default)]
+        replaces: Option<AwsProfile>,
     },
     /// Takes the root user's key out of use; it can be activated again.
     DeactivateRootKey {
@@ -158,11 +161,15 @@ impl Step {
                 "set current",
                 format!("`{secret}`, for CloudStudio's tools"),
             ),
-            Step::WriteAwsProfile { profile } => (
+            Step::WriteAwsProfile { profile, replaces } => (
                 "write AWS profile",
                 format!(
-                    "`{}`, which reads the secret through cloudcred",
-                    profile.name
+                    "`{}`, which reads the secret through cloudcred{}",
+                    profile.name,
+                    match replaces {
+                        Some(there) => format!(", in place of {}", there.described()),
+                        None => String::new(),
+                    }
                 ),
             ),
             Step::DeactivateRootKey { access_key_id } => (
@@ -175,13 +182,14 @@ impl Step {
         }
     }
 
-    /// The key whose stored pair it gives up.
-    pub fn replaces(&self) -> Option<&str> {
+    /// Whether it gives up a stored pair, or what a profile says.
+    pub fn replaces(&self) -> bool {
         match self {
             Step::CreateAccessKey { replaces, .. } | Step::StoreSecret { replaces, .. } => {
-                replaces.as_deref()
+                replaces.is_some()
             }
-            _ => None,
+            Step::WriteAwsProfile { replaces, .. } => replaces.is_some(),
+            _ => false,
         }
     }
 
@@ -207,7 +215,7 @@ impl Step {
                 format!("the inactive root key {access_key_id}")
             }
             Step::SetCurrent { secret } => format!("`{secret}` as the current secret"),
-            Step::WriteAwsProfile { profile } => format!("the AWS profile `{}`", profile.name),
+            Step::WriteAwsProfile { profile, .. } => format!("the AWS profile `{}`", profile.name),
         })
     }
 

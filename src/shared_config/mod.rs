@@ -77,6 +77,13 @@ impl Locations {
     /// When AWS's tools refuse one of them, so that nothing in it would be of use.
     pub fn read_sound(&self) -> Result<SharedConfig> {
         let files = self.read();
+        self.check_sound(&files)?;
+        Ok(files)
+    }
+
+    /// # Errors
+    /// When AWS's tools refuse one of the two, read from here.
+    pub fn check_sound(&self, files: &SharedConfig) -> Result<()> {
         for place in [Place::Config, Place::Credentials] {
             let refused = |it: &&text::Problem| it.fatal || it.code.starts_with("duplicate_");
             if let Some(problem) = files.of_place(place).problems().iter().find(refused) {
@@ -92,7 +99,7 @@ impl Locations {
                 .hint("mend it first; `cloudcred check` lists what is wrong"));
             }
         }
-        Ok(files)
+        Ok(())
     }
 
     pub fn of_place(&self, place: Place) -> &Path {
@@ -306,10 +313,11 @@ impl SharedConfig {
 }
 
 /// # Errors
-/// When the file could not be replaced: its folder, or the one that would hold a new folder, may not
-/// be written.
+/// When the file could not be replaced: its owner has made it read-only, or its folder, or the one
+/// that would hold a new folder, may not be written.
 pub fn check_writable(path: &Path) -> Result<()> {
     let path = behind_links(path);
+    check_not_read_only(&path)?;
     let mut folders = path.ancestors().skip(1);
     let Some(folder) = folders.find(|folder| folder.exists()) else {
         return Ok(());
@@ -323,6 +331,19 @@ pub fn check_writable(path: &Path) -> Result<()> {
         folder.display()
     ))
     .hint("make the folder yours to write, or go on without --aws-profile"))
+}
+
+/// A file can be replaced where it cannot be written: who made it read-only means otherwise.
+fn check_not_read_only(path: &Path) -> Result<()> {
+    match std::fs::metadata(path) {
+        Ok(metadata) if metadata.permissions().readonly() => Err(Error::failed(format!(
+            "cannot write {}: it is read-only",
+            path.display()
+        ))
+        .hint("make the file yours to write, if it is meant to change")),
+        // What is not there, or cannot be looked at, is told by whoever reads it.
+        _ => Ok(()),
+    }
 }
 
 /// Changes one of the files on disk while no other cloudcred does: another file takes its place
@@ -341,11 +362,13 @@ pub fn update<T>(
         private_file::open_lock(&folders.data.join("aws-files.lock")).map_err(Folders::unusable)?;
     private_file::lock(&lock, "the AWS files")?;
     let path = behind_links(path);
+    sweep(&path);
     let before = content(&path)?;
     let mut file = SharedFile::parse(kind, &before);
     let result = change(&mut file)?;
     let after = file.to_bytes();
     if after != before {
+        check_not_read_only(&path)?;
         replace(&path, &before, &after)?;
     }
     Ok(result)
@@ -365,6 +388,15 @@ fn behind_links(path: &Path) -> PathBuf {
         };
     }
     path
+}
+
+/// Removes copies that writes have left beside the file when they were killed half-way: they may
+/// hold keys. Nobody else is writing meanwhile. What cannot be removed is in nobody's way.
+fn sweep(path: &Path) {
+    if let Some(folder) = path.parent().filter(|folder| folder.is_dir()) {
+        private_file::sweep(folder, private_file::TEMPORARY, private_file::ABANDONED)
+            .unwrap_or_default();
+    }
 }
 
 fn replace(path: &Path, before: &[u8], after: &[u8]) -> Result<()> {

@@ -199,7 +199,8 @@ fn a_value_is_replaced_where_it_stands() {
     ];
     for (before, after) in cases {
         let mut file = parsed(before);
-        file.set("default", "region", "b");
+        file.set("default", "region", "b")
+            .expect("it can stand there");
         assert_eq!(shown(&file), after, "{before:?}");
         assert_eq!(
             parsed(after).get("default", "region").as_deref(),
@@ -210,9 +211,47 @@ fn a_value_is_replaced_where_it_stands() {
 }
 
 #[test]
+fn comments_under_a_value_stay_when_it_changes() {
+    let text = "[default]\nregion = a # mine\n  # note\n  more\n# at the margin\n  yet\nx = y\n";
+    let mut file = parsed(text);
+    file.set("default", "region", "b").expect("one word");
+    assert_eq!(
+        shown(&file),
+        "[default]\nregion = b # mine\n# note\n# at the margin\nx = y\n"
+    );
+    assert_eq!(
+        parsed(&shown(&file)).get("default", "region").as_deref(),
+        Some("b")
+    );
+    assert!(file.remove_key("default", "region"));
+    assert_eq!(shown(&file), "[default]\n# note\n# at the margin\nx = y\n");
+    let mut file = parsed("[default]\nregion = a\n  more");
+    file.set("default", "region", "b").expect("one word");
+    assert_eq!(shown(&file), "[default]\nregion = b");
+}
+
+#[test]
+fn what_would_be_read_back_as_something_else_is_refused() {
+    let text = "[default]\nregion = a\n";
+    let mut file = parsed(text);
+    for value in ["x\n[profile y]", "x\r", "x # y", "x\t;y", " x", "x ", "# x"] {
+        assert!(file.set("default", "region", value).is_err(), "{value:?}");
+        assert!(file.add("new", &[("region", value)]).is_err(), "{value:?}");
+    }
+    for name in ["a b", "", "a]", "a\n"] {
+        assert!(file.add(name, &[]).is_err(), "{name:?}");
+    }
+    assert!(file.set("default", "a key", "x").is_err());
+    assert_eq!(shown(&file), text);
+    file.set("default", "region", "x#y;z = #")
+        .expect_err("a comment");
+    file.set("default", "region", "x#y;z = w").expect("none");
+}
+
+#[test]
 fn a_key_is_added_behind_the_last_one_of_its_section() {
     let mut file = parsed("[profile a]\nx = 1\n\n# about b\n[profile b]\n");
-    file.set("a", "y", "2");
+    file.set("a", "y", "2").expect("it can stand there");
     assert_eq!(
         shown(&file),
         "[profile a]\nx = 1\ny = 2\n\n# about b\n[profile b]\n"
@@ -229,6 +268,10 @@ fn a_profile_is_renamed_in_its_header() {
     let mut file = parsed("[ profile\ta ] # mine\nx = 1\n");
     assert!(file.rename("a", "b"));
     assert_eq!(shown(&file), "[ profile\tb ] # mine\nx = 1\n");
+    let mut file = parsed("[ default ]\nx = 1\n");
+    assert!(file.rename("default", "b"));
+    assert_eq!(shown(&file), "[ profile b ]\nx = 1\n");
+    assert_eq!(parsed(&shown(&file)).get("b", "x").as_deref(), Some("1"));
     let mut file = parsed("[default]\nx = 1\n");
     assert!(file.rename("default", "b"));
     assert_eq!(shown(&file), "[profile b]\nx = 1\n");
@@ -276,6 +319,79 @@ fn a_file_that_cannot_be_read_is_told_by_its_path_alone() {
     let path = home.path().display().to_string();
     assert!(error.message.contains(&path), "{error}");
     assert!(!error.message.contains("line"), "{error}");
+}
+
+#[test]
+fn what_stands_twice_is_told_as_botocore_and_the_sdks_take_it() {
+    let codes = |text: &str| -> Vec<(usize, &'static str)> {
+        let file = parsed(text);
+        let told = file.problems().iter();
+        let told = told.filter(|it| it.code != "ignored_section" && it.code != "odd_header");
+        told.map(|it| (it.line, it.code)).collect()
+    };
+    assert_eq!(codes("[preview]\n[preview]\n"), [(2, "duplicate_section")]);
+    let cases = [
+        ("[profile a]\n[profile  a]\n", vec![(2, "section_twice")]),
+        (
+            "[profile a]\n[profile a] # b\n",
+            vec![(2, "duplicate_section")],
+        ),
+        ("[profile a]\n[ profile a]\n", vec![(2, "section_twice")]),
+        ("[default]\n[profile default]\n", vec![]),
+        ("[sso-session a]\n[profile a]\n", vec![]),
+        ("[DEFAULT]\n[DEFAULT]\n", vec![]),
+        ("[profile a]\nk = 1\nK=2\n", vec![(3, "duplicate_key")]),
+        (
+            "[profile a]\nk:x = 1\nk:y = 2\n",
+            vec![(3, "duplicate_key")],
+        ),
+        ("[profile a]\nk = 1\n[profile b]\nk = 1\n", vec![]),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(codes(text), expected, "{text:?}");
+    }
+}
+
+/// Who makes a file read-only means it, though its folder would let it be replaced.
+#[test]
+fn a_read_only_file_is_not_replaced_and_old_copies_are_swept() {
+    let home = tempfile::tempdir().expect("a temporary folder");
+    let folders = Folders {
+        data: home.path().join("data"),
+        state: home.path().join("state"),
+    };
+    let (path, left) = (home.path().join("config"), home.path().join(".cloudcred-x"));
+    std::fs::write(&path, "[default]\n").expect("writable");
+    std::fs::write(&left, "[default]\naws_secret_access_key = s\n").expect("writable");
+    let old = std::time::SystemTime::now() - std::time::Duration::from_secs(3600);
+    let file = std::fs::File::options()
+        .write(true)
+        .open(&left)
+        .expect("ours");
+    file.set_modified(old).expect("ours");
+    let read_only = |yes: bool| {
+        let mut permissions = std::fs::metadata(&path).expect("there").permissions();
+        permissions.set_readonly(yes);
+        std::fs::set_permissions(&path, permissions).expect("ours");
+    };
+    let set = || {
+        update(&folders, FileKind::Config, &path, |file| {
+            file.set("default", "region", "x")
+        })
+    };
+    read_only(true);
+    for refused in [set(), check_writable(&path)] {
+        let refused = refused.expect_err("read-only");
+        assert!(
+            refused.message.contains("config: it is read-only"),
+            "{refused}"
+        );
+    }
+    assert_eq!(std::fs::read(&path).expect("there"), b"[default]\n");
+    assert!(!left.exists());
+    read_only(false);
+    set().expect("writable");
+    check_writable(&path).expect("writable");
 }
 
 #[test]

@@ -2,33 +2,23 @@
 //!
 //! Written here because no published lossless INI crate can carry it: ini-edit, ini-roundtrip and
 //! ini-preserve know no indented continuation lines and nested values, take `:` for `=`, or refuse
-//! what is not UTF-8. Reads and writes no file.
+//! what is not UTF-8. Reads and writes no file. This file reads, `edit.rs` edits.
+
+mod edit;
+mod header;
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::hash::Hash;
 use std::ops::Range;
 
 use zeroize::{Zeroize, Zeroizing};
 
-/// Which of the two files it is: their section headers differ.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FileKind {
-    Config,
-    Credentials,
-}
+use crate::shared_config::text::header::{
+    COMMENT, Header, WHITE_SPACE, complaint, meaning, spelled_section, trimmed,
+};
 
-/// What a section header means to AWS.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Section {
-    Profile(String),
-    SsoSession(String),
-    /// `[services x]` and the like: settings, no credentials.
-    Other,
-    /// A profile in a header that only the AWS CLI reads: `[profile "a b"]`.
-    Quoted(String),
-    /// AWS passes over it.
-    Ignored,
-}
+pub use crate::shared_config::text::header::{FileKind, Section, is_identifier};
 
 /// Something in the file that AWS's tools stumble over.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,13 +64,6 @@ enum What {
     Broken,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Header {
-    section: Section,
-    /// `[profile default]`, which replaces `[default]`.
-    prefixed: bool,
-}
-
 /// A property as it stands in the file. Its value may be a secret.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Property {
@@ -107,9 +90,6 @@ pub struct SectionText {
     pub prefixed: bool,
     pub properties: Vec<Property>,
 }
-
-/// Put above a profile that we add, and removed with it.
-const MARK: &str = "# Added by cloudcred";
 
 #[derive(Clone)]
 pub struct SharedFile {
@@ -296,39 +276,49 @@ impl SharedFile {
         }
     }
 
-    /// The SDKs merge them; botocore, and so the AWS CLI, refuses the whole file.
+    /// Sections and keys that stand twice. botocore, and so the AWS CLI, refuses the whole file for
+    /// those that are spelled alike; the SDKs merge whatever means the same.
     fn find_duplicates(&mut self) {
         let mut duplicates = Vec::new();
-        let mut duplicate = |line, code, what: String, first: usize| {
+        let mut found = |line, code, message| {
             duplicates.push(Problem {
                 line,
                 code,
-                message: format!(
-                    "{what} stands in line {first}, too: the AWS CLI refuses the whole file"
-                ),
+                message,
                 fatal: false,
             });
         };
-        let mut sections = HashMap::new();
-        for section in self.sections() {
-            let mut keys = HashMap::new();
-            for property in &section.properties {
-                match keys.entry(&property.key) {
-                    Entry::Vacant(entry) => drop(entry.insert(property.line)),
-                    Entry::Occupied(first) => {
-                        let what = format!("the key `{}`", property.key);
-                        duplicate(property.line, "duplicate_key", what, *first.get());
+        let refused = |what: &str, first: usize| {
+            format!("{what} stands in line {first}, too: the AWS CLI refuses the whole file")
+        };
+        let (mut spellings, mut meanings) = (HashMap::new(), HashMap::new());
+        let mut keys = HashMap::new();
+        for (index, line) in self.lines.iter().enumerate() {
+            let number = index + 1;
+            match &line.what {
+                What::Header(header) => {
+                    keys.clear();
+                    let alike = spelled_section(&line.raw)
+                        .and_then(|spelling| first_of(&mut spellings, spelling, number));
+                    let meaning = (header.section.clone(), header.prefixed);
+                    let same = first_of(&mut meanings, meaning, number);
+                    if let Some(first) = alike {
+                        found(number, "duplicate_section", refused("the section", first));
+                    } else if let (Some(first), Some(what)) = (same, header.described()) {
+                        let message = format!(
+                            "{what} stands in line {first}, too: the AWS SDKs merge both, and the AWS CLI takes one of them alone"
+                        );
+                        found(number, "section_twice", message);
                     }
                 }
-            }
-            if let Section::Profile(_) | Section::SsoSession(_) = section.section {
-                match sections.entry((section.section, section.prefixed)) {
-                    Entry::Vacant(entry) => drop(entry.insert(section.line)),
-                    Entry::Occupied(first) => {
-                        let what = "the section".to_owned();
-                        duplicate(section.line, "duplicate_section", what, *first.get());
+                What::Property { key, .. } => {
+                    let spelling = spelled_key(&line.raw);
+                    if let Some(first) = first_of(&mut keys, spelling, number) {
+                        let what = format!("the key `{key}`");
+                        found(number, "duplicate_key", refused(&what, first));
                     }
                 }
+                What::Nothing | What::Continuation(_) | What::Broken => {}
             }
         }
         self.problems.append(&mut duplicates);
@@ -437,170 +427,6 @@ impl SharedFile {
         }
         end
     }
-
-    /// Sets a key of a profile that is there. An old value is replaced where it stands, with the
-    /// spacing and the comment around it kept.
-    pub fn set(&mut self, profile: &str, key: &str, value: &str) {
-        if let Some(at) = self.find(profile, key) {
-            if self.get(profile, key).as_deref() == Some(value) {
-                return;
-            }
-            let end = self.end_of_value(at);
-            let raw = with_value(&self.lines[at].raw, value);
-            self.lines[at] = Line {
-                raw,
-                what: What::Property {
-                    key: key.to_owned(),
-                    value: value.to_owned(),
-                },
-            };
-            let mut index = 0;
-            self.lines.retain(|line| {
-                let in_value = (at + 1..end).contains(&index);
-                index += 1;
-                !(in_value && matches!(line.what, What::Continuation(_)))
-            });
-            return;
-        }
-        let Some(span) = self.spans(profile).pop() else {
-            return;
-        };
-        // After the last thing that belongs to the section, before blank lines and comments that
-        // lead to the next one.
-        let last = span
-            .clone()
-            .rfind(|at| self.lines[*at].what != What::Nothing);
-        self.insert(
-            last.unwrap_or(span.start) + 1,
-            vec![property_line(key, value)],
-        );
-    }
-
-    /// Removes a key, with all its continuation lines; whether it was there.
-    pub fn remove_key(&mut self, profile: &str, key: &str) -> bool {
-        let mut found = false;
-        while let Some(at) = self.find(profile, key) {
-            let end = self.end_of_value(at);
-            self.cut(at..end);
-            found = true;
-        }
-        found
-    }
-
-    /// Adds a profile at the end of the file. Must not be there yet: AWS's tools refuse doubles.
-    pub fn add(&mut self, profile: &str, properties: &[(&str, &str)]) {
-        let header = match (self.kind, profile) {
-            (FileKind::Credentials, _) | (_, "default") => format!("[{profile}]"),
-            (FileKind::Config, _) => format!("[profile {profile}]"),
-        };
-        let (section, prefixed) = meaning(self.kind, &header[1..header.len() - 1]);
-        let mut lines = vec![
-            (MARK.to_owned(), What::Nothing),
-            (header, What::Header(Header { section, prefixed })),
-        ];
-        lines.extend(
-            properties
-                .iter()
-                .map(|(key, value)| property_line(key, value)),
-        );
-        self.insert(self.lines.len(), lines);
-    }
-
-    /// Removes a profile with all its lines; whether it was there.
-    pub fn remove(&mut self, profile: &str) -> bool {
-        let mut found = false;
-        while let Some(span) = self.spans(profile).pop() {
-            // Comments and blank lines at its end belong to what follows.
-            let last = span
-                .clone()
-                .rfind(|at| self.lines[*at].what != What::Nothing);
-            let end = last.unwrap_or(span.start) + 1;
-            let marked = span.start.checked_sub(1).filter(|above| {
-                String::from_utf8_lossy(&self.lines[*above].raw).trim_end() == MARK
-            });
-            self.cut(marked.unwrap_or(span.start)..end);
-            found = true;
-        }
-        found
-    }
-
-    /// Gives a profile another name, wherever its header stands; whether it was there.
-    pub fn rename(&mut self, profile: &str, name: &str) -> bool {
-        let spans = self.spans(profile);
-        for span in &spans {
-            let line = &mut self.lines[span.start];
-            let text = String::from_utf8_lossy(&line.raw).into_owned();
-            let open = text.find('[').map_or(0, |at| at + 1);
-            let close = text.find(']').unwrap_or(text.len());
-            let inner = &text[open..close];
-            // The name is the last word of the header, `[default]` included.
-            let end = inner.trim_end_matches(WHITE_SPACE).len();
-            let start = inner[..end].rfind(WHITE_SPACE).map_or(0, |at| at + 1);
-            let prefix = match (self.kind, &inner[..start]) {
-                (FileKind::Config, "") if name != "default" => "profile ",
-                _ => "",
-            };
-            let raw = format!(
-                "{}{prefix}{name}{}",
-                &text[..open + start],
-                &text[open + end..]
-            );
-            line.raw = raw.into_bytes();
-            if let What::Header(header) = &mut line.what {
-                header.section = Section::Profile(name.to_owned());
-                header.prefixed |= !prefix.is_empty();
-            }
-        }
-        !spans.is_empty()
-    }
-
-    /// Inserts lines in the file's own kind of line end. A file whose last line has none keeps it
-    /// so, whatever its last line then is: cutting the lines out again gives the same bytes.
-    fn insert(&mut self, at: usize, lines: Vec<(String, What)>) {
-        let end = self.line_end();
-        let unfinished = at == self.lines.len()
-            && self
-                .lines
-                .last()
-                .is_some_and(|last| !last.raw.ends_with(b"\n"));
-        if unfinished && let Some(last) = self.lines.last_mut() {
-            last.raw.extend_from_slice(end.as_bytes());
-        }
-        let mut new: Vec<Line> = lines
-            .into_iter()
-            .map(|(text, what)| Line {
-                raw: format!("{text}{end}").into_bytes(),
-                what,
-            })
-            .collect();
-        if unfinished && let Some(last) = new.last_mut() {
-            last.raw.truncate(last.raw.len() - end.len());
-        }
-        self.lines.splice(at..at, new);
-    }
-
-    fn cut(&mut self, range: Range<usize>) {
-        let unfinished = range.end == self.lines.len()
-            && self
-                .lines
-                .last()
-                .is_some_and(|last| !last.raw.ends_with(b"\n"));
-        let start = range.start;
-        self.lines.drain(range);
-        if unfinished && let Some(last) = self.lines[..start].last_mut() {
-            let without = last.raw.strip_suffix(b"\n").unwrap_or(&last.raw);
-            let without = without.strip_suffix(b"\r").unwrap_or(without);
-            last.raw.truncate(without.len());
-        }
-    }
-
-    /// That of the first line, as editors see it.
-    fn line_end(&self) -> &'static str {
-        match self.lines.first() {
-            Some(line) if line.raw.ends_with(b"\r\n") => "\r\n",
-            _ => "\n",
-        }
-    }
 }
 
 #[derive(Default)]
@@ -614,14 +440,6 @@ enum Above {
     Value,
     /// A key without a value, which nested keys follow.
     Empty,
-}
-
-/// White space as the SDKs' specification has it.
-const WHITE_SPACE: [char; 2] = [' ', '\t'];
-const COMMENT: [char; 2] = ['#', ';'];
-
-fn trimmed(text: &str) -> &str {
-    text.trim_matches(WHITE_SPACE)
 }
 
 /// Cuts a comment off: after a value it needs white space before it, after a header it does not.
@@ -645,114 +463,21 @@ fn split_property(line: &str) -> Result<(&str, &str), &'static str> {
     }
 }
 
-/// Whether the SDKs take it for a name or a key.
-pub fn is_identifier(name: &str) -> bool {
-    name.chars()
-        .all(|c| c.is_ascii_alphanumeric() || "_-/.%@:+".contains(c))
-}
-
-/// What a header means in a file of this kind, and whether it has a prefix.
-fn meaning(kind: FileKind, inner: &str) -> (Section, bool) {
-    let inner = trimmed(inner);
-    let (prefix, name) = match inner.split_once(WHITE_SPACE) {
-        Some((prefix, name)) => (Some(prefix), trimmed(name)),
-        None => (None, inner),
-    };
-    if !is_identifier(name) {
-        let quoted = prefix == Some("profile") && kind == FileKind::Config;
-        let unquoted = name
-            .strip_prefix(['"', '\''])
-            .and_then(|rest| rest.strip_suffix(['"', '\'']))
-            .filter(|name| !name.contains(['"', '\'']));
-        let section = match unquoted.filter(|_| quoted) {
-            Some(name) => Section::Quoted(name.to_owned()),
-            None => Section::Ignored,
-        };
-        return (section, prefix.is_some());
-    }
-    let section = match (kind, prefix) {
-        (FileKind::Config, None) if name == "default" => Section::Profile(name.to_owned()),
-        (FileKind::Config, Some("profile")) => Section::Profile(name.to_owned()),
-        (FileKind::Config, Some("sso-session")) => Section::SsoSession(name.to_owned()),
-        (FileKind::Config, Some(_)) => Section::Other,
-        (FileKind::Credentials, None) => Section::Profile(name.to_owned()),
-        (FileKind::Config, None) | (FileKind::Credentials, Some(_)) => Section::Ignored,
-    };
-    (section, prefix.is_some())
-}
-
-/// What AWS's tools make of a header other than it seems to mean: a code and the reason.
-///
-/// botocore splits the text between the brackets as a shell does, and takes white space before the
-/// first word, or after a bare name, for part of the name (`configloader.py`).
-fn complaint(
-    kind: FileKind,
-    inner: &str,
-    section: &Section,
-    prefixed: bool,
-) -> Option<(&'static str, String)> {
-    let text = trimmed(inner);
-    let ignored = |why: String| Some(("ignored_section", why));
-    match (kind, section) {
-        (_, Section::Quoted(name)) => Some((
-            "quoted_name",
-            format!(
-                "only the AWS CLI reads the section [{text}], and the AWS SDKs ignore it: rename `{name}` so that it needs no quotes"
-            ),
-        )),
-        (FileKind::Config, Section::Ignored) if !prefixed && is_identifier(text) => ignored(
-            format!("AWS ignores the section [{text}]: write [profile {text}]"),
-        ),
-        (FileKind::Credentials, Section::Ignored) if prefixed => {
-            let (_, name) = text.split_once(WHITE_SPACE)?;
-            let name = trimmed(name);
-            ignored(format!(
-                "AWS ignores the section [{text}]: in this file, write [{name}]"
-            ))
-        }
-        (_, Section::Ignored) => ignored(format!(
-            "the AWS SDKs ignore the section [{text}]: its name has other characters than letters, digits and -_./%@:+"
-        )),
-        (_, Section::Other) => None,
-        (_, Section::Profile(_) | Section::SsoSession(_)) => {
-            let odd = inner.starts_with(WHITE_SPACE) || (!prefixed && inner.ends_with(WHITE_SPACE));
-            odd.then(|| {
-                let why = format!(
-                    "the AWS CLI does not read [{inner}], for the white space in its brackets: write [{text}]"
-                );
-                ("odd_header", why)
-            })
+/// Where the key stood before, if it did; notes it otherwise.
+fn first_of<K: Eq + Hash>(known: &mut HashMap<K, usize>, key: K, line: usize) -> Option<usize> {
+    match known.entry(key) {
+        Entry::Occupied(first) => Some(*first.get()),
+        Entry::Vacant(entry) => {
+            entry.insert(line);
+            None
         }
     }
 }
 
-fn property_line(key: &str, value: &str) -> (String, What) {
-    let what = What::Property {
-        key: key.to_owned(),
-        value: value.to_owned(),
-    };
-    (format!("{key} = {value}"), what)
-}
-
-/// The line with another value; all around it stays.
-fn with_value(raw: &[u8], value: &str) -> Vec<u8> {
+/// A key as configparser reads it: it ends at `:` as well, and capitals are small letters
+/// (`optionxform`).
+fn spelled_key(raw: &[u8]) -> String {
     let text = String::from_utf8_lossy(raw);
-    let Some((before, after)) = text.split_once('=') else {
-        return raw.to_vec();
-    };
-    let line_end = &after[after.trim_end_matches(['\r', '\n']).len()..];
-    let after = &after[..after.len() - line_end.len()];
-    let gap = &after[..after.len() - after.trim_start_matches(WHITE_SPACE).len()];
-    // A comment directly after the `=` has the white space that it needs in the gap.
-    let rest = &after[gap.len()..];
-    let old = match rest.starts_with(COMMENT) && !gap.is_empty() {
-        true => "",
-        false => without_comment(rest, true),
-    };
-    let (gap, tail) = match (gap, old) {
-        ("", "") => (" ", rest),
-        (gap, "") if rest.starts_with(COMMENT) => (gap, &after[gap.len() - 1..]),
-        (gap, old) => (gap, &rest[old.len()..]),
-    };
-    format!("{before}={gap}{value}{tail}{line_end}").into_bytes()
+    let key = text.split(['=', ':']).next().unwrap_or_default();
+    key.trim().to_lowercase()
 }

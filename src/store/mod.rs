@@ -164,7 +164,7 @@ impl Stores {
                 "the secret `{name}` is no longer in its place ({store})"
             ))
             .hint(format!(
-                "put it back with `cloudcred secret add {name}`, or forget it with `cloudcred secret remove {name}`"
+                "put it back with `cloudcred secret add {name}`, or forget it with `cloudcred secret remove {name} --forget`"
             ))
         })
     }

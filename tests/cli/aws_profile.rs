@@ -103,19 +103,28 @@ fn a_program_in_a_folder_with_a_space_is_found() {
 fn somebody_elses_profile_stops_it_before_anything_is_made() {
     let account = moto().seeded_account();
     let home = home().credentials(&account.bootstrap);
-    for (config, profile) in [
-        ("[profile cs]\nregion = x\n", "cs"),
-        ("[ profile cs ]\nregion = x\n", "cs"),
-        ("[profile \"cs\"]\nregion = x\n", "cs"),
-        ("[default]\nregion = x\n", "default"),
-        ("[profile a]\nregion = x\nregion = y\n", "cs"),
-        ("nonsense\n", "cs"),
+    let mixed = "[default]\n[profile cs]\ncredential_process = /x/cloudcred credential-process ana\nrole_arn = arn\n";
+    for (config, profile, line) in [
+        ("[profile cs]\nregion = x\n", "cs", 1),
+        ("# mine\n[ profile cs ]\nregion = x\n", "cs", 2),
+        ("\n\n[profile \"cs\"]\nregion = x\n", "cs", 3),
+        ("[default]\nregion = x\n", "default", 1),
+        ("[profile a]\nregion = x\nregion = y\n", "cs", 3),
+        (mixed, "cs", 2),
+        ("nonsense\n", "cs", 1),
     ] {
         home.write(CONFIG, config);
         let mut arguments = SETUP.to_vec();
         arguments[9] = profile;
         let ran = home.run(&arguments).expect(1);
-        assert!(ran.stdout.contains("line"), "{ran}");
+        let message = ran.json()["error"]["message"].to_string();
+        let (path, place) = message.split_once("config").expect("the path");
+        let folder = home.path().join(".aws").display().to_string();
+        let folder = folder.replace('\\', "\\\\");
+        assert!(path.contains(&folder), "{ran}");
+        let told = place.split(['\"', ':']).find(|it| it.contains("line"));
+        let told = told.map(|it| it.trim_start_matches([',', ' ']));
+        assert_eq!(told, Some(format!("line {line}").as_str()), "{ran}");
         assert_eq!(home.read(CONFIG), config);
     }
     assert_eq!(account.changing_calls(), [""; 0]);
@@ -215,6 +224,16 @@ fn a_profile_reads_whichever_secret_is_current_and_goes_with_it() {
     home.run(&["secret", "use", "bob"]).expect(0);
     assert_eq!(home.read(CONFIG), written);
     let remove = |name: &str| home.run(&["secret", "remove", name, "--yes"]).expect(0);
+    setup("joe");
+    home.run(&["secret", "use", "joe"]).expect(0);
+    let removed = remove("joe").stdout;
+    assert!(
+        removed.contains("through the AWS profile cloudstudio"),
+        "{removed}"
+    );
+    assert!(removed.contains("`cloudcred secret use NAME`"), "{removed}");
+    assert_eq!(home.read(CONFIG), written, "another secret can be current");
+    home.run(&["secret", "use", "bob"]).expect(0);
     remove("ana");
     assert_eq!(home.read(CONFIG), written);
     let removed = remove("bob");
@@ -235,4 +254,133 @@ fn a_profile_follows_its_secret_to_another_name() {
     assert!(home.read(CONFIG).contains("credential-process eve\n"));
     home.run(&["secret", "remove", "eve", "--yes"]).expect(0);
     assert_eq!(home.read(CONFIG), "");
+}
+
+/// Keys and files alone, without AWS.
+#[cfg(unix)]
+mod here {
+    use super::*;
+    use crate::support::terminal::Terminal;
+    use crate::{keep, made_up_pair};
+
+    const JSON: &[&str] = &["--output", "json"];
+
+    fn scene() -> Home {
+        let home = home();
+        for (number, name) in (1..).zip(["ana", "bob"]) {
+            keep(&home, name, &made_up_pair(number));
+        }
+        home
+    }
+
+    fn use_ana(home: &Home, flags: &[&str], code: i32) -> Ran {
+        let words = ["secret", "use", "ana", "--aws-profile", "cs"];
+        home.run(&[&words[..], JSON, flags].concat()).expect(code)
+    }
+
+    #[test]
+    fn a_profile_of_ours_changes_only_with_consent_and_says_so() {
+        let home = scene();
+        assert_eq!(use_ana(&home, &[], 0).json()["changed"], true);
+        assert_eq!(use_ana(&home, &[], 0).json()["changed"], false);
+        let written = home.read(CONFIG);
+
+        let refused = use_ana(&home, &["--region", "eu-west-1"], 3);
+        assert!(refused.stdout.contains("--yes"), "{refused}");
+        assert!(
+            refused.stdout.contains("in us-east-1. Change it"),
+            "{refused}"
+        );
+        assert_eq!(home.read(CONFIG), written);
+        let changed = use_ana(&home, &["--region", "eu-west-1", "--yes"], 0).json();
+        assert_eq!(changed["changed"], true);
+        assert_eq!(home.read(CONFIG), written.replace("us-east-1", "eu-west-1"));
+
+        let to_bob = written.replace("credential-process\n", "credential-process bob\n");
+        assert_ne!(to_bob, written);
+        home.write(CONFIG, &to_bob);
+        let words = ["secret", "use", "ana", "--aws-profile", "cs"];
+        let mut terminal = Terminal::start(&home.command(&words), 300);
+        terminal.wait_for("Change it to");
+        terminal.type_text("n\r");
+        let (code, _) = terminal.exit();
+        assert_eq!(code, 130);
+        assert_eq!(home.read(CONFIG), to_bob);
+        home.write(CONFIG, &written);
+        use_ana(&home.variable("AWS_REGION", ""), &[], 0);
+    }
+
+    #[test]
+    fn a_profile_that_is_partly_ours_is_neither_changed_nor_removed() {
+        let home = scene();
+        let program = env!("CARGO_BIN_EXE_cloudcred");
+        let mine = format!(
+            "[profile cs]\nregion = us-east-1\n# by hand\ncredential_process = {program} credential-process ana\nrole_arn = arn\nsource_profile = default\n"
+        );
+        home.write(CONFIG, &mine);
+        let taken = use_ana(&home, &["--yes"], 1);
+        assert!(taken.stdout.contains("config, line 1"), "{taken}");
+        assert_eq!(home.read(CONFIG), mine);
+        let words = ["secret", "remove", "ana"];
+        let mut terminal = Terminal::start(&home.command(&words), 300);
+        terminal.wait_for("the AWS profile that reads it (cs)");
+        terminal.type_text("n\r");
+        assert_eq!(terminal.exit().0, 130);
+        assert_eq!(home.read(CONFIG), mine);
+        home.run(&["secret", "remove", "ana", "--yes"]).expect(0);
+        let line = format!("credential_process = {program} credential-process ana\n");
+        assert_eq!(home.read(CONFIG), mine.replace(&line, ""));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn an_index_that_cannot_be_written_takes_the_profile_back() {
+        let home = scene();
+        home.write(CONFIG, BEFORE);
+        // The profile's file and its folder come first.
+        let home = crate::support::fsync_fault::full_once(home, 3);
+        let failed = use_ana(&home, &[], 1);
+        assert!(failed.stdout.contains("secrets.toml"), "{failed}");
+        assert_eq!(home.read(CONFIG), BEFORE);
+    }
+
+    #[test]
+    fn a_renamed_program_knows_its_profiles_again_and_writes_the_path_it_was_called_by() {
+        let folder = tempfile::tempdir().expect("a folder for temporary files");
+        let (real, link) = (
+            folder.path().join("versions/1.0/cloudcred-1.0-linux"),
+            folder.path().join("cc"),
+        );
+        std::fs::create_dir_all(real.parent().expect("a folder")).expect("a new folder");
+        std::fs::copy(env!("CARGO_BIN_EXE_cloudcred"), &real).expect("a copy");
+        std::os::unix::fs::symlink(&real, &link).expect("a new link");
+        for program in [&real, &link] {
+            let home = Home::new(program);
+            keep(&home, "ana", &made_up_pair(1));
+            use_ana(&home, &[], 0);
+            let line = format!("= {} credential-process\n", program.display());
+            assert!(home.read(CONFIG).contains(&line), "{}", home.read(CONFIG));
+            assert_eq!(use_ana(&home, &[], 0).json()["changed"], false);
+            use_ana(&home, &["--yes", "--region", "eu-west-1"], 0);
+            home.run(&["secret", "remove", "ana", "--yes"]).expect(0);
+            assert_eq!(home.read(CONFIG), "");
+        }
+    }
+
+    #[test]
+    fn a_region_that_is_none_reaches_no_file() {
+        let home = scene();
+        let evil = "x\n[profile evil]\ncredential_process = touch pwned";
+        use_ana(&home, &["--region", evil], 2);
+        let refused = use_ana(&home, &["--region", "eu west"], 2);
+        assert!(refused.stdout.contains("--region"), "{refused}");
+        for name in ["AWS_REGION", "AWS_DEFAULT_REGION"] {
+            let home = scene().variable("AWS_REGION", "").variable(name, evil);
+            let refused = use_ana(&home, &[], 1);
+            assert!(refused.stdout.contains(name), "{refused}");
+            assert!(!home.path().join(CONFIG).exists());
+            let refused = home.run(&["check"]).expect(1);
+            assert!(refused.stderr.contains(name), "{refused}");
+        }
+    }
 }

@@ -6,7 +6,10 @@ use serde_json::Value;
 
 use crate::support::home::Home;
 use crate::support::moto::{ADMINISTRATOR_ACCESS, KeyPair};
-use crate::support::proxy::{Effect, Proxy, account_summary, aws_error};
+use crate::support::proxy::{
+    Effect, Proxy, account_summary, aws_error, caller_identity, json_error, late,
+};
+use crate::support::{process, python};
 use crate::{home, home_at, moto};
 
 fn keys(pair: &KeyPair) -> String {
@@ -135,7 +138,7 @@ fn every_kind_is_listed_in_the_order_of_the_files_with_whose_it_is() {
         "{text}"
     );
     assert!(
-        text.stdout.contains("aws login --profile console"),
+        text.stdout.contains("cloudcred login --profile console"),
         "{text}"
     );
     for line in text.stdout.lines() {
@@ -356,4 +359,144 @@ fn credentials_are_checked_at_the_same_time() {
     );
     let all = report["profiles"].as_array().expect("a list");
     assert!(all.iter().all(|it| it["status"] == "valid"), "{report}");
+}
+
+#[test]
+fn an_identity_center_session_says_why_it_cannot_be_used() {
+    let portal = |effect: Effect| Proxy::start(moto().address()).rule("*", effect);
+    let cases = [
+        (
+            json_error(401, "UnauthorizedException", "Session token not found"),
+            "expired",
+            "aws sso login --profile sso",
+        ),
+        (
+            json_error(403, "ForbiddenException", "No access"),
+            "rejected",
+            "IAM Identity Center must assign",
+        ),
+        (
+            json_error(
+                404,
+                "ResourceNotFoundException",
+                "no such \\u001b[31mrole\\n",
+            ),
+            "rejected",
+            "no such [31mrole",
+        ),
+        (
+            json_error(429, "TooManyRequestsException", "slowly"),
+            "unreachable",
+            "in a minute",
+        ),
+        (Effect::Reset, "unreachable", "check the network"),
+    ];
+    for (effect, status, words) in cases {
+        let portal = portal(effect);
+        let home = home().variable("AWS_ENDPOINT_URL_SSO", &portal.url());
+        home.write(
+            ".aws/config",
+            "[profile sso]\nsso_start_url = https://example.com/start\nsso_region = us-east-1\nsso_account_id = 111122223333\nsso_role_name = r\n",
+        );
+        // The SHA-1 of the start address.
+        home.write(
+            ".aws/sso/cache/b343494cf15ba6b81449840ea93161cf3b27e5e3.json",
+            "{\"accessToken\":\"t\",\"expiresAt\":\"2100-01-01T00:00:00Z\",\"region\":\"us-east-1\",\"startUrl\":\"https://example.com/start\"}",
+        );
+        let report = checked(&home, &[], 4);
+        assert_eq!(profile(&report, "sso")["status"], status, "{report}");
+        let text = home.run(&["check"]).expect(4).stdout;
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(text.contains(words), "{words}: {text}");
+        assert!(!text.contains('\u{1b}'), "{text}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn what_a_program_says_reaches_no_terminal_as_it_is() {
+    let home = home();
+    home.write(
+        "say",
+        "printf 'no\\033]0;evil\\007 \\033[2Jkey\\n' >&2; exit 1\n",
+    );
+    let script = home.path().join("say");
+    home.write(
+        ".aws/config",
+        &format!(
+            "[profile p]\ncredential_process = sh {}\n",
+            script.display()
+        ),
+    );
+    let text = home.run(&["check"]).expect(4).stdout;
+    assert!(text.contains("its program failed"), "{text}");
+    assert!(!text.contains(['\u{1b}', '\u{7}']), "{text:?}");
+}
+
+#[test]
+fn what_is_not_looked_at_and_what_tools_disagree_on_is_told() {
+    let answer = caller_identity("111122223333", "arn:aws:iam::111122223333:user/a", "AIDA");
+    let proxy = Proxy::start(moto().address()).rule("GetCallerIdentity", answer);
+    let home = home_at(&proxy.url())
+        .variable("AWS_DEFAULT_PROFILE", "p1")
+        .variable("AWS_PROFILE", "p2");
+    home.write(".aws/credentials", &made_up_profiles(33));
+    let report = checked(&home, &[], 0);
+    assert_eq!(
+        codes(&report),
+        ["default_profile_variable", "keys_not_looked_at"]
+    );
+    assert_eq!(proxy.calls("ListAccessKeys"), 0);
+    let home = home.variable("AWS_DEFAULT_PROFILE", "p2");
+    let report = checked(&home, &["--profile", "p1", "--profile", "p2"], 0);
+    assert_eq!(codes(&report), [""; 0]);
+    assert_eq!(proxy.calls("ListAccessKeys"), 2);
+}
+
+fn made_up_profiles(count: usize) -> String {
+    let section = |number| {
+        format!(
+            "[p{number}]\naws_access_key_id = AKIAMADEUP{number:010}\naws_secret_access_key = {}\n",
+            "w".repeat(40)
+        )
+    };
+    (0..count).map(section).collect()
+}
+
+/// Where the machine is ours: another load on it is no fault of the program.
+#[cfg(unix)]
+#[test]
+fn two_hundred_profiles_are_checked_in_little_time_and_memory() {
+    if !crate::matrix::full() {
+        return;
+    }
+    let answer = caller_identity("111122223333", "arn:aws:iam::111122223333:user/a", "AIDA");
+    let answer = late(answer, Duration::from_millis(100));
+    let proxy = Proxy::start(moto().address()).rule("*", answer);
+    let home = home_at(&proxy.url());
+    home.write(".aws/credentials", &made_up_profiles(200));
+    // The system tells it of children that have ended, in KiB; on macOS in bytes.
+    let script = "import resource, subprocess, sys, time\n\
+        began = time.monotonic()\n\
+        code = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL).returncode\n\
+        took = time.monotonic() - began\n\
+        most = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss\n\
+        print(code, round(took * 1000), most // (1024 * 1024 if sys.platform == 'darwin' else 1024))\n";
+    let mut best = (u32::MAX, u32::MAX);
+    for _ in 0..3 {
+        let mut command = python::aws_cli().python();
+        command.args(["-c", script, env!("CARGO_BIN_EXE_cloudcred"), "check"]);
+        home.clean(&mut command);
+        let ran = process::run(command, None, Duration::from_secs(60)).expect(0);
+        let numbers: Vec<u32> = ran
+            .stdout
+            .split_whitespace()
+            .map(|number| number.parse().expect("a number"))
+            .collect();
+        assert_eq!(numbers[0], 0, "{ran}");
+        best = (best.0.min(numbers[1]), best.1.min(numbers[2]));
+    }
+    println!("200 profiles: {} ms, {} MiB", best.0, best.1);
+    assert!(best.0 < 1500, "{} ms", best.0);
+    assert!(best.1 < 60, "{} MiB", best.1);
 }

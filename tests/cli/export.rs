@@ -100,9 +100,12 @@ fn github_is_told_what_to_mask_before_later_steps_get_it() {
     assert_eq!(outside.stdout, "");
 
     let file = home.path().join("github_env");
+    let home = home.variable("GITHUB_ENV", file.to_str().expect("UTF-8"));
+    let missing = home.run(&["export", "--format", "github"]).expect(1);
+    assert!(missing.stderr.contains("a file of this job"), "{missing}");
+    assert!(!file.exists(), "others could read it");
     fs::write(&file, "EARLIER=1").expect("writable");
     let home = home
-        .variable("GITHUB_ENV", file.to_str().expect("UTF-8"))
         .variable("AWS_SESSION_TOKEN", "stale")
         .variable("AWS_PROFILE", "other")
         .variable("CI", "true");

@@ -2,7 +2,7 @@
 
 use crate::support::proxy::{Effect, Gate, Proxy};
 use crate::support::secret_service::SecretService;
-use crate::{home, home_at, moto, stored_pair};
+use crate::{home, home_at, made_up_pair, moto, stored_pair};
 
 const SETUP: &[&str] = &[
     "setup",
@@ -99,4 +99,31 @@ fn a_keyring_that_is_locked_after_its_probe_costs_the_key_and_not_its_secret() {
     });
     assert!([1, 5].contains(&ran.code), "{ran}");
     assert!(account.user("ana").is_none(), "{ran}");
+}
+
+#[test]
+fn a_secret_whose_keyring_is_gone_is_removed_from_the_list_only_when_told() {
+    let service = SecretService::start();
+    let pair = made_up_pair(1);
+    let lines = format!("{}\n{}\n", pair.access_key_id, pair.secret_access_key);
+    let home = home().variables(service.environment());
+    let add = ["secret", "add", "ana", "--key-stdin", "--no-verify"];
+    home.run_with_stdin(&add, &lines).expect(0);
+    let program = env!("CARGO_BIN_EXE_cloudcred");
+    let config = format!("[profile cs]\ncredential_process = {program} credential-process ana\n");
+    home.write(".aws/config", &config);
+
+    let without = home.variable("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nowhere");
+    let remove = ["secret", "remove", "ana", "--yes"];
+    let refused = without.run(&remove).expect(1);
+    assert!(refused.stderr.contains("--forget"), "{refused}");
+    assert_eq!(without.read(".aws/config"), config);
+    let forgotten = without
+        .run(&[&remove[..], &["--forget"]].concat())
+        .expect(0);
+    assert!(forgotten.stderr.contains("stays there"), "{forgotten}");
+    assert_eq!(without.read(".aws/config"), "");
+    let list = without.run(&["secret", "list"]).expect(0);
+    assert!(list.stdout.contains("no secrets yet"), "{list}");
+    assert!(service.lookup("CloudStudio", "aws/ana").is_some());
 }

@@ -76,6 +76,7 @@ fn sound_file() -> impl Strategy<Value = Vec<u8>> {
         "s3 =\n  nested = one\n\n  more = two",
         "# [profile no]\n;region = no",
         "x_y = first\n   second # kept\n\tthird",
+        "x_z = first\n   # note\n   second",
         "credential_process = \"/a b/c\" --x=y",
         "  ",
     ];
@@ -129,7 +130,7 @@ proptest! {
     fn an_added_profile_is_removed_without_a_trace(bytes in any_file()) {
         let mut file = SharedFile::parse(FileKind::Config, &bytes);
         let before = profiles_of(&file);
-        file.add("cloudstudio", &[("credential_process", "\"/a b/cloudcred\" credential-process"), ("region", "x")]);
+        file.add("cloudstudio", &[("credential_process", "\"/a b/cloudcred\" credential-process"), ("region", "x")]).expect("it can stand there");
         let reread = SharedFile::parse(FileKind::Config, &file.to_bytes());
         prop_assert_eq!(reread.get("cloudstudio", "region"), Some("x".to_owned()));
         prop_assert!(reread.to_bytes().starts_with(&bytes));
@@ -148,7 +149,7 @@ proptest! {
             return Ok(());
         }
         let before = profiles_of(&file);
-        file.set("a", "new_key", "value");
+        file.set("a", "new_key", "value").expect("it can stand there");
         let mut reread = SharedFile::parse(FileKind::Config, &file.to_bytes());
         prop_assert_eq!(reread.get("a", "new_key"), Some("value".to_owned()));
         let mut others = profiles_of(&reread);
@@ -164,10 +165,10 @@ proptest! {
         let Some(old) = file.get("a", "region").filter(|old| !old.is_empty() && !old.contains('\n')) else {
             return Ok(());
         };
-        file.set("a", "region", "elsewhere");
+        file.set("a", "region", "elsewhere").expect("it can stand there");
         let mut reread = SharedFile::parse(FileKind::Config, &file.to_bytes());
         prop_assert_eq!(reread.get("a", "region"), Some("elsewhere".to_owned()));
-        reread.set("a", "region", &old);
+        reread.set("a", "region", &old).expect("it can stand there");
         prop_assert_eq!(reread.to_bytes().to_vec(), bytes);
     }
 }
@@ -188,15 +189,18 @@ fn edits(number: usize) -> Vec<Edit> {
         let mut file = SharedFile::parse(FileKind::Config, &before);
         let profile = match round % 5 {
             0 => {
-                file.add("new", &[("credential_process", "x y"), ("region", "z")]);
+                file.add("new", &[("credential_process", "x y"), ("region", "z")])
+                    .expect("it can stand there");
                 "new"
             }
             1 => {
-                file.set("a", "region", "elsewhere");
+                file.set("a", "region", "elsewhere")
+                    .expect("it can stand there");
                 "a"
             }
             2 => {
-                file.set("b", "new_key", "value");
+                file.set("b", "new_key", "value")
+                    .expect("it can stand there");
                 "b"
             }
             3 => {
@@ -226,24 +230,96 @@ fn others(mut sections: Option<Sections>, profile: &str) -> Option<Sections> {
     sections
 }
 
-#[test]
-fn botocore_reads_the_other_profiles_as_before() {
-    let edits = edits(1000);
+/// What botocore makes of each file, by its name; nothing where it refuses the file.
+fn read_by_botocore<'f>(
+    files: impl Iterator<Item = (String, &'f [u8])>,
+) -> BTreeMap<String, Option<Sections>> {
     let folder = tempfile::tempdir().expect("a folder for temporary files");
-    for (number, edit) in edits.iter().enumerate() {
-        let write = |kind: &str, bytes: &[u8]| {
-            let path = folder.path().join(format!("{number}.{kind}"));
-            std::fs::write(path, bytes).expect("a new file");
-        };
-        write("before", &edit.before);
-        write("after", &edit.after);
+    for (name, bytes) in files {
+        std::fs::write(folder.path().join(name), bytes).expect("a new file");
     }
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/botocore_profiles.py");
     let mut command: Command = python::aws_cli().python();
     command.arg(script).arg(folder.path());
     let ran = process::run(command, None, std::time::Duration::from_secs(60)).expect(0);
-    let read: BTreeMap<String, Option<Sections>> =
-        serde_json::from_str(&ran.stdout).expect("the script prints JSON");
+    serde_json::from_str(&ran.stdout).expect("the script prints JSON")
+}
+
+/// Sections and keys that stand once or more often, spelled alike or not, and nothing else wrong.
+fn repeating_file() -> impl Strategy<Value = Vec<u8>> {
+    let header = prop::sample::select(vec![
+        "[default]",
+        "[profile default]",
+        "[profile a]",
+        "[profile  a]",
+        "[profile a] # note",
+        "[profile a]]",
+        "[ profile a]",
+        "[profile b]",
+        "[sso-session a]",
+        "[services x]",
+        "[preview]",
+        "[foo bar]",
+    ]);
+    let body = prop::sample::select(vec![
+        "region = x",
+        "Region=y",
+        "k:x = 1",
+        "K:y = 2",
+        "output = json\n  # note",
+        "s3 =\n  nested = 1\n  nested = 2",
+        "# note",
+    ]);
+    let section = (header, prop::collection::vec(body, 0..3));
+    prop::collection::vec(section, 1..4).prop_map(|sections| {
+        let mut text = String::new();
+        for (header, body) in sections {
+            text += &format!("{header}\n");
+            for line in body {
+                text += &format!("{line}\n");
+            }
+        }
+        text.into_bytes()
+    })
+}
+
+#[test]
+fn what_we_call_duplicate_is_what_botocore_refuses() {
+    let mut runner = TestRunner::deterministic();
+    let files: Vec<Vec<u8>> = (0..1000)
+        .map(|_| {
+            let file = repeating_file().new_tree(&mut runner);
+            file.expect("a file").current()
+        })
+        .collect();
+    let named = files.iter().enumerate();
+    let read = read_by_botocore(named.map(|(number, bytes)| (number.to_string(), &bytes[..])));
+    let (mut refused, mut twice) = (0, 0);
+    for (number, bytes) in files.iter().enumerate() {
+        let text = String::from_utf8_lossy(bytes);
+        let file = SharedFile::parse(FileKind::Config, bytes);
+        let has = |code: &str| {
+            let mut problems = file.problems().iter();
+            problems.any(|problem| problem.code.starts_with(code))
+        };
+        let by_botocore = read[&number.to_string()].is_none();
+        assert_eq!(has("duplicate_"), by_botocore, "{text}");
+        refused += usize::from(by_botocore);
+        twice += usize::from(!by_botocore && has("section_twice"));
+    }
+    assert!((200..800).contains(&refused), "{refused} files are refused");
+    assert!(twice > 20, "only {twice} have a section in two spellings");
+}
+
+#[test]
+fn botocore_reads_the_other_profiles_as_before() {
+    let edits = edits(1000);
+    let read = read_by_botocore(edits.iter().enumerate().flat_map(|(number, edit)| {
+        [
+            (format!("{number}.before"), &edit.before[..]),
+            (format!("{number}.after"), &edit.after[..]),
+        ]
+    }));
     let mut accepted = 0;
     for (number, edit) in edits.iter().enumerate() {
         let of = |kind: &str| others(read[&format!("{number}.{kind}")].clone(), edit.profile);

@@ -2,6 +2,7 @@
 
    FSYNC_FAULT=kill:N    dies at the N-th call, before it has reached the disk
    FSYNC_FAULT=full:N    ENOSPC at the N-th call and at every later one
+   FSYNC_FAULT=once:N    ENOSPC at the N-th call alone
    FSYNC_COUNT=PATH      appends one byte for each call, to learn how many there are */
 
 #define _GNU_SOURCE
@@ -26,7 +27,9 @@ int fsync(int fd) {
   }
   const char *fault = getenv("FSYNC_FAULT");
   if (fault && strncmp(fault, "kill:", 5) == 0 && call == atoi(fault + 5)) kill(getpid(), SIGKILL);
-  if (fault && strncmp(fault, "full:", 5) == 0 && call >= atoi(fault + 5)) {
+  int full = fault && strncmp(fault, "full:", 5) == 0 && call >= atoi(fault + 5);
+  int once = fault && strncmp(fault, "once:", 5) == 0 && call == atoi(fault + 5);
+  if (full || once) {
     errno = ENOSPC;
     return -1;
   }

@@ -44,6 +44,11 @@ pub fn full_from(home: Home, call: usize) -> Home {
     loaded(home).variable("FSYNC_FAULT", &format!("full:{call}"))
 }
 
+/// The disk is full at the call of this number alone.
+pub fn full_once(home: Home, call: usize) -> Home {
+    loaded(home).variable("FSYNC_FAULT", &format!("once:{call}"))
+}
+
 /// Nothing happens, and each call adds a byte to the file.
 pub fn counted(home: Home, file: &Path) -> Home {
     loaded(home).variable("FSYNC_COUNT", file.to_str().expect("a path in UTF-8"))

@@ -49,6 +49,8 @@ impl Which {
 pub enum Effect {
     /// The server never hears of it.
     Answer(Answer),
+    /// The same after a while.
+    AnswerLate(Duration, Answer),
     /// Passed on after a while.
     Delay(Duration),
     /// Passed on once the test opens the gate.
@@ -156,6 +158,26 @@ pub fn caller_identity(account_id: &str, arn: &str, user_id: &str) -> Effect {
              </ResponseMetadata></GetCallerIdentityResponse>"
         ),
     )
+}
+
+/// An answer in the server's place, after a while.
+pub fn late(effect: Effect, delay: Duration) -> Effect {
+    match effect {
+        Effect::Answer(answer) => Effect::AnswerLate(delay, answer),
+        effect => effect,
+    }
+}
+
+/// An error as IAM Identity Center phrases it.
+pub fn json_error(status: u16, code: &str, message: &str) -> Effect {
+    Effect::Answer(Answer {
+        status,
+        headers: vec![
+            ("Content-Type".into(), "application/json".into()),
+            ("x-amzn-ErrorType".into(), code.into()),
+        ],
+        body: format!("{{\"message\":\"{message}\"}}"),
+    })
 }
 
 const REQUEST_ID: &str = "01234567-89ab-cdef-0123-456789abcdef";
@@ -302,6 +324,10 @@ fn serve(mut client: TcpStream, upstream: &str, state: &Mutex<State>) -> io::Res
     let effect = locked(state).take(&request);
     match effect {
         Some(Effect::Answer(answer)) => client.write_all(answer.to_http().as_bytes())?,
+        Some(Effect::AnswerLate(delay, answer)) => {
+            thread::sleep(delay);
+            client.write_all(answer.to_http().as_bytes())?;
+        }
         Some(Effect::Reset) => {}
         Some(Effect::Truncate) => {
             let answer = request.forward(upstream)?;

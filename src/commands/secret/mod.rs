@@ -27,7 +27,7 @@ pub fn run(command: Secret, context: &Context) -> Result<()> {
         Secret::Copy(flags) => copy::run(&flags, context),
         Secret::Rename { old, new } => place::rename(&old, &new, context),
         Secret::Move { name, store } => place::move_to(&name, store.into(), context),
-        Secret::Remove { name } => remove::run(&SecretName::new(&name)?, context),
+        Secret::Remove { name, forget } => remove::run(&SecretName::new(&name)?, forget, context),
     }
 }
 

@@ -77,7 +77,8 @@ fn follow(old: &SecretName, new: &SecretName, folders: &Folders, context: &Conte
     let Ok(locations) = Locations::of(&context.env) else {
         return Ok(());
     };
-    aws_profile::follow(folders, &locations, old, new).map_err(|error| {
+    let program = context.env.program()?;
+    aws_profile::follow(folders, &locations, program, old, new).map_err(|error| {
         let message = format!(
             "it is done, but an AWS profile still reads `{old}`: {}",
             error.message

@@ -3,13 +3,14 @@
 
 use serde::Serialize;
 
-use crate::aws_profile::{self, AwsProfile};
+use crate::aws_profile::{self, AwsProfile, Holder};
 use crate::cli::UseSecret;
 use crate::commands::secret::{state, whose};
 use crate::commands::{Context, chosen};
 use crate::env::Folders;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::output::{Page, Report, table};
+use crate::prompt::Question;
 use crate::shared_config::Locations;
 use crate::store::SecretName;
 use crate::store::index::Index;
@@ -45,19 +46,24 @@ impl Report for Used {
 
 pub fn run(flags: &UseSecret, context: &Context) -> Result<()> {
     let folders = context.env.folders()?;
-    let index = Index::load_to_change(&folders)?;
     // A secret that cannot be read would break every tool that relies on the current one.
-    let chosen = chosen::read_listed(Some(&flags.name), &index, context)?;
-    let name = chosen.entry.name;
-    if let Some(profile) = &flags.aws_profile {
-        write_profile(profile, &folders, context)?;
-    }
-    let (previous, index) = Index::update(&folders, |index| {
-        // It may have been removed meanwhile.
-        index.require(&name)?;
-        let previous = index.current.replace(name.clone());
-        Ok((previous, index.clone()))
+    let name = chosen::read(Some(&flags.name), context)?.entry.name;
+    let wanted = flags.aws_profile.as_deref();
+    let wanted = wanted.map(|it| wanted_profile(it, context)).transpose()?;
+    let mut locked = Index::lock(&folders)?;
+    // It may have been removed meanwhile.
+    locked.index.require(&name)?;
+    let previous = locked.index.current.replace(name.clone());
+    let written = match &wanted {
+        Some(wanted) => wanted.write(&folders)?,
+        None => false,
+    };
+    locked.save_or(|| {
+        if let Some(wanted) = wanted.as_ref().filter(|_| written) {
+            wanted.take_back(&folders);
+        }
     })?;
+    let index = locked.index;
     let rows = index.secrets.iter().map(|entry| {
         vec![
             entry.name.to_string(),
@@ -66,7 +72,7 @@ pub fn run(flags: &UseSecret, context: &Context) -> Result<()> {
         ]
     });
     context.output.result(&Used {
-        changed: previous.as_ref() != Some(&name),
+        changed: written || previous.as_ref() != Some(&name),
         aws_profile: flags.aws_profile.clone(),
         rows: rows.collect(),
         current: name,
@@ -74,19 +80,56 @@ pub fn run(flags: &UseSecret, context: &Context) -> Result<()> {
     })
 }
 
-/// A profile that reads the current secret: switching the secret then needs no other edit.
-fn write_profile(name: &str, folders: &Folders, context: &Context) -> Result<()> {
-    let variables = ["AWS_REGION", "AWS_DEFAULT_REGION"];
-    let of_variables = variables.iter().find_map(|name| context.env.var(name));
-    let region = context.global.region.as_deref().or(of_variables);
-    let profile = AwsProfile::new(
-        name,
-        context.env.program()?,
-        None,
-        region.map(str::to_owned),
-    )?;
+/// A profile that is to be written.
+struct Wanted {
+    locations: Locations,
+    profile: AwsProfile,
+    /// What it says now, where that is to be given up.
+    replaces: Option<AwsProfile>,
+}
+
+impl Wanted {
+    fn write(&self, folders: &Folders) -> Result<bool> {
+        let replaces = self.replaces.as_ref();
+        aws_profile::write(folders, &self.locations, &self.profile, replaces)
+    }
+
+    /// For when something has failed already, and that is what should be told.
+    fn take_back(&self, folders: &Folders) {
+        let before = self.replaces.as_ref();
+        let taken_back = aws_profile::take_back(folders, &self.locations, &self.profile, before);
+        taken_back.unwrap_or_default();
+    }
+}
+
+/// A profile that reads the current secret: switching the secret then needs no other edit. One of
+/// ours that says something else is given up only with consent.
+fn wanted_profile(name: &str, context: &Context) -> Result<Wanted> {
+    let region = context.region()?.map(str::to_owned);
+    let profile = AwsProfile::new(name, context.env.program()?, None, region)?;
+    let locations = Locations::of(&context.env)?;
+    let replaces = match aws_profile::holder(&locations, &profile)? {
+        Holder::SomebodyElse(place) => return Err(aws_profile::taken(name, &place)),
+        Holder::Ours(there) if !there.serves_as(&profile) => Some(there),
+        Holder::Ours(_) | Holder::Nobody => None,
+    };
+    if let (Some(there), false) = (&replaces, context.global.yes) {
+        let text = format!(
+            "The AWS profile `{name}` runs {}. Change it to {}?",
+            there.described(),
+            profile.described()
+        );
+        let question = Question::required(&text, "--yes");
+        if !context.prompt()?.confirm(question)? {
+            return Err(Error::cancelled().hint("nothing was changed"));
+        }
+    }
     if let Some(name) = context.env.moves_data() {
         context.output.warn(&aws_profile::works_only_with(name));
     }
-    aws_profile::write(folders, &Locations::of(&context.env)?, &profile)
+    Ok(Wanted {
+        locations,
+        profile,
+        replaces,
+    })
 }

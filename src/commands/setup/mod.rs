@@ -9,7 +9,7 @@ use crate::aws::console::Console;
 use crate::aws::found::Found;
 use crate::aws::profiles::{self, Scope};
 use crate::aws::sdk::Sdk;
-use crate::aws_profile;
+use crate::aws_profile::{self, AwsProfile};
 use crate::cli::{ModeChoice, Setup};
 use crate::commands::Context;
 use crate::commands::asking::{Asking, guarded_roles};
@@ -43,8 +43,8 @@ pub fn run(flags: Setup, context: &Context) -> Result<u8> {
     let wanted = given::wanted(flags, context, prompt.as_mut())?;
     wanted.check()?;
     if let Some(name) = &wanted.aws_profile {
-        aws_profile::check_name(name)?;
-        aws_profile::check_free(&Locations::of(&context.env)?, name)?;
+        let profile = AwsProfile::new(name, context.env.program()?, None, None)?;
+        aws_profile::check_free(&Locations::of(&context.env)?, &profile)?;
     }
     let aws = Aws::start(context)?;
     let index = match dry_run {

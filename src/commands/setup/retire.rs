@@ -3,7 +3,8 @@
 
 use crate::aws::configured::configured;
 use crate::aws::console::Console;
-use crate::aws::found::{Found, Kind};
+use crate::aws::found::Found;
+use crate::aws::kind::Kind;
 use crate::aws::sdk::Session;
 use crate::aws_profile::{self, AwsProfile};
 use crate::commands::Context;

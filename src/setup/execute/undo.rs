@@ -356,7 +356,7 @@ pub fn undo_here(access: &Access<'_>, record: &Record, step: usize) -> Result<()
             }
             Ok(())
         }),
-        Step::WriteAwsProfile { profile } => {
+        Step::WriteAwsProfile { profile, .. } => {
             let locations = Locations::of(access.env)?;
             let before = made.previous_aws_profile.as_ref();
             aws_profile::take_back(access.folders, &locations, profile, before)

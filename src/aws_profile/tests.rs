@@ -1,0 +1,209 @@
+//! What is written, what stays, and what goes, in files of a throw-away folder.
+
+use super::*;
+
+const PROGRAM: &str = "/usr/bin/cloudcred";
+
+struct Home(tempfile::TempDir);
+
+impl Home {
+    fn new(config: &str) -> Self {
+        let home = Home(tempfile::tempdir().expect("a temporary folder"));
+        std::fs::write(home.locations().config, config).expect("writable");
+        home
+    }
+
+    fn locations(&self) -> Locations {
+        Locations {
+            config: self.0.path().join("config"),
+            credentials: self.0.path().join("credentials"),
+        }
+    }
+
+    fn folders(&self) -> Folders {
+        Folders {
+            data: self.0.path().join("data"),
+            state: self.0.path().join("state"),
+        }
+    }
+
+    fn config(&self) -> String {
+        std::fs::read_to_string(self.locations().config).expect("there")
+    }
+
+    fn write(&self, profile: &AwsProfile, replaces: Option<&AwsProfile>) -> Result<bool> {
+        write(&self.folders(), &self.locations(), profile, replaces)
+    }
+
+    fn holder(&self, wanted: &AwsProfile) -> Holder {
+        holder(&self.locations(), wanted).expect("sound")
+    }
+
+    fn forget(&self, name: &str, and_current: bool) -> Vec<String> {
+        let program = Path::new(PROGRAM);
+        forget(
+            &self.folders(),
+            &self.locations(),
+            program,
+            &secret(name),
+            and_current,
+        )
+        .expect("writable")
+    }
+}
+
+fn secret(name: &str) -> SecretName {
+    SecretName::new(name).expect("valid")
+}
+
+fn profile(name: &str, of: Option<&str>) -> AwsProfile {
+    let secret = of.map(secret);
+    AwsProfile::new(
+        name,
+        Path::new(PROGRAM),
+        secret.as_ref(),
+        Some("eu-west-1".into()),
+    )
+    .expect("valid")
+}
+
+#[test]
+fn a_key_gives_way_to_the_secret_and_nothing_else_does() {
+    let of_key = "aws_access_key_id = AKIAOLD\naws_secret_access_key = s\n";
+    let config = format!("# mine\n[profile a]\nregion = x ; near\n{of_key}output = json\n");
+    let credentials = format!("; theirs\n[b]\n{of_key}# last\n[c]\naws_access_key_id = AKIANEW\n");
+    let home = Home::new(&config);
+    let (folders, locations) = (home.folders(), home.locations());
+    std::fs::write(&locations.credentials, &credentials).expect("writable");
+    let [a, b, c] = ["a", "b", "c"].map(|name| profile(name, Some("ana")));
+    let take = |profile| take_place_of_key(&folders, &locations, profile, "AKIAOLD");
+    assert!(take(&a).expect("writable"));
+    let process = format!("credential_process = {}\n", a.process);
+    let changed = config.replace(of_key, "") + &process;
+    assert_eq!(home.config(), changed);
+    assert!(take(&b).expect("writable"));
+    // Once more, and of a key that is another one by now.
+    for profile in [&a, &b, &c] {
+        assert!(!take(profile).expect("writable"), "{}", profile.name);
+    }
+    assert!(home.config().starts_with(&changed), "{}", home.config());
+    assert!(home.config().contains(&format!("[profile b]\n{process}")));
+    let left = std::fs::read_to_string(&locations.credentials).expect("there");
+    assert_eq!(left, credentials.replacen(of_key, "", 1));
+}
+
+#[test]
+fn a_profile_is_written_changed_and_taken_back_without_a_trace() {
+    let before = "# mine\n[default]\nregion = x\n\n[profile other]\nk = v";
+    let home = Home::new(before);
+    let (folders, locations) = (home.folders(), home.locations());
+    let first = profile("cs", Some("ana"));
+    assert!(home.write(&first, None).expect("free"));
+    assert_eq!(home.holder(&first), Holder::Ours(first.clone()));
+    let written = home.config();
+    assert!(written.starts_with(before), "{written}");
+    assert!(!home.write(&first, None).expect("the same again"));
+    let anywhere = AwsProfile {
+        region: None,
+        ..first.clone()
+    };
+    assert!(!home.write(&anywhere, None).expect("any region is right"));
+    assert_eq!(home.config(), written);
+
+    let second = profile("cs", None);
+    let refused = home.write(&second, None).expect_err("not agreed to");
+    assert!(refused.message.contains("meanwhile"), "{refused}");
+    assert_eq!(home.config(), written);
+    assert!(home.write(&second, Some(&first)).expect("ours"));
+    take_back(&folders, &locations, &second, Some(&first)).expect("writable");
+    assert_eq!(home.config(), written);
+    take_back(&folders, &locations, &second, None).expect("no longer there");
+    assert_eq!(home.config(), written);
+    take_back(&folders, &locations, &first, None).expect("writable");
+    assert_eq!(home.config(), before);
+}
+
+#[test]
+fn somebody_elses_profile_is_never_touched() {
+    let mixed = format!(
+        "[profile cs]\ncredential_process = {PROGRAM} credential-process ana\nregion = eu-west-1\n\
+         role_arn = arn:aws:iam::111122223333:role/x\nsource_profile = default\n"
+    );
+    for config in [
+        "[profile cs]\nregion = x\n",
+        "[profile \"cs\"]\n",
+        "[ profile cs ]\ncredential_process = other\n",
+        &mixed,
+    ] {
+        let home = Home::new(config);
+        let ours = profile("cs", Some("ana"));
+        for replaces in [None, Some(&ours)] {
+            let refused = home.write(&profile("cs", None), replaces);
+            assert!(refused.expect_err("taken").message.contains("line 1"));
+            assert_eq!(home.config(), config);
+        }
+    }
+    let home = Home::new("");
+    std::fs::write(home.locations().credentials, "[cs]\n").expect("writable");
+    let refused = home.write(&profile("cs", None), None).expect_err("taken");
+    assert!(refused.message.contains("credentials, line 1"), "{refused}");
+    let home = Home::new("[profile a]\nbroken\n");
+    let refused = home.write(&profile("cs", None), None).expect_err("broken");
+    assert!(refused.message.contains("line 2"), "{refused}");
+}
+
+#[test]
+fn what_reads_a_removed_secret_goes_with_it() {
+    let before = "[profile other]\ncredential_process = /usr/bin/other credential-process ana\n";
+    let home = Home::new(before);
+    let (folders, locations) = (home.folders(), home.locations());
+    for profile in [
+        profile("one", Some("ana")),
+        profile("two", Some("bob")),
+        profile("three", None),
+    ] {
+        home.write(&profile, None).expect("free");
+    }
+    let program = Path::new(PROGRAM);
+    let of_bob = readers(&locations, program, &secret("bob"));
+    assert_eq!(of_bob.by_its_name, ["two"]);
+    assert_eq!(of_bob.as_current, ["three"]);
+    let (ana, eve) = (secret("ana"), secret("eve"));
+    follow(&folders, &locations, program, &ana, &eve).expect("writable");
+    let followed = profile("one", Some("eve"));
+    assert_eq!(home.holder(&followed), Holder::Ours(followed));
+    assert_eq!(home.forget("EVE", false), ["one"]);
+    assert_eq!(home.forget("bob", true), ["two", "three"]);
+    assert_eq!(home.config(), before);
+}
+
+#[test]
+fn keys_and_comments_that_somebody_added_to_ours_stay() {
+    let home = Home::new("");
+    let (folders, locations) = (home.folders(), home.locations());
+    let ours = profile("cs", None);
+    home.write(&ours, None).expect("free");
+    let text = home.config() + "output = json\n";
+    std::fs::write(&locations.config, &text).expect("writable");
+    take_back(&folders, &locations, &ours, None).expect("writable");
+    assert!(home.config().contains("output = json"));
+    assert!(!home.config().contains("credential_process"));
+
+    let config = format!(
+        "[profile mine]\nrole_arn = arn\ncredential_process = {PROGRAM} credential-process ana\n  # about it\n# and more\noutput = json\n"
+    );
+    let home = Home::new(&config);
+    assert_eq!(home.forget("ana", false), ["mine"]);
+    assert_eq!(
+        home.config(),
+        "[profile mine]\nrole_arn = arn\n# about it\n# and more\noutput = json\n"
+    );
+}
+
+#[test]
+fn a_region_that_is_none_is_refused() {
+    for region in ["x\n[profile evil]", "a b", "", "a # b", "ü"] {
+        let refused = AwsProfile::new("cs", Path::new(PROGRAM), None, Some(region.to_owned()));
+        assert!(refused.is_err(), "{region:?}");
+    }
+}
