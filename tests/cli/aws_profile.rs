@@ -344,6 +344,25 @@ mod here {
         assert_eq!(home.read(CONFIG), BEFORE);
     }
 
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_secret_that_is_removed_by_half_says_so_and_the_same_again_finishes() {
+        let home = scene();
+        let program = env!("CARGO_BIN_EXE_cloudcred");
+        let config =
+            format!("[profile cs]\ncredential_process = {program} credential-process ana\n");
+        home.write(CONFIG, &config);
+        // The third is that of the secret's folder, behind the profile's file and folder.
+        let home = crate::support::fsync_fault::full_once(home, 3);
+        let remove = ["secret", "remove", "ana", "--yes"];
+        let half = home.run(&remove).expect(5);
+        assert!(half.stderr.contains("is removed (cs)"), "{half}");
+        assert_eq!(home.read(CONFIG), "");
+        let home = home.variable("FSYNC_FAULT", "");
+        home.run(&remove).expect(0);
+        home.run(&remove).expect(1);
+    }
+
     #[test]
     fn a_renamed_program_knows_its_profiles_again_and_writes_the_path_it_was_called_by() {
         let folder = tempfile::tempdir().expect("a folder for temporary files");

@@ -2,6 +2,7 @@
 
 use crate::support::proxy::{Effect, Gate, Proxy};
 use crate::support::secret_service::SecretService;
+use crate::support::terminal::Terminal;
 use crate::{home, home_at, made_up_pair, moto, stored_pair};
 
 const SETUP: &[&str] = &[
@@ -117,6 +118,12 @@ fn a_secret_whose_keyring_is_gone_is_removed_from_the_list_only_when_told() {
     let remove = ["secret", "remove", "ana", "--yes"];
     let refused = without.run(&remove).expect(1);
     assert!(refused.stderr.contains("--forget"), "{refused}");
+    assert_eq!(without.read(".aws/config"), config);
+    let asked = without.command(&remove[..3]);
+    let mut terminal = Terminal::start(&asked, 300);
+    terminal.wait_for("Remove it from the list all the same?");
+    terminal.type_text("n\r");
+    assert_eq!(terminal.exit().0, 130);
     assert_eq!(without.read(".aws/config"), config);
     let forgotten = without
         .run(&[&remove[..], &["--forget"]].concat())
