@@ -46,8 +46,10 @@ impl Report for Used {
 
 pub fn run(flags: &UseSecret, context: &Context) -> Result<()> {
     let folders = context.env.folders()?;
+    let index = Index::load_to_change(&folders)?;
     // A secret that cannot be read would break every tool that relies on the current one.
-    let name = chosen::read(Some(&flags.name), context)?.entry.name;
+    let chosen = chosen::read_listed(Some(&flags.name), &index, context)?;
+    let name = chosen.entry.name;
     let wanted = flags.aws_profile.as_deref();
     let wanted = wanted.map(|it| wanted_profile(it, context)).transpose()?;
     let mut locked = Index::lock(&folders)?;
