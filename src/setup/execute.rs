@@ -109,7 +109,9 @@ async fn leave_open(access: &Access<'_>, journal: &mut Journal, error: Error) ->
     for index in 0..journal.record.steps.len() {
         let record = &journal.record.steps[index];
         let is_key = matches!(record.step, Step::CreateAccessKey { .. });
-        if is_key && record.status == Status::Begun {
+        let is_kept =
+            keeping::kept_pair(access, &journal.record, index).is_ok_and(|pair| pair.is_some());
+        if is_key && record.status == Status::Begun && !is_kept {
             let status = match undo::undo(access, &journal.record, index).await {
                 Ok(()) => Status::TakenBack,
                 Err(left) => {
