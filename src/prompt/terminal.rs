@@ -8,6 +8,8 @@
 //! rules: it swallows Ctrl-D (its `Password` even asks again for ever), and between two hidden
 //! lines it flushes the terminal, which loses the rest of a pasted JSON document.
 
+mod mode;
+
 use std::io::{self, BufRead};
 use std::ops::Range;
 
@@ -19,6 +21,7 @@ use crate::error::{Error, Result};
 use crate::interrupt::Interrupt;
 use crate::output::plain;
 use crate::pasted::{self, Pasted};
+use crate::prompt::terminal::mode::TerminalMode;
 use crate::prompt::{Check, Choice, Prompt, Question};
 use crate::secret::KeyPair;
 
@@ -461,88 +464,6 @@ fn read_long_line(term: &Term) -> io::Result<Zeroizing<String>> {
 #[cfg(not(unix))]
 fn read_hidden_line(term: &Term) -> io::Result<Zeroizing<String>> {
     term.read_secure_line().map(Zeroizing::new)
-}
-
-/// The terminal's mode as it was found.
-struct TerminalMode {
-    #[cfg(unix)]
-    found: Option<rustix::termios::Termios>,
-}
-
-#[cfg(unix)]
-impl TerminalMode {
-    fn of_stdin() -> Self {
-        TerminalMode {
-            found: rustix::termios::tcgetattr(io::stdin()).ok(),
-        }
-    }
-
-    /// Key by key without echo; Ctrl-C still raises its signal.
-    fn take_keys(&self) {
-        use rustix::termios::LocalModes;
-        self.set(|mode| {
-            mode.local_modes
-                .remove(LocalModes::ICANON | LocalModes::ECHO)
-        });
-    }
-
-    fn hide_input(&self) {
-        self.set(|mode| mode.local_modes.remove(rustix::termios::LocalModes::ECHO));
-    }
-
-    fn restore(&self) {
-        self.set(|_| {});
-    }
-
-    fn discard_typed(&self) {
-        // A terminal that is gone has nothing to throw away.
-        let input = rustix::termios::QueueSelector::IFlush;
-        rustix::termios::tcflush(io::stdin(), input).unwrap_or_default();
-    }
-
-    /// Throws away what still arrives, until nothing has for a moment.
-    fn discard_paste(&self) {
-        use rustix::event::{PollFd, PollFlags, Timespec, poll};
-        let quiet = Timespec {
-            tv_sec: 0,
-            tv_nsec: 50_000_000,
-        };
-        loop {
-            let stdin = io::stdin();
-            let mut input = [PollFd::new(&stdin, PollFlags::IN)];
-            match poll(&mut input, Some(&quiet)) {
-                Ok(1) if !input[0].revents().contains(PollFlags::HUP) => self.discard_typed(),
-                _ => return,
-            }
-        }
-    }
-
-    /// `Now` rather than `Flush`: typed-ahead and pasted input must not be thrown away. A terminal
-    /// that is gone cannot be set; nothing else depends on it then.
-    fn set(&self, change: impl FnOnce(&mut rustix::termios::Termios)) {
-        if let Some(mut mode) = self.found.clone() {
-            change(&mut mode);
-            let now = rustix::termios::OptionalActions::Now;
-            rustix::termios::tcsetattr(io::stdin(), now, &mode).unwrap_or_default();
-        }
-    }
-}
-
-#[cfg(not(unix))]
-impl TerminalMode {
-    fn of_stdin() -> Self {
-        TerminalMode {}
-    }
-
-    fn take_keys(&self) {}
-
-    fn hide_input(&self) {}
-
-    fn restore(&self) {}
-
-    fn discard_typed(&self) {}
-
-    fn discard_paste(&self) {}
 }
 
 /// Questions come before anything is done.
