@@ -109,20 +109,28 @@ impl SecretService {
 
     /// As a screen saver does it: from now on the owner would have to be asked for the password.
     pub fn lock(&self) {
+        const LOGIN: &str = "/org/freedesktop/secrets/collection/login";
+        let collection = format!("array:objpath:{LOGIN}");
+        let lock = "org.freedesktop.Secret.Service.Lock";
+        self.send(&["/org/freedesktop/secrets", lock, &collection]);
+        // The answer may come before it is done.
+        let property = ["string:org.freedesktop.Secret.Collection", "string:Locked"];
+        let get = [LOGIN, "org.freedesktop.DBus.Properties.Get"];
+        process::poll(ANSWER_LIMIT, || {
+            let answer = self.send(&[&get[..], &property].concat());
+            answer.contains("boolean true").then_some(())
+        })
+        .expect("gnome-keyring locks its collection");
+    }
+
+    fn send(&self, message: &[&str]) -> String {
         let mut command = Command::new("dbus-send");
         command
-            .args([
-                "--session",
-                "--print-reply",
-                "--dest=org.freedesktop.secrets",
-            ])
-            .args([
-                "/org/freedesktop/secrets",
-                "org.freedesktop.Secret.Service.Lock",
-            ])
-            .arg("array:objpath:/org/freedesktop/secrets/collection/login")
+            .args(["--session", "--print-reply"])
+            .arg("--dest=org.freedesktop.secrets")
+            .args(message)
             .envs(self.environment());
-        process::run(command, None, ANSWER_LIMIT).expect(0);
+        process::run(command, None, ANSWER_LIMIT).expect(0).stdout
     }
 
     /// By these variables a program finds it.
