@@ -220,7 +220,11 @@ impl Output {
 
     pub fn warn(&self, text: &str) {
         let yellow = self.stderr.style().yellow().bold();
-        self.say(&format!("{} {text}", yellow.apply_to("warning:")));
+        let line = format!("{} {text}", yellow.apply_to("warning:"));
+        match std::io::stderr().is_terminal() {
+            true => self.say(self.page().wrapped(&line, "  ").trim_end()),
+            false => self.say(&line),
+        }
     }
 
     /// A step of a plan that is done.

@@ -51,6 +51,10 @@ pub fn recognise(text: &str) -> Result<Pasted> {
     };
     match (halves.access_key_id, halves.secret_access_key) {
         (Some(id), Some(secret)) => checked(id, &secret).map(Pasted::Pair),
+        // Nothing that follows makes a word an access key ID; a whole secret may only come first.
+        (Some(id), None) if !id.starts_with("AKIA") && id.chars().count() < 40 => {
+            check(&id, "").map(|()| Pasted::Incomplete)
+        }
         _ => Ok(Pasted::Incomplete),
     }
 }

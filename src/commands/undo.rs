@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::aws_profile;
 use crate::cli::Reopen;
 use crate::commands::Context;
 use crate::commands::aws::Aws;
@@ -13,6 +14,8 @@ use crate::secret::KeyPair;
 use crate::setup::execute::{Access, obstacles, undo_run};
 use crate::setup::journal::{Journal, Record};
 use crate::setup::report::StepReport;
+use crate::shared_config::Locations;
+use crate::store::index::Index;
 
 #[derive(Serialize)]
 struct UndoReport {
@@ -113,7 +116,33 @@ pub fn undo(
     }
     drop(prompt);
     aws.run(undo_run(&access, &mut journal, &mut aws.interrupt()))?;
+    let idle = idle_profiles(&journal.record, aws, context);
+    if !idle.is_empty() {
+        context.output.warn(&format!(
+            "these AWS profiles read a secret that is gone: {}. `cloudcred secret use NAME` makes another one current",
+            idle.join(", ")
+        ));
+    }
     context.output.result(&report(Some(&journal.record), true))
+}
+
+/// Profiles that were made for the run's secret since, by `secret use --aws-profile`: not the run's to
+/// remove.
+fn idle_profiles(record: &Record, aws: &Aws, context: &Context) -> Vec<String> {
+    let (Some((secret, _)), Ok(locations), Ok(program), Ok(index)) = (
+        record.place(),
+        Locations::of(&context.env),
+        context.env.program(),
+        Index::load(&aws.folders),
+    ) else {
+        return Vec::new();
+    };
+    let readers = aws_profile::readers(&locations, program, secret);
+    let of_name = readers.by_its_name.into_iter();
+    let of_name = of_name.filter(|_| index.find(secret).is_none());
+    let of_current = readers.as_current.into_iter();
+    let of_current = of_current.filter(|_| index.current.is_none());
+    of_name.chain(of_current).collect()
 }
 
 fn show(record: &Record, context: &Context) {

@@ -361,6 +361,9 @@ impl Prompt for Terminal {
             let pair = loop {
                 let term = self.term.clone();
                 let line = self.read(question, move || read_hidden_line(&term))?;
+                if line.trim().is_empty() {
+                    continue;
+                }
                 if line.len() + text.len() >= pasted::LONGEST_INPUT {
                     break Err(pasted::too_long());
                 }
@@ -404,18 +407,20 @@ impl Prompt for Terminal {
             text: &format!("{} (y/N)", question.text),
             ..question
         };
-        self.mode.take_keys();
         // What was typed before the question was seen does not answer it.
         self.mode.discard_typed();
-        self.ask(with_keys, None)?;
         loop {
-            let answer = match self.key(question)? {
-                Key::Char('y' | 'Y') => true,
-                Key::Char('n' | 'N') | Key::Enter => false,
-                _ => continue,
+            self.ask(with_keys, None)?;
+            let line = self.read(question, || read_line().map(|line| line.to_string()))?;
+            let answer = match line.trim().to_lowercase().as_str() {
+                "y" | "yes" => true,
+                "" | "n" | "no" => false,
+                _ => {
+                    self.refuse(&Error::usage("answer y for yes, or n for no"))?;
+                    continue;
+                }
             };
-            self.mode.restore();
-            self.line(if answer { "yes" } else { "no" })?;
+            self.settle(with_keys, None, &line, if answer { "yes" } else { "no" })?;
             return Ok(answer);
         }
     }

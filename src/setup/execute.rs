@@ -297,7 +297,14 @@ async fn apply(
                     return Ok(journal.made(index, |made| made.found = true)?);
                 }
             }
-            Ok(iam::attach_user_policy(&iam, user_name, policy_arn).await?)
+            let attached = iam::attach_user_policy(&iam, user_name, policy_arn).await;
+            attached.map_err(|failure| match failure.reason {
+                Reason::Missing => Stop {
+                    error: Error::from(failure).hint("check the ARN of --policy-arn"),
+                    came_of_it: CameOfIt::Nothing,
+                },
+                _ => failure.into(),
+            })
         }
         Step::CreateLoginProfile { user_name, .. } => {
             let password = hand.password.as_ref().ok_or_else(|| missing("password"))?;

@@ -137,6 +137,9 @@ impl SetupReport {
                 Some(name) if name != "default" => {
                     format!("CloudStudio finds it when AWS_PROFILE={name} is set.")
                 }
+                _ if *source == Source::Environment => {
+                    "CloudStudio has them only when it is started from this shell.".to_owned()
+                }
                 _ => "The tools that CloudStudio runs find it by themselves.".to_owned(),
             };
             let stays = match source {
@@ -202,7 +205,7 @@ impl Report for SetupReport {
                 ),
             );
             line(
-                "Paste it into the app",
+                "Or paste it into the app",
                 &format!("cloudcred secret copy {}", kept.name),
             );
             line("", "AWS provider → add secret → paste, apply → set current");

@@ -403,3 +403,18 @@ mod here {
         }
     }
 }
+
+#[test]
+fn undo_says_which_profiles_read_a_secret_that_is_gone() {
+    let account = moto().seeded_account();
+    let home = home().credentials(&account.bootstrap);
+    home.run(SETUP).expect(0);
+    home.run(&["secret", "use", "ana", "--aws-profile", "mine"])
+        .expect(0);
+    let undone = home.run(&["undo", "--yes"]).expect(0);
+    assert!(
+        undone.stderr.contains("a secret that is gone: mine"),
+        "{undone}"
+    );
+    assert!(!home.read(CONFIG).contains("[profile cs]"));
+}

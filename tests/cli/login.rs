@@ -406,7 +406,7 @@ fn what_the_profile_gets_during_the_question_is_not_overwritten() {
         let mut terminal = Terminal::start(&home.command(&["login"]), 200);
         terminal.wait_for("Change it to");
         home.write(".aws/config", now);
-        terminal.type_text("y").wait_for(what);
+        terminal.type_text("y\r").wait_for(what);
         let (code, printed) = terminal.exit();
         assert_eq!(code, 1, "{printed}");
         assert_eq!(home.read(".aws/config"), now);
@@ -607,7 +607,7 @@ fn the_wizard_offers_the_browser_where_nothing_else_works() {
     terminal.wait_for("Type one").press(Key::Enter);
     terminal.wait_for("? Describe this key").press(Key::Enter);
     terminal.wait_for("? Name of the").press(Key::Enter);
-    terminal.wait_for("Go ahead?").type_text("y");
+    terminal.wait_for("Go ahead?").type_text("y\r");
     terminal.wait_for("is ready.");
     let (code, printed) = terminal.exit();
     assert_eq!(code, 0, "{printed}");

@@ -175,7 +175,7 @@ fn a_person_is_asked_for_the_code_once() {
         .press(Key::Enter)
         .wait_for("as role/admin")
         .wait_for("Go ahead?")
-        .type_text("y")
+        .type_text("y\r")
         .wait_for("is ready.");
     let (code, printed) = terminal.exit();
     assert_eq!(code, 0, "{printed}");

@@ -272,7 +272,7 @@ fn the_key_is_deleted_when_root_says_so_once_more() {
         .press(Key::Enter)
         .wait_for("retire the root key")
         .wait_for("Go ahead?")
-        .type_text("y")
+        .type_text("y\r")
         .wait_for("is inactive now. What becomes of it?")
         .wait_for("Delete it for good");
     assert_eq!(scene.status().as_deref(), Some("Inactive"));
@@ -283,7 +283,7 @@ fn the_key_is_deleted_when_root_says_so_once_more() {
         .press(Key::Enter)
         .wait_for("Let the profile `default` read the secret?");
     let before = scene.home.read(".aws/config");
-    terminal.type_text("y").wait_for("is deleted");
+    terminal.type_text("y\r").wait_for("is deleted");
     let (code, printed) = terminal.exit();
     assert_eq!(code, 0, "{printed}");
     assert_eq!(scene.status(), None);

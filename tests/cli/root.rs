@@ -152,7 +152,7 @@ fn the_wizard_makes_a_root_key_with_the_one_it_has_found() {
         .wait_for("? Name of the")
         .press(Key::Enter)
         .wait_for("Go ahead?")
-        .type_text("y")
+        .type_text("y\r")
         .wait_for("`root` is ready");
     let (code, printed) = terminal.exit();
     assert_eq!(code, 0, "{printed}");

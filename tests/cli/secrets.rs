@@ -166,7 +166,7 @@ fn a_person_is_asked_hidden_and_again_and_before_anything_is_given_up() {
         .wait_for("unasked)")
         .type_text(&lines(&account.creator).replace('\n', "\r"))
         .wait_for("Replace it?")
-        .type_text("y")
+        .type_text("y\r")
         .wait_for("is kept, in place of the key");
     let (code, printed) = terminal.exit();
     assert_eq!(code, 0, "{printed}");
@@ -183,7 +183,7 @@ fn a_person_is_asked_hidden_and_again_and_before_anything_is_given_up() {
     assert_eq!(terminal.exit().0, 130);
     stored(&home, "ana");
     let mut terminal = Terminal::start(&home.command(&remove), 80);
-    terminal.wait_for("Remove the secret").type_text("y");
+    terminal.wait_for("Remove the secret").type_text("y\r");
     assert_eq!(terminal.exit().0, 0);
     assert_eq!(list(&home), serde_json::json!([]));
 }

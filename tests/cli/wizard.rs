@@ -46,7 +46,7 @@ fn up_to_the_password(terminal: &mut Terminal) {
 fn from_the_description_on(terminal: &mut Terminal) {
     terminal.wait_for("? Describe this key").press(Key::Enter);
     terminal.wait_for("? Name of the").press(Key::Enter);
-    terminal.wait_for("Go ahead?").type_text("y");
+    terminal.wait_for("Go ahead?").type_text("y\r");
 }
 
 #[test]
@@ -269,7 +269,7 @@ fn a_root_key_is_pasted_hidden_after_the_risk_was_acknowledged() {
         "  {{\n \"access_key\": \"{access_key_id}\",\n \"secret_key\": \"{secret_access_key}\"\n}}\n"
     ));
     terminal.wait_for("? Name of the").press(Key::Enter);
-    terminal.wait_for("Go ahead?").type_text("y");
+    terminal.wait_for("Go ahead?").type_text("y\r");
     terminal.wait_for("`root` is ready");
     let (code, printed) = terminal.exit();
     assert_eq!(code, 0, "{printed}");
@@ -365,7 +365,7 @@ fn an_existing_user_and_a_taken_name_are_asked_about() {
     assert_eq!(account.changing_calls(), [""; 0]);
 
     let (code, printed) = run(&|terminal| {
-        terminal.type_text("y").wait_for("is ready");
+        terminal.type_text("y\r").wait_for("is ready");
     });
     assert_eq!(code, 0, "{printed}");
     let user = account.user("cloudstudio-admin").expect("it was there");
@@ -470,7 +470,7 @@ fn the_console_is_explained_and_its_key_kept() {
         .wait_for("? Name of the")
         .press(Key::Enter)
         .wait_for("Go ahead?")
-        .type_text("y")
+        .type_text("y\r")
         .wait_for("`made-by-hand` is ready.");
     let (code, printed) = terminal.exit();
     assert_eq!(code, 0, "{printed}");

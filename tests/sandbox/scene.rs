@@ -96,7 +96,7 @@ impl Scene {
             "sandbox: AWS account {ACCOUNT}, which exists only on this machine, at\n\
              {url}, and a throw-away home folder with four AWS profiles.\n\
              Your own AWS settings are not read, nothing real is touched, and all of it\n\
-             is gone at the end. A browser sign-in there signs in by itself. {keyring}",
+             is gone at the end. {keyring} A browser sign-in there signs in by itself.",
             url = self.moto.url(),
             keyring = self.about_keyring(),
         )

@@ -17,7 +17,7 @@ pub fn of(scene: &Scene) -> String {
         let relative = file.strip_prefix(scene.home.path()).unwrap_or(&file);
         let _ = writeln!(text, "  {}{}", mode(&file), relative.display());
     }
-    text.truncate(text.trim_end().len());
+    text += "\nEach start has a new account and a new home: what cloudcred names above is for a real run.";
     text
 }
 

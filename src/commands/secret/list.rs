@@ -57,7 +57,7 @@ fn age(from: Timestamp, now: Timestamp) -> String {
         _ => format!("{number} {unit}s old"),
     };
     match seconds / 60 {
-        ..1 => "new".to_owned(),
+        ..1 => "just now".to_owned(),
         minutes @ 1..60 => count(minutes, "minute"),
         minutes @ 60..1440 => count(minutes / 60, "hour"),
         minutes => count(minutes / 1440, "day"),
@@ -71,8 +71,8 @@ mod tests {
     #[test]
     fn an_age_has_one_unit() {
         let ages = [
-            (-5, "new"),
-            (59, "new"),
+            (-5, "just now"),
+            (59, "just now"),
             (60, "1 minute old"),
             (7200, "2 hours old"),
             (86_400, "1 day old"),

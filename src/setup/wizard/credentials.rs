@@ -55,6 +55,7 @@ pub fn choose_outcome(
                 .is_some_and(|first| first.source == found.source);
             let note = match (&found.source, default) {
                 (Source::Profile(_), false) => "CloudStudio then needs AWS_PROFILE set",
+                (Source::Environment, _) => "only where CloudStudio is started from this shell",
                 _ => "the tools CloudStudio runs find it by themselves",
             };
             let name = match &found.source {
