@@ -139,7 +139,7 @@ fn a_kill_at_every_write_is_resumed() {
             None => assert_eq!(resumed["changed"], false, "killed at write {at}"),
         }
     });
-    println!("faults survived {writes}/{writes}");
+    crate::tell(&format!("faults survived {writes}/{writes}"));
 }
 
 #[test]
@@ -161,7 +161,7 @@ fn a_kill_at_every_write_is_undone() {
             "killed at write {at}: {list}"
         );
     });
-    println!("faults survived {writes}/{writes}");
+    crate::tell(&format!("faults survived {writes}/{writes}"));
 }
 
 #[test]
@@ -189,7 +189,7 @@ fn a_kill_during_undo_is_undone_when_repeated() {
         nothing_is_left_in_the_stores(&home, &format!("undo killed at write {at}"));
         assert!(no_profile_is_left(&home), "undo killed at write {at}");
     });
-    println!("faults survived {undo_writes}/{undo_writes}");
+    crate::tell(&format!("faults survived {undo_writes}/{undo_writes}"));
 }
 
 #[test]
@@ -224,7 +224,7 @@ fn a_disk_that_is_full_at_any_time_loses_no_key() {
             _ => panic!("disk full from write {at}: {ran}"),
         }
     });
-    println!("faults survived {writes}/{writes}");
+    crate::tell(&format!("faults survived {writes}/{writes}"));
 }
 
 /// Resume goes on from wherever undo was cut off.
@@ -251,7 +251,7 @@ fn a_kill_during_undo_is_resumed() {
             as_user.run(&["setup", "--mode", "existing"]).expect(0);
         }
     });
-    println!("faults survived {undo_writes}/{undo_writes}");
+    crate::tell(&format!("faults survived {undo_writes}/{undo_writes}"));
 }
 
 /// What died in the middle, and then died in the middle of being finished, is taken back.
@@ -277,7 +277,7 @@ fn a_kill_during_resume_is_undone() {
         assert!(account.user("ana").is_none(), "resume killed at write {at}");
         assert!(!home.path().join(STORED).exists(), "resume killed at {at}");
     });
-    println!("faults survived {resume_writes}/{resume_writes}");
+    crate::tell(&format!("faults survived {resume_writes}/{resume_writes}"));
 }
 
 /// How often a command makes the disk keep something, after a setup that `prepare` may replace.

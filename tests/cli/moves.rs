@@ -160,7 +160,7 @@ fn at_every_write(
             done(&home, &context);
         }
     }
-    println!("faults survived {writes}/{writes}, of two kinds");
+    crate::tell(&format!("faults survived {writes}/{writes}, of two kinds"));
 }
 
 /// The stored documents with this secret. What a killed write leaves is swept a minute later.
