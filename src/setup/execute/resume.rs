@@ -52,7 +52,15 @@ pub async fn prepare(access: &Access<'_>, hand: &mut InHand, journal: &mut Journ
             (Step::CreateAccessKey { .. }, Status::Done) => !is_printed,
             (_, Status::Done) => false,
         };
-        if unsettled {
+        // An undo that could not write the journal may have taken them back; twice does no harm.
+        let repeated = match &record.step {
+            Step::AttachPolicy { .. } => record.status == Status::Done && !record.made.found,
+            Step::DescribeAccessKey { .. } => record.status == Status::Done,
+            _ => false,
+        };
+        if repeated {
+            journal.set(index, Status::Begun)?;
+        } else if unsettled {
             let before = record.status;
             let status = match settle(access, hand, journal, index).await? {
                 true => Status::Done,
