@@ -1,4 +1,4 @@
-//! What the commands that speak to AWS share: the runtime, the SDK, and the stores beside them.
+//! What the commands that speak to AWS share: the runtime, the SDK, and the vault beside them.
 
 use std::cell::{RefCell, RefMut};
 use std::future::Future;
@@ -10,7 +10,7 @@ use crate::commands::Context;
 use crate::env::Folders;
 use crate::error::{Kind, Result};
 use crate::interrupt::Interrupt;
-use crate::store::Stores;
+use crate::store::vault::Vault;
 
 /// The surroundings of a command that speaks to AWS.
 pub struct Aws {
@@ -18,7 +18,7 @@ pub struct Aws {
     interrupt: RefCell<Interrupt>,
     pub sdk: Sdk,
     pub folders: Folders,
-    pub stores: Stores,
+    pub vault: Vault,
 }
 
 impl Aws {
@@ -45,7 +45,7 @@ impl Aws {
             runtime: Some(runtime),
             interrupt: RefCell::new(interrupt),
             sdk,
-            stores: context.stores(&folders),
+            vault: context.vault(&folders),
             folders,
         })
     }

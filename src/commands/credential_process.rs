@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use secrecy::ExposeSecret;
 
-use crate::commands::{Context, chosen};
+use crate::commands::{Context, pick_secret};
 use crate::error::{Error, Result};
-use crate::store::Stores;
 use crate::store::index::Index;
+use crate::store::vault::Vault;
 
 /// Tools wait for it, and show nothing meanwhile.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -25,12 +25,12 @@ pub fn run(name: Option<&str>, context: &Context) -> Result<()> {
 fn document(name: Option<&str>, context: &Context) -> Result<()> {
     let folders = context.env.folders()?;
     let index = Index::load(&folders)?;
-    let entry = chosen::find(name, &index)?;
-    let stores = Stores {
+    let entry = pick_secret::find(name, &index)?;
+    let vault = Vault {
         patience: PATIENCE,
-        ..context.stores(&folders)
+        ..context.vault(&folders)
     };
-    let pair = stores.require(entry)?;
+    let pair = vault.read(entry)?;
     // What the index says is about the key that it names.
     let known = entry.access_key_id == pair.access_key_id;
     let account_id = entry.account_id.as_deref().filter(|_| known);

@@ -8,7 +8,7 @@ use std::process::Command;
 use secrecy::ExposeSecret;
 
 use crate::cli::Exec;
-use crate::commands::{Context, chosen};
+use crate::commands::{Context, pick_secret};
 use crate::env;
 use crate::error::{Error, Kind, Result};
 use crate::export::{ACCESS_KEY_ID, CONFLICTING, SECRET_ACCESS_KEY};
@@ -20,7 +20,7 @@ pub fn run(flags: Exec, context: &Context) -> Result<()> {
     let Some((program, arguments)) = flags.command.split_first() else {
         return Err(Error::usage("there is no command to run"));
     };
-    let pair = chosen::read(flags.name.as_deref(), context)?.pair;
+    let pair = pick_secret::read(flags.name.as_deref(), context)?.pair;
     let mut command = Command::new(program);
     command.args(arguments);
     for name in CONFLICTING {

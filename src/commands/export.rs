@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::cli::Export;
-use crate::commands::{Context, chosen};
+use crate::commands::{Context, pick_secret};
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::export::{self, CONFLICTING, ExportFormat, github_environment};
@@ -49,7 +49,7 @@ pub fn run(flags: Export, context: &Context) -> Result<()> {
             )),
         );
     }
-    let pair = chosen::read(flags.name.as_deref(), context)?.pair;
+    let pair = pick_secret::read(flags.name.as_deref(), context)?.pair;
     // Before anything is printed: a mask is not asked for in vain.
     let file = match format {
         ExportFormat::Github => Some(github_file(&context.env)?),

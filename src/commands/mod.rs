@@ -3,12 +3,12 @@
 mod asking;
 mod aws;
 mod check;
-mod chosen;
 mod credential_process;
 mod exec;
 mod export;
 mod finish;
 mod login;
+mod pick_secret;
 mod reopen;
 mod resume;
 mod secret;
@@ -26,7 +26,7 @@ use crate::env::{Env, Folders};
 use crate::error::{Error, Result};
 use crate::output::{Color, Format, Output};
 use crate::prompt::{Prompt, Terminal, Unattended};
-use crate::store::Stores;
+use crate::store::vault::Vault;
 
 /// What every command gets.
 struct Context {
@@ -54,11 +54,12 @@ impl Context {
         }
     }
 
-    fn stores(&self, folders: &Folders) -> Stores {
-        Stores {
+    fn vault(&self, folders: &Folders) -> Vault {
+        let output = Arc::clone(&self.output);
+        Vault {
             folders: folders.clone(),
             patience: self.patience(),
-            output: Arc::clone(&self.output),
+            warn: Arc::new(move |text| output.warn(text)),
         }
     }
 

@@ -80,7 +80,7 @@ pub fn resume(
     let access = Access {
         sdk: &aws.sdk,
         session: caller.as_ref().map(|found| &found.session),
-        stores: &aws.stores,
+        vault: &aws.vault,
         folders: &aws.folders,
         env: &context.env,
         output: &context.output,
@@ -164,7 +164,8 @@ fn own_pair(
         return Ok(None);
     }
     if let Some((secret, store)) = record.place()
-        && let Some(pair) = aws.stores.place(store).find(secret)?
+        && store != StoreKind::Stdout
+        && let Some(pair) = aws.vault.find(store, secret)?
         && pair.access_key_id == *id
     {
         return Ok(Some(pair));

@@ -95,7 +95,7 @@ pub fn undo(
     let access = Access {
         sdk: &aws.sdk,
         session: caller.as_ref().map(|found| &found.session),
-        stores: &aws.stores,
+        vault: &aws.vault,
         folders: &aws.folders,
         env: &context.env,
         output: &context.output,

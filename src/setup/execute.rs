@@ -9,7 +9,8 @@ mod undo;
 
 use std::time::Duration;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
+use zeroize::Zeroizing;
 
 use crate::aws::account;
 use crate::aws::failure::{Failure, Reason};
@@ -27,19 +28,20 @@ use crate::setup::journal::{Journal, Record, Status};
 use crate::setup::step::Step;
 use crate::shared_config::Locations;
 use crate::store::index::Index;
-use crate::store::{SecretName, StoreKind, Stores};
+use crate::store::vault::Vault;
+use crate::store::{SecretName, StoreKind};
 
 pub use obstacles::obstacles;
 pub use resume::prepare;
 pub use undo::undo_run;
 
 /// What is needed to change something and to take it back: credentials that may change the
-/// account, and this machine's stores.
+/// account, and this machine's vault.
 pub struct Access<'a> {
     pub sdk: &'a Sdk,
     /// `None` where nothing at AWS is concerned.
     pub session: Option<&'a Session>,
-    pub stores: &'a Stores,
+    pub vault: &'a Vault,
     pub folders: &'a Folders,
     pub env: &'a Env,
     pub output: &'a Output,
@@ -154,7 +156,7 @@ fn probe(access: &Access<'_>, journal: &Journal) -> Result<()> {
     match journal.record.place() {
         Some((_, StoreKind::Stdout)) | None => Ok(()),
         Some((_, store)) => {
-            access.stores.place(store).probe()?;
+            access.vault.probe(store)?;
             Index::update(access.folders, |_| Ok(()))
         }
     }
@@ -357,7 +359,8 @@ async fn apply(
         Step::StoreSecret { secret, store, .. } => {
             let pair = hand.pair.as_ref().ok_or_else(|| missing("access key"))?;
             if *store == StoreKind::Stdout {
-                return Ok(access.stores.place(*store).put(secret, pair)?);
+                let document = Zeroizing::new(format!("{}\n", pair.to_document().expose_secret()));
+                return Ok(access.output.raw(document.as_bytes())?);
             }
             let id = pair.access_key_id.clone();
             journal.made(index, |made| made.access_key_id = Some(id))?;

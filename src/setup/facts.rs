@@ -18,8 +18,9 @@ use crate::error::{Error, Result};
 use crate::secret::KeyPair;
 use crate::setup::request::{ConsolePassword, IamUserRequest, Keep, Request, RootRequest};
 use crate::shared_config::Locations;
+use crate::store::StoreKind;
 use crate::store::index::Index;
-use crate::store::{StoreKind, Stores};
+use crate::store::vault::Vault;
 
 /// How long STS may take to answer for a stored pair.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -104,13 +105,13 @@ impl Stored {
 pub async fn gather(
     request: &Request,
     sdk: &Sdk,
-    stores: &Stores,
+    vault: &Vault,
     index: &Index,
     env: &Env,
 ) -> Result<Facts> {
     let aws_profile = aws_profile(request, env)?;
     let (facts, findings) = tokio::join!(
-        of_request(request, sdk, stores, index),
+        of_request(request, sdk, vault, index),
         about_root(request.caller(), sdk)
     );
     let mut facts = Facts {
@@ -139,7 +140,7 @@ async fn about_root(caller: &Found, sdk: &Sdk) -> Vec<String> {
         .collect()
 }
 
-async fn of_request(request: &Request, sdk: &Sdk, stores: &Stores, index: &Index) -> Result<Facts> {
+async fn of_request(request: &Request, sdk: &Sdk, vault: &Vault, index: &Index) -> Result<Facts> {
     match request {
         Request::Existing(_) => Ok(Facts {
             user: UserFact::Absent,
@@ -150,8 +151,8 @@ async fn of_request(request: &Request, sdk: &Sdk, stores: &Stores, index: &Index
             aws_profile: None,
             warnings: Vec::new(),
         }),
-        Request::IamUser(request) => of_iam_user(request, sdk, stores, index).await,
-        Request::Root(request) => of_root(request, sdk, stores, index).await,
+        Request::IamUser(request) => of_iam_user(request, sdk, vault, index).await,
+        Request::Root(request) => of_root(request, sdk, vault, index).await,
     }
 }
 
@@ -176,11 +177,11 @@ fn aws_profile(request: &Request, env: &Env) -> Result<Option<(AwsProfile, Holde
 async fn of_iam_user(
     request: &IamUserRequest,
     sdk: &Sdk,
-    stores: &Stores,
+    vault: &Vault,
     index: &Index,
 ) -> Result<Facts> {
     let iam = sdk.iam(&request.bootstrap.session);
-    let found = find_pair(&request.keep, stores, index).await?;
+    let found = find_pair(&request.keep, vault, index).await?;
     let region = &request.bootstrap.session.region;
     let wants_password = !matches!(request.console_password, ConsolePassword::None);
     let password_policy = async {
@@ -246,13 +247,8 @@ async fn of_iam_user(
     })
 }
 
-async fn of_root(
-    request: &RootRequest,
-    sdk: &Sdk,
-    stores: &Stores,
-    index: &Index,
-) -> Result<Facts> {
-    let found = find_pair(&request.keep, stores, index).await?;
+async fn of_root(request: &RootRequest, sdk: &Sdk, vault: &Vault, index: &Index) -> Result<Facts> {
+    let found = find_pair(&request.keep, vault, index).await?;
     let same_pair = found.as_ref().is_some_and(|(_, pair)| {
         let (Some(stored), Some(given)) = (pair, &request.pair) else {
             return false;
@@ -307,19 +303,21 @@ async fn root_as_it_stands(request: &RootRequest, sdk: &Sdk) -> Result<UserFact>
 /// The pair of the wanted name, from where the index says it is, else from the wanted store.
 async fn find_pair(
     keep: &Keep,
-    stores: &Stores,
+    vault: &Vault,
     index: &Index,
 ) -> Result<Option<(StoreKind, Option<KeyPair>)>> {
-    let (secret, wanted, stores) = (keep.secret.clone(), keep.store, stores.clone());
+    let (secret, wanted, vault) = (keep.secret.clone(), keep.store, vault.clone());
+    if wanted == StoreKind::Stdout {
+        return Ok(None);
+    }
     let entry = index.find(&secret).cloned();
     // A keyring may take its time: its owner has to unlock it.
     let looking = tokio::task::spawn_blocking(move || {
         // Also finds out that the wanted store does not answer, before anything is planned.
-        let pair = stores.place(wanted).find(&secret)?;
+        let pair = vault.find(wanted, &secret)?;
         match entry {
-            _ if wanted == StoreKind::Stdout => Ok(None),
             Some(entry) if entry.store != wanted => {
-                let pair = stores.place(entry.store).find(&entry.name)?;
+                let pair = vault.find(entry.store, &entry.name)?;
                 Ok(Some((entry.store, pair)))
             }
             Some(_) => Ok(Some((wanted, pair))),

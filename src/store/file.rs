@@ -10,7 +10,7 @@ use crate::env::Folders;
 use crate::error::{Error, Result};
 use crate::private_file;
 use crate::secret::KeyPair;
-use crate::store::CANARY;
+use crate::store::SecretName;
 
 /// Longer than any document of ours; a longer file is something else.
 const LONGEST_DOCUMENT: u64 = 64 * 1024;
@@ -71,7 +71,7 @@ impl FileStore {
     /// # Errors
     /// With the path and the system's reason.
     pub fn sweep(&self) -> Result<()> {
-        for prefix in [private_file::TEMPORARY, CANARY] {
+        for prefix in [private_file::TEMPORARY, SecretName::canary().as_str()] {
             private_file::sweep(&self.folder, prefix, Duration::ZERO).map_err(Folders::unusable)?;
         }
         Ok(())

@@ -118,6 +118,12 @@ impl Index {
             .find(|entry| entry.name.same_place_as(name))
     }
 
+    /// The name as it is listed: a name has one spelling, since case may not matter to a store.
+    pub fn spelling(&self, name: &SecretName) -> SecretName {
+        let listed = self.find(name).map(|entry| &entry.name);
+        listed.unwrap_or(name).clone()
+    }
+
     /// # Errors
     /// When there is none of that name; the near ones are named.
     pub fn require(&self, name: &SecretName) -> Result<&Entry> {

@@ -242,7 +242,7 @@ fn a_secret_that_is_gone_is_told_with_how_to_mend_it() {
         says(
             &home.run(command).expect(1),
             &[
-                "no longer in its place",
+                "no longer in the file store",
                 "secret add ana",
                 "secret remove ana",
             ],

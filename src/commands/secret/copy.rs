@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::cli::{CopySecret, Field};
 use crate::clipboard::Clipboard;
-use crate::commands::{Context, chosen};
+use crate::commands::{Context, pick_secret};
 use crate::error::{Error, Result};
 use crate::interrupt::Interrupt;
 use crate::output::{Page, Report, table};
@@ -31,7 +31,7 @@ impl Report for Copied {
 }
 
 pub fn run(flags: &CopySecret, context: &Context) -> Result<()> {
-    let secret = chosen::read(flags.name.as_deref(), context)?;
+    let secret = pick_secret::read(flags.name.as_deref(), context)?;
     let name = secret.entry.name;
     let reveal =
         |error: Error| error.hint(format!("print it: cloudcred secret show {name} --reveal"));

@@ -7,7 +7,7 @@ use crate::commands::Context;
 use crate::commands::secret::{Listed, whose};
 use crate::error::Result;
 use crate::output::{Page, Report, table};
-use crate::store::index::Index;
+use crate::store::index::{Entry, Index};
 
 #[derive(Serialize)]
 struct List {
@@ -29,11 +29,9 @@ impl Report for List {
 pub fn run(context: &Context) -> Result<()> {
     let index = Index::load(&context.env.folders()?)?;
     let now = context.env.now();
+    let is_current = |entry: &Entry| index.is_current(&entry.name);
     let rows = index.secrets.iter().map(|entry| {
-        let current = match index.is_current(&entry.name) {
-            true => "current",
-            false => "",
-        };
+        let current = if is_current(entry) { "current" } else { "" };
         vec![
             entry.name.to_string(),
             current.to_owned(),
@@ -43,10 +41,11 @@ pub fn run(context: &Context) -> Result<()> {
             age(entry.created_at, now),
         ]
     });
-    let rows = rows.collect();
-    let entries = index.secrets.iter();
-    let secrets = entries.map(|entry| Listed::of(entry, &index)).collect();
-    context.output.result(&List { secrets, rows })
+    let secrets = index.secrets.iter();
+    context.output.result(&List {
+        rows: rows.collect(),
+        secrets: secrets.map(|it| Listed::of(it, is_current(it))).collect(),
+    })
 }
 
 /// In the largest unit that says something: a key's age matters by months, not by minutes.

@@ -3,8 +3,9 @@
 mod add;
 mod copy;
 mod list;
-mod place;
+mod relocate;
 mod remove;
+mod rename;
 mod set_current;
 mod show;
 
@@ -15,7 +16,7 @@ use crate::aws::identity::Identity;
 use crate::cli::Secret;
 use crate::commands::Context;
 use crate::error::Result;
-use crate::store::index::{Entry, Index};
+use crate::store::index::Entry;
 use crate::store::{SecretName, StoreKind};
 
 pub fn run(command: Secret, context: &Context) -> Result<()> {
@@ -25,9 +26,9 @@ pub fn run(command: Secret, context: &Context) -> Result<()> {
         Secret::Add(flags) => add::run(flags, context),
         Secret::Use(flags) => set_current::run(&flags, context),
         Secret::Copy(flags) => copy::run(&flags, context),
-        Secret::Rename { old, new } => place::rename(&old, &new, context),
-        Secret::Move { name, store } => place::move_to(&name, store.into(), context),
-        Secret::Remove { name, forget } => remove::run(&SecretName::new(&name)?, forget, context),
+        Secret::Rename { old, new } => rename::run(&old, &new, context),
+        Secret::Move { name, store } => relocate::run(&name, store.into(), context),
+        Secret::Remove { name, forget } => remove::run(&name, forget, context),
     }
 }
 
@@ -45,11 +46,11 @@ struct Listed {
 }
 
 impl Listed {
-    fn of(entry: &Entry, index: &Index) -> Self {
+    fn of(entry: &Entry, current: bool) -> Self {
         Listed {
             name: entry.name.clone(),
             store: entry.store,
-            current: index.is_current(&entry.name),
+            current,
             access_key_id: entry.access_key_id.clone(),
             account_id: entry.account_id.clone(),
             arn: entry.arn.clone(),

@@ -6,10 +6,11 @@ use crate::aws_profile::{self, Readers};
 use crate::commands::Context;
 use crate::error::{Error, Kind, Result};
 use crate::output::{Page, Report};
-use crate::prompt::Question;
+use crate::prompt::{Prompt, Question};
 use crate::shared_config::Locations;
+use crate::store::SecretName;
 use crate::store::index::{Entry, Index};
-use crate::store::{Place, SecretName};
+use crate::store::vault::{Unreadable, Vault};
 
 #[derive(Serialize)]
 struct Removed {
@@ -47,8 +48,9 @@ impl Report for Removed {
     }
 }
 
-/// `forget` gives up the entry even where its place cannot be asked.
-pub fn run(name: &SecretName, forget: bool, context: &Context) -> Result<()> {
+/// With `forget`, the entry goes even where its store cannot be read.
+pub fn run(name: &str, forget: bool, context: &Context) -> Result<()> {
+    let name = &SecretName::existing(name)?;
     let folders = context.env.folders()?;
     let index = Index::load_to_change(&folders)?;
     let entry = index.require(name)?.clone();
@@ -57,78 +59,52 @@ pub fn run(name: &SecretName, forget: bool, context: &Context) -> Result<()> {
         Some(locations) => aws_profile::readers(locations, context.env.program()?, name),
         None => Readers::default(),
     };
-    let place = context.stores(&folders).place(entry.store);
-    let answers = confirm(&entry, &index, &readers, &place, forget, context)?;
-    let mut locked = Index::lock(&folders)?;
-    let there = locked.index.require(name)?;
-    if there.access_key_id != entry.access_key_id || there.store != entry.store {
-        return Err(
-            Error::failed(format!("the secret `{name}` was changed meanwhile"))
-                .hint("look at it again with `cloudcred secret list`"),
-        );
-    }
-    let was_current = locked.index.is_current(name);
-    // Where there are others, one of them will be current next.
-    let is_last = locked.index.secrets.len() == 1;
-    // Profiles first: tools then look elsewhere, instead of failing.
-    let aws_profiles = match &locations {
-        Some(locations) => {
-            let program = context.env.program()?;
-            let and_current = was_current && is_last;
-            aws_profile::forget(&folders, locations, program, &entry.name, and_current)?
+    let vault = context.vault(&folders);
+    let unreadable = confirm(&entry, &index, &readers, &vault, forget, context)?;
+    let (mut was_current, mut is_last, mut aws_profiles) = (false, false, Vec::new());
+    let removed = vault.remove(&entry, unreadable, |index| {
+        was_current = index.is_current(name);
+        // Where there are others, one of them will be current next.
+        is_last = index.secrets.len() == 1;
+        // Profiles first: tools then look elsewhere, instead of failing.
+        if let Some(locations) = &locations {
+            let (program, and_current) = (context.env.program()?, was_current && is_last);
+            aws_profiles =
+                aws_profile::forget(&folders, locations, program, &entry.name, and_current)?;
         }
-        None => Vec::new(),
-    };
-    // Then the secret: an entry without it is told and can be removed again, while a secret
-    // without an entry would lie there forgotten.
-    match place.remove(&entry.name) {
-        Ok(_) => {}
-        Err(error) if answers => {
-            return Err(partly(error, &aws_profiles));
-        }
-        Err(error) => context.output.warn(&format!(
-            "what the {} store may hold as `{}` stays there: {}",
-            entry.store.name(),
-            entry.name,
-            error.message
-        )),
+        Ok(())
+    });
+    if let Err(error) = removed {
+        return Err(partly(error, &aws_profiles));
     }
-    locked.index.remove(name);
-    locked.save().map_err(|error| {
-        let message = format!(
-            "the secret `{}` is removed, but still listed: {}",
-            entry.name, error.message
-        );
-        Error::new(Kind::PartlyApplied, message)
-            .hint("run the same command again once the cause is mended")
-    })?;
-    drop(locked);
+    let keeps_readers = was_current && !is_last;
     context.output.result(&Removed {
         removed: entry.name,
         access_key_id: entry.access_key_id,
         was_current,
         aws_profiles,
-        idle_aws_profiles: match was_current && !is_last {
-            true => readers.as_current,
-            false => Vec::new(),
+        idle_aws_profiles: if keeps_readers {
+            readers.as_current
+        } else {
+            Vec::new()
         },
     })
 }
 
-/// Asks for what is open, before anything is changed; whether the secret's place answers.
+/// Asks what is open, before anything is changed.
 fn confirm(
     entry: &Entry,
     index: &Index,
     readers: &Readers,
-    place: &Place,
+    vault: &Vault,
     forget: bool,
     context: &Context,
-) -> Result<bool> {
+) -> Result<Unreadable> {
     let name = &entry.name;
     let mut prompt = context.prompt()?;
-    let answers = match place.find(name) {
-        Ok(_) => true,
-        Err(_) if forget => false,
+    let unreadable = match vault.find(entry.store, name) {
+        Ok(_) => Unreadable::Refuse,
+        Err(_) if forget => Unreadable::Forget,
         Err(error) if !context.attended => {
             return Err(error.hint(format!(
                 "nothing was changed; `cloudcred secret remove {name} --forget` removes it from the list all the same"
@@ -136,44 +112,44 @@ fn confirm(
         }
         Err(error) => {
             let text = format!(
-                "`{name}` cannot be looked up: {}. Remove it from the list all the same?",
+                "`{name}` cannot be read: {}. Remove it from the list all the same?",
                 error.message
             );
-            if !prompt.confirm(Question::required(&text, "--forget"))? {
-                return Err(Error::cancelled().hint("nothing was changed"));
-            }
-            false
+            agreed(prompt.as_mut(), &text, "--forget")?;
+            Unreadable::Forget
         }
     };
     if context.global.yes {
-        return Ok(answers);
+        return Ok(unreadable);
     }
     let is_current = index.is_current(name);
-    let current = match is_current {
-        true => ", which is the current one",
-        false => "",
-    };
     let mut going = readers.by_its_name.clone();
     if is_current && index.secrets.len() == 1 {
         going.extend(readers.as_current.iter().cloned());
     }
-    let profiles = match going.is_empty() {
-        true => String::new(),
-        false => format!(", and the AWS profile that reads it ({})", going.join(", ")),
-    };
-    let text = format!(
-        "Remove the secret `{name}` ({}){current}{profiles}?",
-        entry.access_key_id
-    );
-    match prompt.confirm(Question::required(&text, "--yes"))? {
-        true => Ok(answers),
-        false => Err(Error::cancelled().hint("nothing was changed")),
+    let mut text = format!("Remove the secret `{name}` ({})", entry.access_key_id);
+    if is_current {
+        text.push_str(", which is the current one");
+    }
+    if !going.is_empty() {
+        let names = going.join(", ");
+        text.push_str(&format!(", and the AWS profile that reads it ({names})"));
+    }
+    agreed(prompt.as_mut(), &format!("{text}?"), "--yes")?;
+    Ok(unreadable)
+}
+
+fn agreed(prompt: &mut dyn Prompt, text: &str, flag: &str) -> Result<()> {
+    if prompt.confirm(Question::required(text, flag))? {
+        Ok(())
+    } else {
+        Err(Error::cancelled().hint("nothing was changed"))
     }
 }
 
-/// The error of the place, which came after the profiles were removed, where there were any.
+/// The vault's error, where AWS profiles were removed before it.
 fn partly(error: Error, profiles: &[String]) -> Error {
-    if profiles.is_empty() {
+    if profiles.is_empty() || error.kind == Kind::PartlyApplied {
         return error;
     }
     let message = format!(
@@ -181,6 +157,5 @@ fn partly(error: Error, profiles: &[String]) -> Error {
         profiles.join(", "),
         error.message
     );
-    Error::new(Kind::PartlyApplied, message)
-        .hint("run the same command again once the cause is mended")
+    Error::new(Kind::PartlyApplied, message).hint("remove the cause and run the same command again")
 }

@@ -6,9 +6,9 @@ use serde::Serialize;
 use crate::aws_profile::{self, AwsProfile, Holder};
 use crate::cli::UseSecret;
 use crate::commands::secret::{state, whose};
-use crate::commands::{Context, chosen};
+use crate::commands::{Context, pick_secret};
 use crate::env::Folders;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::output::{Page, Report, table};
 use crate::prompt::Question;
 use crate::shared_config::Locations;
@@ -48,24 +48,22 @@ pub fn run(flags: &UseSecret, context: &Context) -> Result<()> {
     let folders = context.env.folders()?;
     let index = Index::load_to_change(&folders)?;
     // A secret that cannot be read would break every tool that relies on the current one.
-    let chosen = chosen::read_listed(Some(&flags.name), &index, context)?;
-    let name = chosen.entry.name;
+    let secret = pick_secret::read_listed(Some(&flags.name), &index, context)?;
+    let name = secret.entry.name;
     let wanted = flags.aws_profile.as_deref();
     let wanted = wanted.map(|it| wanted_profile(it, context)).transpose()?;
-    let mut locked = Index::lock(&folders)?;
-    // It may have been removed meanwhile.
-    locked.index.require(&name)?;
-    let previous = locked.index.current.replace(name.clone());
+    let vault = context.vault(&folders);
+    let previous = vault.set_current(&name)?;
     let written = match &wanted {
-        Some(wanted) => wanted.write(&folders)?,
+        Some(wanted) => wanted.write(&folders).map_err(|error| {
+            match vault.restore_current(&name, previous.as_ref()) {
+                Ok(()) => error,
+                Err(_) => still_current(&name, error),
+            }
+        })?,
         None => false,
     };
-    locked.save_or(|| {
-        if let Some(wanted) = wanted.as_ref().filter(|_| written) {
-            wanted.take_back(&folders);
-        }
-    })?;
-    let index = locked.index;
+    let index = Index::load(&folders)?;
     let rows = index.secrets.iter().map(|entry| {
         vec![
             entry.name.to_string(),
@@ -95,13 +93,14 @@ impl Wanted {
         let replaces = self.replaces.as_ref();
         aws_profile::write(folders, &self.locations, &self.profile, replaces)
     }
+}
 
-    /// For when something has failed already, and that is what should be told.
-    fn take_back(&self, folders: &Folders) {
-        let before = self.replaces.as_ref();
-        let taken_back = aws_profile::take_back(folders, &self.locations, &self.profile, before);
-        taken_back.unwrap_or_default();
-    }
+fn still_current(name: &SecretName, error: Error) -> Error {
+    let message = format!(
+        "`{name}` is current now, but its AWS profile is not written: {}",
+        error.message
+    );
+    Error::new(Kind::PartlyApplied, message).hint("remove the cause and run the same command again")
 }
 
 /// A profile that reads the current secret: switching the secret then needs no other edit. One of

@@ -5,7 +5,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Serialize, Serializer};
 
 use crate::commands::secret::{state, whose};
-use crate::commands::{Context, chosen};
+use crate::commands::{Context, pick_secret};
 use crate::error::Result;
 use crate::output::{Format, Page, Report};
 use crate::store::{SecretName, StoreKind};
@@ -44,7 +44,7 @@ impl Report for Shown {
 }
 
 pub fn run(name: &str, reveal: bool, context: &Context) -> Result<()> {
-    let secret = chosen::read(Some(name), context)?;
+    let secret = pick_secret::read(Some(name), context)?;
     let pair = secret.pair;
     if reveal && context.output.format() == Format::Text {
         context

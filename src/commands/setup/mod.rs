@@ -83,13 +83,7 @@ pub fn run(flags: Setup, context: &Context) -> Result<u8> {
     let mut request = wizard::complete(wanted, &scene, &asking, prompt.as_mut())?;
     let facts = loop {
         context.output.working("Looking at what is there already …");
-        let facts = aws.read(gather(
-            &request,
-            &aws.sdk,
-            &aws.stores,
-            &index,
-            &context.env,
-        ));
+        let facts = aws.read(gather(&request, &aws.sdk, &aws.vault, &index, &context.env));
         context.output.done();
         let facts = facts?;
         if !wizard::settle(&mut request, &facts, &scene, prompt.as_mut())? {
@@ -126,7 +120,7 @@ pub fn run(flags: Setup, context: &Context) -> Result<u8> {
         let access = Access {
             sdk: &aws.sdk,
             session: Some(&request.caller().session),
-            stores: &aws.stores,
+            vault: &aws.vault,
             folders: &aws.folders,
             env: &context.env,
             output: &context.output,

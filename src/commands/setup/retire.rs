@@ -110,7 +110,7 @@ fn access<'a>(session: &'a Session, aws: &'a Aws, context: &'a Context) -> Acces
     Access {
         sdk: &aws.sdk,
         session: Some(session),
-        stores: &aws.stores,
+        vault: &aws.vault,
         folders: &aws.folders,
         env: &context.env,
         output: &context.output,
@@ -120,7 +120,7 @@ fn access<'a>(session: &'a Session, aws: &'a Aws, context: &'a Context) -> Acces
 /// The new pair, as whoever uses it from now on reads it.
 fn kept_pair(goal: &Goal, aws: &Aws) -> Result<KeyPair> {
     let kept = goal.secret.as_ref();
-    let pair = kept.map_or(Ok(None), |it| aws.stores.place(it.store).find(&it.name))?;
+    let pair = kept.map_or(Ok(None), |it| aws.vault.find(it.store, &it.name))?;
     pair.filter(|pair| Some(&pair.access_key_id) == goal.access_key_id.as_ref())
         .ok_or_else(|| Error::failed("the new pair is not in its store"))
 }

@@ -26,7 +26,7 @@ const FIRST_LOOK: Duration = Duration::from_secs(2);
 pub async fn prepare(access: &Access<'_>, hand: &mut InHand, journal: &mut Journal) -> Result<()> {
     if let (None, Some(kept)) = (journal.record.place(), &journal.record.goal.secret) {
         // A run that retires a root key finds the new pair where another run has put it.
-        let pair = access.stores.place(kept.store).find(&kept.name)?;
+        let pair = access.vault.find(kept.store, &kept.name)?;
         let id = journal.record.access_key_id();
         hand.pair = pair.filter(|pair| Some(pair.access_key_id.as_str()) == id);
     }

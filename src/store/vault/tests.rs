@@ -1,0 +1,257 @@
+use super::*;
+
+struct Case {
+    _home: tempfile::TempDir,
+    vault: Vault,
+}
+
+fn case() -> Case {
+    let home = tempfile::tempdir().expect("a temporary folder");
+    let folders = Folders {
+        data: home.path().into(),
+        state: home.path().into(),
+    };
+    Case {
+        _home: home,
+        vault: Vault {
+            folders,
+            patience: Duration::ZERO,
+            warn: Arc::new(|_| {}),
+        },
+    }
+}
+
+impl Case {
+    fn put(&self, name: &SecretName, number: u8, over: Over<'_>) -> Result<Put> {
+        let entry = Entry {
+            name: name.clone(),
+            store: StoreKind::File,
+            access_key_id: id(number),
+            account_id: None,
+            arn: None,
+            created_at: Timestamp::UNIX_EPOCH,
+            verified_at: None,
+        };
+        self.vault.put(&entry, &pair(number), over)
+    }
+
+    /// The key in the file, and the one in the index.
+    fn keys(&self, name: &SecretName) -> (Option<String>, Option<String>) {
+        let pair = self.vault.find(StoreKind::File, name).expect("readable");
+        let entry = self.vault.entry(name).expect("readable");
+        (
+            pair.map(|it| it.access_key_id),
+            entry.map(|it| it.access_key_id),
+        )
+    }
+
+    fn entry(&self, name: &SecretName) -> Option<Entry> {
+        self.vault.entry(name).expect("readable")
+    }
+}
+
+fn name(text: &str) -> SecretName {
+    SecretName::new(text).expect("a valid name")
+}
+
+fn id(number: u8) -> String {
+    format!("AKIA{number:016}")
+}
+
+fn pair(number: u8) -> KeyPair {
+    KeyPair::new(id(number), format!("secret-{number}").into())
+}
+
+fn both(number: u8) -> (Option<String>, Option<String>) {
+    (Some(id(number)), Some(id(number)))
+}
+
+#[test]
+fn a_file_store_passes_its_probe_and_leaves_nothing() {
+    let case = case();
+    case.vault.probe(StoreKind::File).expect("writable");
+    let folder = case.vault.folders.data.join("secrets/aws");
+    let files = std::fs::read_dir(folder).expect("made by the probe");
+    assert_eq!(files.count(), 0);
+    case.vault.probe(StoreKind::Stdout).expect_err("no store");
+}
+
+#[test]
+fn a_name_is_given_up_only_as_agreed() {
+    let (case, ana) = (case(), name("ana"));
+    assert!(case.put(&ana, 1, Over::Nothing).expect("free").changed);
+    let again = case.put(&ana, 1, Over::Nothing).expect("the same pair");
+    assert!(!again.changed && again.replaced.is_none());
+    let aside = SecretName::set_aside_by("run");
+    let (first, third) = (id(1), id(3));
+    let named = |key_id| Over::SetAside {
+        key_id,
+        aside: &aside,
+    };
+    for over in [
+        Over::Nothing,
+        Over::Key(&third),
+        named(None),
+        named(Some(&third)),
+    ] {
+        let refused = case.put(&ana, 2, over).err().expect("another pair");
+        assert!(refused.message.contains("meanwhile"), "{refused}");
+        assert_eq!(case.keys(&ana), both(1));
+    }
+    let put = case
+        .put(&name("ANA"), 2, Over::Key(&first))
+        .expect("agreed");
+    assert_eq!(put.replaced, Some(id(1)));
+    assert_eq!(put.entry.name, ana, "one name has one spelling");
+    case.put(&ana, 3, Over::Anything).expect("whatever it is");
+    assert_eq!(case.keys(&ana), both(3));
+}
+
+#[test]
+fn what_is_known_of_a_key_stays_known() {
+    let (case, ana) = (case(), name("ana"));
+    case.put(&ana, 1, Over::Nothing).expect("free");
+    let now = Timestamp::from_second(1).expect("in range");
+    case.vault.verified(&ana, now).expect("writable");
+    case.put(&ana, 1, Over::Nothing).expect("the same pair");
+    assert_eq!(case.entry(&ana).expect("listed").verified_at, Some(now));
+    case.put(&ana, 2, Over::Anything).expect("another one");
+    assert_eq!(case.entry(&ana).expect("listed").verified_at, None);
+}
+
+#[test]
+fn a_run_gives_back_what_it_replaced_however_often_it_is_told_to() {
+    let (case, ana) = (case(), name("ana"));
+    let (aside, first, second) = (SecretName::set_aside_by("run"), id(1), id(2));
+    case.put(&ana, 1, Over::Nothing).expect("free");
+    let replaced = case.entry(&ana);
+    let over = Over::SetAside {
+        key_id: Some(&first),
+        aside: &aside,
+    };
+    let by_run = PutByRun {
+        name: &ana,
+        store: StoreKind::File,
+        key_id: &second,
+        aside: Some(&aside),
+        replaced: replaced.as_ref(),
+        origin: Origin::Created,
+    };
+    for _ in 0..2 {
+        case.put(&ana, 2, over).expect("the named key");
+        assert_eq!(case.keys(&ana), both(2));
+        assert_eq!(case.keys(&aside).0, Some(id(1)));
+        for _ in 0..2 {
+            case.vault.give_back(&by_run).expect("writable");
+            assert_eq!(case.keys(&ana), both(1));
+            assert_eq!(case.entry(&ana), replaced);
+            assert_eq!(case.keys(&aside).0, None);
+        }
+    }
+    case.put(&ana, 2, over).expect("the named key");
+    assert!(case.vault.discard(StoreKind::File, &aside).expect("there"));
+    case.vault.give_back(&by_run).expect("writable");
+    assert_eq!(case.keys(&ana), (None, None), "nothing is left of either");
+}
+
+#[test]
+fn a_run_leaves_what_others_have_put_there_since() {
+    let (case, ana, bob) = (case(), name("ana"), name("bob"));
+    let first = id(1);
+    let by_run = |origin| PutByRun {
+        name: &ana,
+        store: StoreKind::File,
+        key_id: &first,
+        aside: None,
+        replaced: None,
+        origin,
+    };
+    case.put(&ana, 1, Over::Nothing).expect("free");
+    case.put(&ana, 2, Over::Anything).expect("by somebody else");
+    case.vault
+        .give_back(&by_run(Origin::Created))
+        .expect("fine");
+    assert_eq!(case.keys(&ana), both(2));
+    // The user's own copy of a key that they brought along stays, the run's moved pair does not.
+    case.put(&bob, 1, Over::Nothing).expect("free");
+    case.vault
+        .give_back(&by_run(Origin::BroughtAlong))
+        .expect("fine");
+    assert_eq!(case.keys(&bob), both(1));
+    case.vault
+        .give_back(&by_run(Origin::Created))
+        .expect("fine");
+    assert_eq!(case.keys(&bob), (None, None));
+    // A key that had the name before the run keeps it.
+    case.put(&bob, 1, Over::Nothing).expect("free");
+    let before = case.entry(&bob);
+    let same = PutByRun {
+        name: &bob,
+        replaced: before.as_ref(),
+        ..by_run(Origin::BroughtAlong)
+    };
+    case.vault.give_back(&same).expect("fine");
+    assert_eq!(case.keys(&bob), both(1));
+}
+
+#[test]
+fn a_key_is_found_under_any_name() {
+    let (case, ana, bob) = (case(), name("ana"), name("bob"));
+    case.put(&ana, 1, Over::Nothing).expect("free");
+    let held = |name| {
+        case.vault
+            .held(name, StoreKind::File, &id(1))
+            .expect("readable")
+    };
+    assert!(held(&ana).is_some_and(|it| it.same_as(&pair(1))));
+    case.vault.rename(&ana, &bob, || Ok(())).expect("free");
+    assert!(held(&ana).is_none());
+    let found = case.vault.find_key(&id(1)).expect("readable");
+    assert!(found.is_some_and(|it| it.same_as(&pair(1))));
+    assert!(case.vault.find_key(&id(2)).expect("readable").is_none());
+}
+
+#[test]
+fn a_rename_that_stopped_half_way_is_finished_by_the_same_again() {
+    let (case, ana, bob) = (case(), name("ana"), name("bob"));
+    case.put(&ana, 1, Over::Nothing).expect("free");
+    let stop = || Err(Error::failed("stop"));
+    case.vault.rename(&ana, &bob, stop).expect_err("stopped");
+    assert_eq!(case.keys(&bob), both(1));
+    assert_eq!(case.keys(&ana), (Some(id(1)), None));
+    case.vault.rename(&ana, &bob, || Ok(())).expect("the rest");
+    assert_eq!(case.keys(&ana), (None, None));
+    let gone = case.vault.rename(&ana, &bob, || Ok(()));
+    assert!(gone.expect_err("done").message.contains("no secret `ana`"));
+}
+
+#[test]
+fn a_secret_is_removed_only_as_it_was_looked_at() {
+    let (case, ana) = (case(), name("ana"));
+    case.put(&ana, 1, Over::Nothing).expect("free");
+    let seen = case.entry(&ana).expect("listed");
+    case.put(&ana, 2, Over::Anything).expect("meanwhile");
+    let remove = |entry: &Entry| case.vault.remove(entry, Unreadable::Refuse, |_| Ok(()));
+    remove(&seen).expect_err("changed");
+    remove(&case.entry(&ana).expect("listed")).expect("as seen");
+    assert_eq!(case.keys(&ana), (None, None));
+}
+
+#[test]
+fn the_current_secret_comes_back_unless_another_is_current_by_now() {
+    let (case, ana, bob) = (case(), name("ana"), name("bob"));
+    let current = || Index::load(&case.vault.folders).expect("readable").current;
+    case.vault.set_current(&ana).expect_err("not there");
+    for (name, number) in [(&ana, 1), (&bob, 2)] {
+        case.put(name, number, Over::Nothing).expect("free");
+    }
+    assert_eq!(case.vault.set_current(&ana).expect("there"), None);
+    let previous = case.vault.set_current(&bob).expect("there");
+    assert_eq!(previous.as_ref(), Some(&ana));
+    case.vault.restore_current(&ana, None).expect("writable");
+    assert_eq!(current(), Some(bob.clone()), "it was not ours");
+    case.vault
+        .restore_current(&bob, previous.as_ref())
+        .expect("writable");
+    assert_eq!(current(), Some(ana));
+}
