@@ -118,6 +118,13 @@ impl Error {
         }
     }
 
+    /// The same hint and cause under another kind and message.
+    pub fn with(mut self, kind: Kind, message: impl AsRef<str>) -> Self {
+        self.kind = kind;
+        self.message = one_line(message.as_ref());
+        self
+    }
+
     /// The message and, in parentheses, the hint: for an answer that is refused, or a warning.
     pub fn with_hint(&self) -> String {
         match &self.hint {

@@ -6,15 +6,20 @@ use std::future::Future;
 
 use crate::error::{Error, Result};
 
+use tokio::sync::Mutex;
+
 /// Listens from its creation on; must be created inside a tokio runtime.
 pub struct Interrupt {
-    #[cfg(unix)]
-    signals: [tokio::signal::unix::Signal; 4],
-    #[cfg(windows)]
+    signals: Mutex<Signals>,
+}
+
+#[cfg(unix)]
+type Signals = [tokio::signal::unix::Signal; 4];
+
+#[cfg(windows)]
+struct Signals {
     ctrl_c: tokio::signal::windows::CtrlC,
-    #[cfg(windows)]
     ctrl_break: tokio::signal::windows::CtrlBreak,
-    #[cfg(windows)]
     close: tokio::signal::windows::CtrlClose,
 }
 
@@ -26,12 +31,12 @@ impl Interrupt {
         use tokio::signal::unix::{SignalKind, signal};
         let listen = |kind| signal(kind).map_err(|cause| Error::from(anyhow::Error::from(cause)));
         Ok(Interrupt {
-            signals: [
+            signals: Mutex::new([
                 listen(SignalKind::interrupt())?,
                 listen(SignalKind::terminate())?,
                 listen(SignalKind::hangup())?,
                 listen(SignalKind::quit())?,
-            ],
+            ]),
         })
     }
 
@@ -42,17 +47,20 @@ impl Interrupt {
         use tokio::signal::windows::{ctrl_break, ctrl_c, ctrl_close};
         let refused = |cause| Error::from(anyhow::Error::from(cause));
         Ok(Interrupt {
-            ctrl_c: ctrl_c().map_err(refused)?,
-            ctrl_break: ctrl_break().map_err(refused)?,
-            close: ctrl_close().map_err(refused)?,
+            signals: Mutex::new(Signals {
+                ctrl_c: ctrl_c().map_err(refused)?,
+                ctrl_break: ctrl_break().map_err(refused)?,
+                close: ctrl_close().map_err(refused)?,
+            }),
         })
     }
 
     /// Waits for an interruption.
-    pub async fn wait(&mut self) {
+    pub async fn wait(&self) {
+        let mut signals = self.signals.lock().await;
         #[cfg(unix)]
         {
-            let [interrupt, terminate, hangup, quit] = &mut self.signals;
+            let [interrupt, terminate, hangup, quit] = &mut *signals;
             tokio::select! {
                 _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
@@ -62,14 +70,14 @@ impl Interrupt {
         }
         #[cfg(windows)]
         tokio::select! {
-            _ = self.ctrl_c.recv() => {}
-            _ = self.ctrl_break.recv() => {}
-            _ = self.close.recv() => {}
+            _ = signals.ctrl_c.recv() => {}
+            _ = signals.ctrl_break.recv() => {}
+            _ = signals.close.recv() => {}
         }
     }
 
     /// Whether an interruption arrived that nobody has waited for.
-    pub async fn arrived(&mut self) -> bool {
+    pub async fn arrived(&self) -> bool {
         tokio::select! {
             biased;
             () = self.wait() => true,
@@ -81,7 +89,7 @@ impl Interrupt {
     ///
     /// # Errors
     /// `Cancelled` on an interruption, else what the work returns.
-    pub async fn or_cancel<T>(&mut self, work: impl Future<Output = Result<T>>) -> Result<T> {
+    pub async fn or_cancel<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
         tokio::select! {
             biased;
             () = self.wait() => Err(Error::cancelled()),

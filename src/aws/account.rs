@@ -1,17 +1,18 @@
 //! What IAM holds before anything is decided: the user, its keys and policies, the account's
 //! password policy, how its root user is guarded. Reads only.
 
-mod held;
+mod dependents;
 mod root;
 
 use aws_sdk_iam::Client;
+use aws_sdk_iam::primitives::DateTime;
 use aws_sdk_iam::types::{PasswordPolicy as ApiPasswordPolicy, StatusType};
 use jiff::Timestamp;
 
 use crate::aws::failure::{Failure, Reason};
 use crate::error::Error;
 
-pub use held::{Held, held_by};
+pub use dependents::{Dependent, dependents_of};
 pub use root::{Finding, RootUser, root_user};
 
 /// An access key as IAM lists it.
@@ -132,7 +133,9 @@ pub async fn user(
 ) -> Result<Option<User>, Failure> {
     let found = iam.get_user().user_name(name).send().await;
     let user = match found.map_err(|error| Failure::of("iam:GetUser", error)) {
-        Ok(answer) => answer.user,
+        Ok(answer) => answer
+            .user
+            .ok_or_else(|| Failure::without("iam:GetUser", "the user"))?,
         Err(failure) if failure.reason == Reason::Missing => return Ok(None),
         Err(failure) => return Err(failure),
     };
@@ -141,18 +144,16 @@ pub async fn user(
         policy_arns(iam, name),
         async {
             match with_login_profile {
-                true => has_login_profile(iam, name).await.map(Some),
+                true => Ok(Some(login_profile(iam, name).await?.is_some())),
                 false => Ok(None),
             }
         }
     )?;
-    let boundary = user
-        .as_ref()
-        .and_then(|user| user.permissions_boundary.as_ref());
     Ok(Some(User {
-        permissions_boundary: boundary
-            .and_then(|boundary| boundary.permissions_boundary_arn.clone()),
-        arn: user.map(|user| user.arn).unwrap_or_default(),
+        permissions_boundary: user
+            .permissions_boundary
+            .and_then(|boundary| boundary.permissions_boundary_arn),
+        arn: user.arn,
         access_keys,
         policy_arns,
         has_login_profile,
@@ -164,26 +165,21 @@ pub async fn user(
 /// # Errors
 /// AWS's refusal of `iam:ListAccessKeys`.
 pub async fn access_keys(iam: &Client, user: Option<&str>) -> Result<Vec<AccessKey>, Failure> {
-    let mut pages = iam
+    // IAM allows two keys a user, so there is no second page.
+    let answer = iam
         .list_access_keys()
         .set_user_name(user.map(str::to_owned))
-        .into_paginator()
-        .items()
-        .send();
-    let mut keys = Vec::new();
-    while let Some(key) = pages.next().await {
-        let key = key.map_err(|error| Failure::of("iam:ListAccessKeys", error))?;
-        keys.extend(key.access_key_id.map(|id| {
-            AccessKey {
-                id,
-                active: key.status == Some(StatusType::Active),
-                created_at: key
-                    .create_date
-                    .and_then(|date| Timestamp::from_second(date.secs()).ok()),
-            }
-        }));
-    }
-    Ok(keys)
+        .send()
+        .await;
+    let answer = answer.map_err(|error| Failure::of("iam:ListAccessKeys", error))?;
+    let keys = answer.access_key_metadata.into_iter().filter_map(|key| {
+        Some(AccessKey {
+            id: key.access_key_id?,
+            active: key.status == Some(StatusType::Active),
+            created_at: key.create_date.as_ref().and_then(time),
+        })
+    });
+    Ok(keys.collect())
 }
 
 /// The ARNs of the managed policies that are attached to the user.
@@ -191,57 +187,70 @@ pub async fn access_keys(iam: &Client, user: Option<&str>) -> Result<Vec<AccessK
 /// # Errors
 /// AWS's refusal of `iam:ListAttachedUserPolicies`.
 pub async fn policy_arns(iam: &Client, user: &str) -> Result<Vec<String>, Failure> {
-    let mut pages = iam
+    // One page holds 100, and IAM allows 20 managed policies a user at most.
+    let answer = iam
         .list_attached_user_policies()
         .user_name(user)
-        .into_paginator()
-        .items()
-        .send();
-    let mut arns = Vec::new();
-    while let Some(policy) = pages.next().await {
-        let policy = policy.map_err(|error| Failure::of("iam:ListAttachedUserPolicies", error))?;
-        arns.extend(policy.policy_arn);
-    }
-    Ok(arns)
+        .send()
+        .await;
+    let answer = answer.map_err(|error| Failure::of("iam:ListAttachedUserPolicies", error))?;
+    let policies = answer.attached_policies.unwrap_or_default().into_iter();
+    Ok(policies.filter_map(|policy| policy.policy_arn).collect())
 }
 
-async fn has_login_profile(iam: &Client, user: &str) -> Result<bool, Failure> {
-    match iam.get_login_profile().user_name(user).send().await {
-        Ok(_) => Ok(true),
-        Err(error) => match Failure::of("iam:GetLoginProfile", error) {
-            failure if failure.reason == Reason::Missing => Ok(false),
-            failure => Err(failure),
-        },
-    }
-}
-
-/// Whether a key was ever used, as far as the caller may know that.
-pub async fn was_used(iam: &Client, id: &str) -> bool {
+/// When a key was last used; `None` where IAM says that it never was (API reference,
+/// GetAccessKeyLastUsed). Not being allowed to ask says nothing.
+pub async fn last_used(iam: &Client, id: &str) -> Result<Option<Timestamp>, Failure> {
+    const OPERATION: &str = "iam:GetAccessKeyLastUsed";
     let answer = iam
         .get_access_key_last_used()
         .access_key_id(id)
         .send()
         .await;
-    let last = answer.ok().and_then(|answer| answer.access_key_last_used);
-    last.is_some_and(|last| last.last_used_date.is_some())
+    let answer = answer.map_err(|error| Failure::of(OPERATION, error))?;
+    match answer.access_key_last_used {
+        Some(last) => Ok(last.last_used_date.and_then(|date| time(&date))),
+        None => Err(Failure::without(OPERATION, "the key's last use")),
+    }
 }
 
-/// The value of one of the user's tags.
+/// The user's tags.
 ///
 /// # Errors
-/// AWS's refusal of `iam:GetUser`.
-pub async fn user_tag(iam: &Client, user: &str, key: &str) -> Result<Option<String>, Failure> {
-    let answer = iam
-        .get_user()
-        .user_name(user)
-        .send()
-        .await
-        .map_err(|error| Failure::of("iam:GetUser", error))?;
-    let tags = answer.user.and_then(|user| user.tags).unwrap_or_default();
-    Ok(tags
-        .into_iter()
-        .find(|tag| tag.key == key)
-        .map(|tag| tag.value))
+/// AWS's refusal of `iam:GetUser`; `Unclear` for an answer that holds no user. One without tags may be
+/// the word of a server that does not know them yet.
+pub async fn user_tags(iam: &Client, user: &str) -> Result<Vec<(String, String)>, Failure> {
+    const OPERATION: &str = "iam:GetUser";
+    let answer = iam.get_user().user_name(user).send().await;
+    let answer = answer.map_err(|error| Failure::of(OPERATION, error))?;
+    let user = answer
+        .user
+        .ok_or_else(|| Failure::without(OPERATION, "the user"))?;
+    let tags = user.tags.unwrap_or_default().into_iter();
+    Ok(tags.map(|tag| (tag.key, tag.value)).collect())
+}
+
+/// When the user got its console password; `None` where it has none.
+pub async fn login_profile(iam: &Client, user: &str) -> Result<Option<Timestamp>, Failure> {
+    const OPERATION: &str = "iam:GetLoginProfile";
+    match iam.get_login_profile().user_name(user).send().await {
+        Ok(answer) => {
+            let profile = answer
+                .login_profile
+                .and_then(|profile| time(&profile.create_date));
+            profile
+                .map(Some)
+                .ok_or_else(|| Failure::without(OPERATION, "the login profile"))
+        }
+        Err(error) => match Failure::of(OPERATION, error) {
+            failure if failure.reason == Reason::Missing => Ok(None),
+            failure => Err(failure),
+        },
+    }
+}
+
+fn time(date: &DateTime) -> Option<Timestamp> {
+    Timestamp::from_second(date.secs()).ok()
 }
 
 /// The account's password policy; IAM's default where the account sets none.

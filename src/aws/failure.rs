@@ -49,6 +49,16 @@ impl Failure {
         Failure::read(operation, &error)
     }
 
+    /// An answer that lacks what it is about, so that it says nothing.
+    pub fn without(operation: &'static str, what: &str) -> Self {
+        Failure {
+            operation,
+            code: None,
+            message: format!("the answer does not hold {what}"),
+            reason: Reason::Unclear,
+        }
+    }
+
     /// The refused call somewhere behind an error of aws-config's, where there is one of this kind.
     pub fn within<E>(operation: &'static str, error: &(dyn StdError + 'static)) -> Option<Self>
     where

@@ -10,16 +10,17 @@ use std::time::Duration;
 use aws_sdk_iam::Client;
 use aws_sdk_iam::config::retry::RetryConfig;
 use aws_sdk_iam::types::{StatusType, Tag};
+use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::{Instant, sleep};
 use zeroize::Zeroizing;
 
+use crate::aws::evidence::SETTLING;
 use crate::aws::failure::{Failure, Reason};
 use crate::secret::KeyPair;
 
-/// How long a passing refusal is waited out. Fresh users and policies are known everywhere after
-/// some seconds; IAM promises no number.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a passing refusal is waited out.
+const PATIENCE: Duration = Duration::from_secs(2 * SETTLING.as_secs());
 
 /// Creates the user. Not repeated after a lost answer: a second attempt would meet the first one's
 /// user. Tags and boundary are part of the same call, so the user is never without them.
@@ -54,18 +55,16 @@ pub async fn create_user(
 }
 
 /// # Errors
-/// AWS's refusal, after waiting out a passing one and trying again after a lost answer; `Conflict`
-/// at once, where the user still holds something.
-pub async fn delete_user(iam: &Client, name: &str, doubt: Doubt) -> Result<(), Failure> {
-    until_gone(doubt, || async {
+/// `Missing`, which one server may say of a user that it does not know yet; `Conflict`, where the user
+/// still holds something.
+pub async fn delete_user(iam: &Client, name: &str) -> Result<(), Failure> {
+    deletion(|| async {
         let call = iam.delete_user().user_name(name).send().await;
         call.map_err(|error| Failure::of("iam:DeleteUser", error))
     })
     .await
 }
 
-/// # Errors
-/// AWS's refusal, after waiting out a passing one and trying again after a lost answer.
 pub async fn attach_user_policy(iam: &Client, user: &str, policy_arn: &str) -> Result<(), Failure> {
     idempotently(|| async {
         let call = iam
@@ -80,15 +79,8 @@ pub async fn attach_user_policy(iam: &Client, user: &str, policy_arn: &str) -> R
     .map(drop)
 }
 
-/// # Errors
-/// AWS's refusal, after waiting out a passing one and trying again after a lost answer.
-pub async fn detach_user_policy(
-    iam: &Client,
-    user: &str,
-    policy_arn: &str,
-    doubt: Doubt,
-) -> Result<(), Failure> {
-    until_gone(doubt, || async {
+pub async fn detach_user_policy(iam: &Client, user: &str, policy_arn: &str) -> Result<(), Failure> {
+    deletion(|| async {
         let call = iam
             .detach_user_policy()
             .user_name(user)
@@ -100,7 +92,7 @@ pub async fn detach_user_policy(
     .await
 }
 
-/// Gives the user a console password. The SDK does not repeat it: a second attempt after a lost
+/// Gives the user a console password, and returns when, by AWS's clock. The SDK does not repeat it: a second attempt after a lost
 /// answer could not tell our password from somebody else's.
 ///
 /// # Errors
@@ -110,8 +102,8 @@ pub async fn create_login_profile(
     iam: &Client,
     user: &str,
     password: &SecretString,
-) -> Result<(), Failure> {
-    patiently(|| async {
+) -> Result<Option<Timestamp>, Failure> {
+    let answer = patiently(|| async {
         let call = iam
             .create_login_profile()
             .user_name(user)
@@ -123,27 +115,30 @@ pub async fn create_login_profile(
             .await;
         call.map_err(|error| Failure::of("iam:CreateLoginProfile", error))
     })
-    .await
-    .map(drop)
+    .await?;
+    Ok(answer
+        .login_profile
+        .and_then(|profile| Timestamp::from_second(profile.create_date.secs()).ok()))
 }
 
-/// # Errors
-/// AWS's refusal, after waiting out a passing one and trying again after a lost answer.
-pub async fn delete_login_profile(iam: &Client, user: &str, doubt: Doubt) -> Result<(), Failure> {
-    until_gone(doubt, || async {
+pub async fn delete_login_profile(iam: &Client, user: &str) -> Result<(), Failure> {
+    deletion(|| async {
         let call = iam.delete_login_profile().user_name(user).send().await;
         call.map_err(|error| Failure::of("iam:DeleteLoginProfile", error))
     })
     .await
 }
 
-/// Creates a key; without a user's name, one of root, which only root may ask for (API reference,
-/// CreateAccessKey). Sent once, and never again by the SDK either: each success makes another key,
+/// Creates a key and returns it with the time of its creation by AWS's clock. Without a user's name it
+/// is one of root, which only root may ask for (API reference, CreateAccessKey). Sent once, and never again by the SDK either: each success makes another key,
 /// and the secret of one whose answer was lost is gone.
 ///
 /// # Errors
 /// AWS's refusal; `Unclear` where a key may exist that nobody has.
-pub async fn create_access_key(iam: &Client, user: Option<&str>) -> Result<KeyPair, Failure> {
+pub async fn create_access_key(
+    iam: &Client,
+    user: Option<&str>,
+) -> Result<(KeyPair, Option<Timestamp>), Failure> {
     const OPERATION: &str = "iam:CreateAccessKey";
     // A user that was created a second ago may not be known everywhere yet. That refusal is sure,
     // so trying again then is safe.
@@ -175,23 +170,15 @@ pub async fn create_access_key(iam: &Client, user: Option<&str>) -> Result<KeyPa
             reason: Reason::Unclear,
         });
     }
-    Ok(KeyPair::new(
-        key.access_key_id,
-        SecretString::from(secret.as_str()),
-    ))
+    let created_at = key.create_date;
+    let created_at = created_at.and_then(|date| Timestamp::from_second(date.secs()).ok());
+    let pair = KeyPair::new(key.access_key_id, SecretString::from(secret.as_str()));
+    Ok((pair, created_at))
 }
 
 /// As for creating, `None` stands for root.
-///
-/// # Errors
-/// AWS's refusal, after waiting out a passing one and trying again after a lost answer.
-pub async fn delete_access_key(
-    iam: &Client,
-    user: Option<&str>,
-    id: &str,
-    doubt: Doubt,
-) -> Result<(), Failure> {
-    until_gone(doubt, || async {
+pub async fn delete_access_key(iam: &Client, user: Option<&str>, id: &str) -> Result<(), Failure> {
+    deletion(|| async {
         let call = iam
             .delete_access_key()
             .set_user_name(user.map(str::to_owned))
@@ -208,9 +195,6 @@ pub async fn delete_access_key(
 ///
 /// A key that makes itself inactive cannot ask again: that it is refused after an answer was lost
 /// is the sign that it worked.
-///
-/// # Errors
-/// AWS's refusal, after waiting out a passing one and trying again after a lost answer.
 pub async fn set_root_key_active(iam: &Client, id: &str, active: bool) -> Result<(), Failure> {
     let status = match active {
         true => StatusType::Active,
@@ -242,18 +226,7 @@ pub async fn set_root_key_active(iam: &Client, id: &str, active: bool) -> Result
     }
 }
 
-/// Deletes a root key for good; only root may.
-///
-/// # Errors
-/// AWS's refusal, after waiting out a passing one and trying again after a lost answer.
-pub async fn delete_root_key(iam: &Client, id: &str) -> Result<(), Failure> {
-    delete_access_key(iam, None, id, Doubt::none()).await
-}
-
 /// Describes a key as the console does: a tag on the user, with the key's ID as the tag's key.
-///
-/// # Errors
-/// AWS's refusal, after waiting out a passing one and trying again after a lost answer.
 pub async fn describe_access_key(
     iam: &Client,
     user: &str,
@@ -275,10 +248,8 @@ pub async fn describe_access_key(
     .map(drop)
 }
 
-/// # Errors
-/// AWS's refusal, after waiting out a passing one and trying again after a lost answer.
 pub async fn remove_key_description(iam: &Client, user: &str, id: &str) -> Result<(), Failure> {
-    until_gone(Doubt::none(), || async {
+    deletion(|| async {
         let call = iam.untag_user().user_name(user).tag_keys(id).send().await;
         call.map_err(|error| Failure::of("iam:UntagUser", error))
     })
@@ -300,26 +271,6 @@ fn tag(operation: &'static str, key: &str, value: &str) -> Result<Tag, Failure> 
 
 fn once() -> aws_sdk_iam::config::Builder {
     aws_sdk_iam::config::Builder::new().retry_config(RetryConfig::disabled())
-}
-
-/// How long AWS's word that there is no such thing is not believed: the server asked may not know it
-/// yet, or the call that makes it may still be on its way.
-#[derive(Clone, Copy, Debug)]
-pub struct Doubt(Option<Instant>);
-
-impl Doubt {
-    /// What is not there is gone.
-    pub fn none() -> Self {
-        Doubt(None)
-    }
-
-    pub fn lasting(patience: Duration) -> Self {
-        Doubt((!patience.is_zero()).then(|| Instant::now() + patience))
-    }
-
-    pub fn is_over(self) -> bool {
-        self.0.is_none_or(|end| Instant::now() >= end)
-    }
 }
 
 /// Repeats a call while AWS's refusal is of the kind that passes and proves that nothing was done:
@@ -348,23 +299,19 @@ where
     .await
 }
 
-/// Repeats a deletion, also when AWS says that there is no such thing, as long as that is doubted.
-/// What is gone is deleted.
-async fn until_gone<T, Call, Answer>(doubt: Doubt, call: Call) -> Result<(), Failure>
+/// Sends a deletion, again after a lost answer; what "no such entity" means is for the caller to find
+/// out.
+async fn deletion<T, Call, Answer>(call: Call) -> Result<(), Failure>
 where
     Call: Fn() -> Answer,
     Answer: Future<Output = Result<T, Failure>>,
 {
     let lost = AtomicU32::new(0);
-    let result = repeated(call, |failure| {
-        let absent = failure.reason == Reason::Missing;
-        passes(failure) || lost_again(failure, &lost) || (absent && !doubt.is_over())
-    });
-    match result.await {
-        Ok(_) => Ok(()),
-        Err(failure) if failure.reason == Reason::Missing => Ok(()),
-        Err(failure) => Err(failure),
-    }
+    repeated(call, |failure| {
+        passes(failure) || lost_again(failure, &lost)
+    })
+    .await
+    .map(drop)
 }
 
 async fn repeated<T, Call, Answer>(

@@ -15,4 +15,5 @@ pub mod warnings;
 pub mod mfa;
 pub mod signin;
 pub mod proof;
+pub mod evidence;
 pub mod iam;

@@ -1,21 +1,21 @@
 //! What the commands that speak to AWS share: the runtime, the SDK, and the vault beside them.
 
-use std::cell::{RefCell, RefMut};
 use std::future::Future;
 
 use tokio::runtime::Runtime;
 
-use crate::aws::sdk::Sdk;
+use crate::aws::sdk::{Sdk, Session};
 use crate::commands::Context;
 use crate::env::Folders;
 use crate::error::{Kind, Result};
 use crate::interrupt::Interrupt;
+use crate::setup::steps::context::Access;
 use crate::store::vault::Vault;
 
 /// The surroundings of a command that speaks to AWS.
 pub struct Aws {
     runtime: Option<Runtime>,
-    interrupt: RefCell<Interrupt>,
+    pub interrupt: Interrupt,
     pub sdk: Sdk,
     pub folders: Folders,
     pub vault: Vault,
@@ -43,15 +43,22 @@ impl Aws {
         let folders = context.env.folders()?;
         Ok(Aws {
             runtime: Some(runtime),
-            interrupt: RefCell::new(interrupt),
+            interrupt,
             sdk,
             vault: context.vault(&folders),
             folders,
         })
     }
 
-    pub fn interrupt(&self) -> RefMut<'_, Interrupt> {
-        self.interrupt.borrow_mut()
+    /// What a run works with; the session is that of credentials which may change the account.
+    pub fn access<'a>(&'a self, session: Option<&'a Session>, context: &'a Context) -> Access<'a> {
+        Access {
+            sdk: &self.sdk,
+            session,
+            vault: &self.vault,
+            env: &context.env,
+            output: &context.output,
+        }
     }
 
     /// Runs work to its end, that looks at interruptions itself.
@@ -67,7 +74,7 @@ impl Aws {
     /// # Errors
     /// `Cancelled`, else the work's.
     pub fn read<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
-        let result = self.run(self.interrupt().or_cancel(work));
+        let result = self.run(self.interrupt.or_cancel(work));
         result.map_err(|error| match error.kind {
             Kind::Cancelled => error.hint("nothing was changed"),
             _ => error,

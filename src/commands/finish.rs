@@ -1,29 +1,71 @@
-//! How `setup` and `resume` end: the steps are carried out, and what came of them is told.
+//! How `setup` and `resume` end: the steps are carried out, the pair is printed where it is kept
+//! nowhere, and what came of it is told.
 
 use std::time::Instant;
+
+use secrecy::ExposeSecret;
 
 use crate::commands::Context;
 use crate::commands::aws::Aws;
 use crate::error::{Error, Kind, Result};
-use crate::setup::execute::{Access, InHand, execute};
-use crate::setup::journal::Journal;
 use crate::setup::report::SetupReport;
-use crate::store::StoreKind;
+use crate::setup::run::Run;
 
 /// # Errors
-/// The executor's.
-pub fn carry_out(
-    aws: &Aws,
-    access: &Access,
-    hand: InHand,
-    journal: &mut Journal,
-    context: &Context,
-) -> Result<()> {
+/// The run's. Where the pair cannot be printed, all is taken back: nobody else has it.
+pub fn carry_out(run: &mut Run, aws: &Aws, context: &Context) -> Result<()> {
     let began = Instant::now();
-    aws.run(execute(access, hand, journal, &mut aws.interrupt()))?;
+    aws.run(run.execute())?;
+    if run.record().prints()
+        && let Err(error) = print(run, context)
+    {
+        run.journal.not_printed();
+        return Err(aws.run(run.roll_back(error)));
+    }
+    run.finish();
     let seconds = began.elapsed().as_secs_f64();
     context.output.say(&format!("  ready in {seconds:.1} s"));
     Ok(())
+}
+
+fn print(run: &mut Run, context: &Context) -> Result<()> {
+    run.journal.printing()?;
+    let document = run.work().pair()?.to_document();
+    context.output.raw(document.expose_secret().as_bytes())?;
+    context.output.raw(b"\n")
+}
+
+/// A pair must not be printed to where nobody reads it. The standard library opens the null device in
+/// place of a standard output that is closed, so writing to that never fails.
+///
+/// # Errors
+/// When standard output is closed or the null device.
+pub fn check_stdout() -> Result<()> {
+    if !stdout_leads_nowhere() {
+        return Ok(());
+    }
+    Err(Error::failed("standard output is closed or discarded, so the secret would be lost")
+        .hint("redirect it to a file or a program, or keep the secret with --store keyring or --store file"))
+}
+
+#[cfg(unix)]
+fn stdout_leads_nowhere() -> bool {
+    let same = |null: rustix::fs::Stat, stdout: rustix::fs::Stat| {
+        null.st_rdev == stdout.st_rdev && null.st_mode == stdout.st_mode
+    };
+    match (
+        rustix::fs::stat("/dev/null"),
+        rustix::fs::fstat(std::io::stdout()),
+    ) {
+        (Ok(null), Ok(stdout)) => same(null, stdout),
+        (_, stdout) => stdout.is_err(),
+    }
+}
+
+#[cfg(not(unix))]
+fn stdout_leads_nowhere() -> bool {
+    use std::os::windows::io::AsRawHandle;
+    std::io::stdout().as_raw_handle().is_null()
 }
 
 /// Puts the result where it belongs: standard output, unless the secret itself went there.
@@ -31,8 +73,7 @@ pub fn carry_out(
 /// # Errors
 /// When standard output is closed or full: the result is then on standard error.
 pub fn deliver(report: &SetupReport, context: &Context) -> Result<()> {
-    let kept = report.secret.as_ref();
-    if kept.is_some_and(|kept| kept.store == StoreKind::Stdout) {
+    if report.prints && report.run.is_some() {
         context.output.result_beside(report);
         return Ok(());
     }

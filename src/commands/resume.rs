@@ -6,17 +6,17 @@ use crate::aws::{account, profiles};
 use crate::cli::Reopen;
 use crate::commands::Context;
 use crate::commands::aws::Aws;
-use crate::commands::{finish, reopen};
+use crate::commands::{finish, past_run};
 use crate::error::{Error, Kind, Result};
 use crate::output::{Format, Page, Report, table};
 use crate::prompt::{Prompt, Question};
 use crate::secret::KeyPair;
-use crate::setup::execute::{Access, InHand, prepare};
 use crate::setup::journal::{Journal, Record, Status};
 use crate::setup::password;
 use crate::setup::report::SetupReport;
-use crate::setup::step::Step;
-use crate::store::StoreKind;
+use crate::setup::run::Run;
+use crate::setup::steps::Step;
+use crate::setup::steps::context::RunSecrets;
 
 #[derive(Serialize)]
 struct NothingToDo {
@@ -37,8 +37,8 @@ pub fn run(flags: Reopen, context: &Context) -> Result<()> {
     let mut prompt = context.prompt()?;
     let aws = Aws::start(context)?;
     let record = match &flags.run {
-        None => reopen::find_abandoned(&aws.folders, context)?,
-        run => reopen::find(&aws.folders, run.as_deref(), |_| true, context)?,
+        None => past_run::find_abandoned(&aws.folders)?,
+        run => past_run::find(&aws.folders, run.as_deref(), |_| true)?,
     };
     let Some(record) = record.filter(Record::is_open) else {
         return context.output.result(&NothingToDo {
@@ -46,7 +46,7 @@ pub fn run(flags: Reopen, context: &Context) -> Result<()> {
             run: flags.run,
         });
     };
-    let given = reopen::given_pair(&flags, context, prompt.as_mut())?;
+    let given = past_run::given_pair(&flags, context, prompt.as_mut())?;
     resume(&record.run, given, &aws, prompt, context)
 }
 
@@ -61,8 +61,8 @@ pub fn resume(
     mut prompt: Box<dyn Prompt>,
     context: &Context,
 ) -> Result<()> {
-    let mut journal = Journal::reopen(&aws.folders, run)?;
-    reopen::clear_half_written(&aws.folders)?;
+    let journal = Journal::reopen(&aws.folders, run)?;
+    past_run::clear_half_written(&aws.folders)?;
     if !journal.record.is_open() {
         return context.output.result(&NothingToDo {
             changed: false,
@@ -70,74 +70,75 @@ pub fn resume(
         });
     }
     check_streams(&journal.record, context)?;
-    let caller = reopen::caller(
+    let caller = past_run::caller(
         &journal.record,
         given.as_ref(),
         aws,
         context,
         prompt.as_mut(),
     )?;
-    let access = Access {
-        sdk: &aws.sdk,
-        session: caller.as_ref().map(|found| &found.session),
-        vault: &aws.vault,
-        folders: &aws.folders,
-        env: &context.env,
-        output: &context.output,
-    };
     show(&journal.record, context);
     if !context.global.yes && !prompt.confirm(Question::required("Go on with it?", "--yes"))? {
         return Err(Error::cancelled().hint("nothing was changed"));
     }
-    let mut hand = InHand {
+    let mut secrets = RunSecrets {
         pair: own_pair(&journal.record, given, aws, prompt.as_mut())?,
         password: None,
     };
-    let mut steps = journal.record.steps.iter();
-    let needs_password = steps.any(|record| match &record.step {
-        // Nobody has seen a generated one, and nobody has kept a given one.
-        Step::CreateLoginProfile { generated, .. } => *generated || record.status != Status::Done,
-        _ => false,
-    });
+    let needs_password = journal
+        .record
+        .steps
+        .iter()
+        .any(|record| match &record.step {
+            // Nobody has seen a generated one, and nobody has kept a given one.
+            Step::CreateLoginProfile(step) => step.generated || record.status != Status::Done,
+            _ => false,
+        });
     if let (true, Some(found)) = (needs_password, &caller) {
         let iam = aws.sdk.iam(&found.session);
         let policy = aws.read(async { Ok(account::password_policy(&iam).await.ok()) })?;
-        hand.password = Some(password::generate(&policy.unwrap_or_default()));
+        secrets.password = Some(password::generate(&policy.unwrap_or_default()));
     }
     drop(prompt);
-    let console_password = hand.password.clone();
-    aws.run(prepare(&access, &mut hand, &mut journal))
-        .map_err(|error| still_open(error, run))?;
-    finish::carry_out(aws, &access, hand, &mut journal, context)?;
-    let mut report = SetupReport::of(&journal.record, Vec::new());
+    let console_password = secrets.password.clone();
+    let session = caller.as_ref().map(|found| &found.session);
+    let mut run = Run::new(
+        aws.access(session, context),
+        journal,
+        secrets,
+        &aws.interrupt,
+    );
+    if run.record().printed {
+        run.finish();
+    } else {
+        aws.run(run.revisit())
+            .map_err(|error| still_open(error, &run.record().run))?;
+        finish::carry_out(&mut run, aws, context)?;
+    }
+    let mut report = SetupReport::of(run.record(), Vec::new());
     report.console_password = console_password;
     finish::deliver(&report, context)
 }
 
 /// As for the `setup` that began it.
 fn check_streams(record: &Record, context: &Context) -> Result<()> {
-    let prints = matches!(record.place(), Some((_, StoreKind::Stdout)));
-    if prints && context.output.format() == Format::Json {
+    if !record.prints() {
+        return Ok(());
+    }
+    if context.output.format() == Format::Json {
         return Err(Error::usage(format!(
             "the run {} prints the secret, so --output json does not go with it",
             record.run
         ))
         .hint("standard output can carry one document only: leave --output json out"));
     }
-    Ok(())
+    finish::check_stdout()
 }
 
 fn still_open(error: Error, run: &str) -> Error {
-    let hint = error
-        .hint
-        .map(|hint| format!("{hint}; then "))
-        .unwrap_or_default();
-    Error::new(
-        Kind::PartlyApplied,
-        format!("the run {run} cannot be resumed now: {}", error.message),
-    )
-    .hint(format!(
-        "{hint}`cloudcred resume {run}`, or `cloudcred undo {run}` to take it back"
+    let message = format!("the run {run} cannot be resumed now: {}", error.message);
+    error.with(Kind::PartlyApplied, message).and_hint(format!(
+        "then `cloudcred resume {run}`, or `cloudcred undo {run}` to take it back"
     ))
 }
 
@@ -153,19 +154,16 @@ fn own_pair(
     prompt: &mut dyn Prompt,
 ) -> Result<Option<KeyPair>> {
     let brought = record.goal.access_key_id.as_ref();
-    let step = record
-        .steps
-        .iter()
-        .find(|it| matches!(it.step, Step::StoreSecret { .. }));
-    let (Some(id), Some(step)) = (brought, step) else {
+    let is_missing = record.prints()
+        || record
+            .steps
+            .iter()
+            .any(|it| matches!(it.step, Step::StoreSecret(_)) && it.status != Status::Done);
+    let Some(id) = brought.filter(|_| is_missing) else {
         return Ok(None);
     };
-    if step.status == Status::Done {
-        return Ok(None);
-    }
-    if let Some((secret, store)) = record.place()
-        && store != StoreKind::Stdout
-        && let Some(pair) = aws.vault.find(store, secret)?
+    if let Some((secret, store)) = record.target()
+        && let Some(pair) = aws.vault.find(store, &secret)?
         && pair.access_key_id == *id
     {
         return Ok(Some(pair));

@@ -6,14 +6,16 @@ use crate::aws_profile;
 use crate::cli::Reopen;
 use crate::commands::Context;
 use crate::commands::aws::Aws;
-use crate::commands::reopen;
+use crate::commands::past_run;
 use crate::error::{Error, Result};
 use crate::output::{Format, Page, Report, table};
 use crate::prompt::{Prompt, Question};
 use crate::secret::KeyPair;
-use crate::setup::execute::{Access, obstacles, undo_run};
 use crate::setup::journal::{Journal, Record};
 use crate::setup::report::StepReport;
+use crate::setup::run::Run;
+use crate::setup::steps::context::RunSecrets;
+use crate::setup::undo_check::undo_check;
 use crate::shared_config::Locations;
 use crate::store::index::Index;
 
@@ -52,11 +54,11 @@ fn report(record: Option<&Record>, changed: bool) -> UndoReport {
 pub fn run(flags: Reopen, context: &Context) -> Result<()> {
     let mut prompt = context.prompt()?;
     let aws = Aws::start(context)?;
-    let record = reopen::find(&aws.folders, flags.run.as_deref(), |_| true, context)?;
+    let record = past_run::find(&aws.folders, flags.run.as_deref(), |_| true)?;
     let Some(record) = record else {
         return context.output.result(&report(None, false));
     };
-    let given = reopen::given_pair(&flags, context, prompt.as_mut())?;
+    let given = past_run::given_pair(&flags, context, prompt.as_mut())?;
     undo(&record.run, given, &aws, prompt, context)
 }
 
@@ -72,13 +74,9 @@ pub fn undo(
     context: &Context,
 ) -> Result<()> {
     let mut journal = Journal::reopen(&aws.folders, run)?;
-    reopen::clear_half_written(&aws.folders)?;
+    past_run::clear_half_written(&aws.folders)?;
     let record = &journal.record;
-    if !record
-        .steps
-        .iter()
-        .any(|record| record.status.may_have_made())
-    {
+    if record.made().next().is_none() {
         // A run that died before its first step is finished by saying so.
         if record.is_open() {
             journal.finish(context.env.now())?;
@@ -91,55 +89,59 @@ pub fn undo(
                 .hint("nothing brings it back; root can make a new one in the console"),
         );
     }
-    let caller = reopen::caller(record, given.as_ref(), aws, context, prompt.as_mut())?;
-    let access = Access {
-        sdk: &aws.sdk,
-        session: caller.as_ref().map(|found| &found.session),
-        vault: &aws.vault,
-        folders: &aws.folders,
-        env: &context.env,
-        output: &context.output,
-    };
-    let in_the_way = aws.read(obstacles(&access, record))?;
+    let caller = past_run::caller(record, given.as_ref(), aws, context, prompt.as_mut())?;
+    let session = caller.as_ref().map(|found| &found.session);
+    let secrets = RunSecrets::default();
+    let mut run = Run::new(
+        aws.access(session, context),
+        journal,
+        secrets,
+        &aws.interrupt,
+    );
+    let in_the_way = aws.read(async {
+        run.survey().await?;
+        undo_check(run.work(), run.record()).await
+    })?;
     if !in_the_way.is_empty() {
         return Err(Error::failed(format!(
-            "the user of run {run} has things that the run did not make: {}",
+            "the user of run {} has things that the run did not make: {}",
+            run.record().run,
             in_the_way.join(", ")
         ))
         .hint("nothing was changed; remove them first, or keep the user as it is"));
     }
-    show(record, context);
+    show(run.record(), context);
     if !context.global.yes
         && !prompt.confirm(Question::required("Take all of it back?", "--yes"))?
     {
         return Err(Error::cancelled().hint("nothing was changed"));
     }
     drop(prompt);
-    aws.run(undo_run(&access, &mut journal, &mut aws.interrupt()))?;
-    let idle = idle_profiles(&journal.record, aws, context);
+    aws.run(run.undo())?;
+    let idle = idle_profiles(run.record(), aws, context);
     if !idle.is_empty() {
         context.output.warn(&format!(
             "these AWS profiles read a secret that is gone: {}. `cloudcred secret use NAME` makes another one current",
             idle.join(", ")
         ));
     }
-    context.output.result(&report(Some(&journal.record), true))
+    context.output.result(&report(Some(run.record()), true))
 }
 
 /// Profiles that were made for the run's secret since, by `secret use --aws-profile`: not the run's to
 /// remove.
 fn idle_profiles(record: &Record, aws: &Aws, context: &Context) -> Vec<String> {
     let (Some((secret, _)), Ok(locations), Ok(program), Ok(index)) = (
-        record.place(),
+        record.target(),
         Locations::of(&context.env),
         context.env.program(),
         Index::load(&aws.folders),
     ) else {
         return Vec::new();
     };
-    let readers = aws_profile::readers(&locations, program, secret);
+    let readers = aws_profile::readers(&locations, program, &secret);
     let of_name = readers.by_its_name.into_iter();
-    let of_name = of_name.filter(|_| index.find(secret).is_none());
+    let of_name = of_name.filter(|_| index.find(&secret).is_none());
     let of_current = readers.as_current.into_iter();
     let of_current = of_current.filter(|_| index.current.is_none());
     of_name.chain(of_current).collect()
@@ -160,7 +162,7 @@ fn show(record: &Record, context: &Context) {
         .rev()
         .filter(|it| it.status.may_have_made());
     let rows: Vec<Vec<String>> = made
-        .filter_map(|it| it.step.remains(it.made.access_key_id.as_deref()))
+        .filter_map(|it| it.step.remains())
         .zip(1..)
         .map(|(what, number)| vec![number.to_string(), what])
         .collect();

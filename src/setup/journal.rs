@@ -14,9 +14,9 @@ use jiff::Timestamp;
 use crate::env::Folders;
 use crate::error::{Error, Result};
 use crate::private_file;
-use crate::setup::step::Step;
+use crate::setup::steps::Step;
 
-pub use record::{Made, Record, Status, StepRecord};
+pub use record::{Record, Status, StepRecord};
 
 pub struct Journal {
     path: PathBuf,
@@ -76,96 +76,49 @@ impl Journal {
         &self.path
     }
 
-    /// # Errors
-    /// As [`Journal::begin`].
-    pub fn set(&mut self, step: usize, status: Status) -> Result<()> {
-        self.record.steps[step].status = status;
-        self.write()
-    }
-
-    /// Announces a step that is about to be done.
+    /// Records the step, with what it has made, and where it stands.
     ///
     /// # Errors
-    /// As [`Journal::begin`]: what could not be announced is not begun.
-    pub fn begin_step(&mut self, step: usize, now: Timestamp) -> Result<()> {
-        let record = &mut self.record.steps[step];
-        let before = record.clone();
-        match record.status {
-            // Whatever an earlier attempt made is gone.
-            Status::Planned | Status::TakenBack => record.made = Made::default(),
-            Status::Refused => {}
-            Status::Begun | Status::Done | Status::Left => record.made.lost = true,
+    /// As [`Journal::begin`]: what could not be announced must not be begun.
+    pub fn set(&mut self, index: usize, step: Step, status: Status) -> Result<()> {
+        let new = StepRecord { step, status };
+        if self.record.steps[index] == new {
+            return Ok(());
         }
-        record.made.begun_at = Some(now);
-        if matches!(record.step, Step::CreateAccessKey { .. }) {
-            record.made.unanswered.push(now);
-        }
-        record.status = Status::Begun;
-        self.write()
-            .inspect_err(|_| self.record.steps[step] = before)
-    }
-
-    /// Notes that AWS refused the step. That is sure for the last attempt only.
-    ///
-    /// # Errors
-    /// As [`Journal::begin`].
-    pub fn refused(&mut self, step: usize) -> Result<()> {
-        let record = &mut self.record.steps[step];
-        record.made.unanswered.pop();
-        if !record.made.lost {
-            record.status = Status::Refused;
-        }
-        self.write()
-    }
-
-    /// Notes that nobody knows what came of the last attempt, which may still be on its way. The
-    /// next entry of the journal brings it to disk.
-    pub fn given_up(&mut self, step: usize, now: Timestamp) {
-        self.record.steps[step].made.given_up_at = Some(now);
-    }
-
-    /// Notes the key that the last attempt has made.
-    ///
-    /// # Errors
-    /// As [`Journal::begin`].
-    pub fn made_key(&mut self, step: usize, id: &str) -> Result<()> {
-        let made = &mut self.record.steps[step].made;
-        made.unanswered.pop();
-        made.access_key_id = Some(id.to_owned());
-        self.write()
+        let old = std::mem::replace(&mut self.record.steps[index], new);
+        self.write().inspect_err(|_| {
+            // What the step has made is not forgotten by this process.
+            if status == Status::Begun && old.status != Status::Begun {
+                self.record.steps[index].status = old.status;
+            }
+        })
     }
 
     /// Records what the step has made so far.
-    ///
-    /// # Errors
-    /// As [`Journal::begin`].
-    pub fn made(&mut self, step: usize, change: impl FnOnce(&mut Made)) -> Result<()> {
-        change(&mut self.record.steps[step].made);
+    pub fn note(&mut self, index: usize, step: Step) -> Result<()> {
+        let status = self.record.steps[index].status;
+        self.set(index, step, status)
+    }
+
+    /// Records that the pair is about to be printed: whoever reads the journal later must not take the
+    /// key for one whose secret nobody has.
+    pub fn printing(&mut self) -> Result<()> {
+        self.record.printed = true;
         self.write()
     }
 
-    /// Replaces a step by what is now known of it.
-    ///
-    /// # Errors
-    /// As [`Journal::begin`].
-    pub fn revise(&mut self, step: usize, change: impl FnOnce(&mut StepRecord)) -> Result<()> {
-        change(&mut self.record.steps[step]);
-        self.write()
+    /// Records that printing failed.
+    pub fn not_printed(&mut self) {
+        self.record.printed = false;
     }
 
     /// Notes that a run that had ended is being taken back.
-    ///
-    /// # Errors
-    /// As [`Journal::begin`].
     pub fn open_again(&mut self) -> Result<()> {
         self.record.finished_at = None;
         self.write()
     }
 
     /// Notes that nothing is left to be finished or taken back.
-    ///
-    /// # Errors
-    /// As [`Journal::begin`].
     pub fn finish(&mut self, at: Timestamp) -> Result<()> {
         self.record.finished_at = Some(at);
         self.write()?;
@@ -200,11 +153,14 @@ fn read(path: &Path) -> Result<Record> {
     let content = private_file::read(path, LONGEST_RECORD).map_err(Folders::unusable)?;
     let record: Result<Record, _> = serde_json::from_slice(&content.unwrap_or_default());
     match record {
-        Ok(record) if record.version == 1 => Ok(record),
-        Ok(record) => Err(damaged(
+        Ok(record) if record.version != 1 => Err(damaged(
             path,
             &format!("its version is {}, not 1", record.version),
         )),
+        Ok(record) if !record.is_about_one_user() => {
+            Err(damaged(path, "it is about more than one IAM user"))
+        }
+        Ok(record) => Ok(record),
         Err(error) => Err(damaged(path, &error.to_string())),
     }
 }
@@ -308,6 +264,73 @@ mod tests {
     use super::*;
     use crate::setup::plan::Goal;
     use crate::setup::request::Mode;
+    use crate::setup::steps::{SetCurrent, Step};
+    use crate::store::{SecretName, StoreKind};
+
+    fn read_text(text: &str) -> Result<Record> {
+        let home = tempfile::tempdir().expect("a temporary folder");
+        let path = home.path().join("run.json");
+        std::fs::write(&path, text).expect("writable");
+        read(&path)
+    }
+
+    /// As version 0.1 wrote it.
+    const RELEASED: &str = r#"{"version":1,"run":"20261124T154200Z-3f9a",
+        "goal":{"mode":"iam-user","account_id":"111122223333","arn":"arn:aws:iam::111122223333:user/ana",
+            "access_key_id":null,"secret":{"name":"ana","store":"STORE","current":true}},
+        "started_at":"2026-11-24T15:42:00Z","finished_at":null,"caller_arn":"arn","profile":"boss",
+        "steps":[
+          {"step":"create_user","user_name":"ana","tags":[["created-by","cloudcred"]],
+           "permissions_boundary":null,"status":"done",
+           "made":{"begun_at":"2026-11-24T15:42:00Z","lost":true,"found":false,"set_aside":false}},
+          {"step":"attach_policy","user_name":"ana","policy_arn":"arn:aws:iam::aws:policy/ReadOnlyAccess",
+           "status":"done","made":{"lost":false,"found":true,"set_aside":false}},
+          {"step":"create_access_key","user_name":"ana","secret":"ana","store":"STORE",
+           "known_key_ids":["AKIA1"],"replaces":null,"status":"begun",
+           "made":{"begun_at":"2026-11-24T15:42:03Z","lost":true,"unanswered":["2026-11-24T15:42:01Z"],
+                   "given_up_at":"2026-11-24T15:42:02Z","found":false,"access_key_id":"AKIA2","set_aside":true}},
+          {"step":"describe_access_key","user_name":"ana","description":"x","status":"planned","made":{}},
+          {"step":"store_secret","secret":"ana","store":"STORE","replaces":"AKIA9","status":"planned"},
+          {"step":"verify","reads_iam":true,"status":"planned"},
+          {"step":"set_current","secret":"ana","status":"planned","made":{"previous_current":"old"}},
+          {"step":"deactivate_root_key","access_key_id":"AKIA3","status":"refused"}]}"#;
+
+    #[test]
+    fn what_version_0_1_wrote_is_read() {
+        let record = read_text(&RELEASED.replace("STORE", "keyring")).expect("its format");
+        assert_eq!(record.access_key_id(), Some("AKIA2"));
+        let name = SecretName::new("ana").expect("valid");
+        assert_eq!(record.target(), Some((name, StoreKind::Keyring)));
+        assert!(!record.prints() && record.checkpoint.is_none());
+        let Step::CreateAccessKey(key) = &record.steps[2].step else {
+            panic!("{record:?}")
+        };
+        assert_eq!(key.made.unanswered.len(), 1);
+        let Step::AttachPolicy(policy) = &record.steps[1].step else {
+            panic!("{record:?}")
+        };
+        assert!(policy.made.found);
+        let printed = read_text(&RELEASED.replace("STORE", "stdout")).expect("its format");
+        assert!(printed.prints() && printed.target().is_none());
+    }
+
+    #[test]
+    fn a_record_that_is_about_two_users_is_damaged() {
+        let second = RELEASED.replace("STORE", "file");
+        for (from, to) in [
+            (
+                r#""attach_policy","user_name":"ana""#,
+                r#""attach_policy","user_name":"eve""#,
+            ),
+            (
+                r#"{"step":"verify","reads_iam":true"#,
+                r#"{"step":"create_user","user_name":"ana","tags":[],"permissions_boundary":null"#,
+            ),
+        ] {
+            let error = read_text(&second.replace(from, to)).expect_err("two users");
+            assert!(error.message.contains("more than one IAM user"), "{error}");
+        }
+    }
 
     #[test]
     fn a_run_is_named_by_its_time() {
@@ -324,6 +347,10 @@ mod tests {
             data: home.path().into(),
             state: home.path().into(),
         };
+        let current = SetCurrent {
+            secret: SecretName::new("ana").expect("valid"),
+            made: Default::default(),
+        };
         let record = Record {
             version: 1,
             run: "run".into(),
@@ -334,6 +361,7 @@ mod tests {
                 in_place: None,
                 access_key_id: None,
                 secret: None,
+                prints: false,
                 aws_profile: None,
             },
             started_at: Timestamp::UNIX_EPOCH,
@@ -341,18 +369,15 @@ mod tests {
             caller_arn: "arn".into(),
             profile: None,
             steps: vec![StepRecord {
-                step: Step::CreateLoginProfile {
-                    user_name: "ana".into(),
-                    generated: true,
-                },
+                step: Step::SetCurrent(current.clone()),
                 status: Status::Planned,
-                made: Made::default(),
             }],
+            checkpoint: None,
+            printed: false,
         };
         let mut journal = Journal::begin(&folders, record).expect("writable");
-        journal.set(0, Status::Begun).expect("writable");
         journal
-            .made(0, |made| made.access_key_id = Some("AKIA".into()))
+            .set(0, Step::SetCurrent(current), Status::Begun)
             .expect("writable");
         let text = std::fs::read(journal.path()).expect("written");
         let back: Record = serde_json::from_slice(&text).expect("our own format");

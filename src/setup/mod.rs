@@ -3,9 +3,10 @@
 pub mod request;
 pub mod facts;
 pub mod wizard;
-pub mod step;
+pub mod steps;
 pub mod plan;
 pub mod password;
 pub mod journal;
-pub mod execute;
+pub mod run;
+pub mod undo_check;
 pub mod report;

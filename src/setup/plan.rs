@@ -1,14 +1,13 @@
 //! Request and Facts in, steps out: a pure function. No I/O, no questions.
 
 mod refusals;
-mod root_key;
 #[cfg(test)]
 mod tests;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::aws::account::User;
+use crate::aws::account::{AccessKey, User};
 use crate::aws::found::{Found, Source};
 use crate::aws::identity::Identity;
 use crate::aws_profile::{self, Holder};
@@ -18,14 +17,17 @@ use crate::setup::request::{
     ConsolePassword, ExistingRequest, IamUserRequest, IfExists, Keep, Mode, Request, RootRequest,
     is_administrator_access,
 };
-use crate::setup::step::{CREATED_BY_TAG, RUN_TAG, Step};
+use crate::setup::steps::{
+    AttachPolicy, CREATED_BY_TAG, CreateAccessKey, CreateLoginProfile, CreateUser,
+    DeactivateRootKey, DeleteRootKey, DescribeAccessKey, Destination, RUN_TAG, SetCurrent, Step,
+    StoreSecret, Verify, WriteAwsProfile, lasting_store,
+};
 use crate::store::{SecretName, StoreKind};
 
 use refusals::{
     check_boundary, check_name_is_free, check_password, check_room_for_a_key,
     check_stored_key_is_gone, user_exists,
 };
-pub use root_key::{deletion, retirement};
 
 /// What the steps lead to: whose pair ends up where. Known before anything is done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,8 +42,12 @@ pub struct Goal {
     pub in_place: Option<Source>,
     /// Absent while the key is still to be created.
     pub access_key_id: Option<String>,
-    /// Absent in mode `existing`.
+    /// Absent in mode `existing`, and where the pair is printed.
+    #[serde(default, deserialize_with = "kept_for_good")]
     pub secret: Option<Kept>,
+    /// Whether the pair is printed at the end, and kept nowhere.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub prints: bool,
     /// The AWS profile that reads the secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub aws_profile: Option<String>,
@@ -53,6 +59,25 @@ pub struct Kept {
     pub name: SecretName,
     pub store: StoreKind,
     pub current: bool,
+}
+
+/// Journals of version 0.1 call standard output a store.
+fn kept_for_good<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Kept>, D::Error> {
+    #[derive(Deserialize)]
+    struct Written {
+        name: SecretName,
+        #[serde(deserialize_with = "lasting_store")]
+        store: Option<StoreKind>,
+        current: bool,
+    }
+    let written = Option::<Written>::deserialize(deserializer)?;
+    Ok(written.and_then(|it| {
+        Some(Kept {
+            name: it.name,
+            store: it.store?,
+            current: it.current,
+        })
+    }))
 }
 
 impl Goal {
@@ -67,6 +92,8 @@ impl Goal {
 pub struct Plan {
     pub goal: Goal,
     pub steps: Vec<Step>,
+    /// The step before which all that was done stays, whatever happens from it on.
+    pub checkpoint: Option<usize>,
     pub warnings: Vec<String>,
 }
 
@@ -89,8 +116,45 @@ pub fn plan(request: &Request, facts: &Facts, run: &str, now: Timestamp) -> Resu
     }?;
     plan.steps.extend(write_aws_profile(facts)?);
     let wanted = facts.aws_profile.as_ref();
+    plan.goal.prints = request
+        .keep()
+        .is_some_and(|keep| keep.store == StoreKind::Stdout);
     plan.goal.aws_profile = wanted.map(|(profile, _)| profile.name.clone());
+    if let Request::IamUser(request) = request
+        && let Some(root_key) = &request.retire
+    {
+        plan.checkpoint = Some(plan.steps.len());
+        plan.steps.extend(retirement(root_key));
+    }
     Ok(plan)
+}
+
+/// How the root key is retired: never before the user's pair is proven to be an administrator's, and
+/// that is proven again afterwards.
+fn retirement(root_key: &str) -> [Step; 3] {
+    [
+        Step::Verify(Verify { reads_iam: true }),
+        Step::DeactivateRootKey(DeactivateRootKey {
+            access_key_id: root_key.to_owned(),
+        }),
+        Step::Verify(Verify { reads_iam: true }),
+    ]
+}
+
+/// The plan that deletes a retired root key for good. A run of its own, since another credential of root
+/// signs it, and somebody must say so once more.
+pub fn deletion(root_key: &str, goal: &Goal) -> Plan {
+    Plan {
+        goal: goal.clone(),
+        steps: vec![
+            Step::Verify(Verify { reads_iam: true }),
+            Step::DeleteRootKey(DeleteRootKey {
+                access_key_id: root_key.to_owned(),
+            }),
+        ],
+        checkpoint: None,
+        warnings: Vec::new(),
+    }
 }
 
 fn write_aws_profile(facts: &Facts) -> Result<Option<Step>> {
@@ -103,10 +167,12 @@ fn write_aws_profile(facts: &Facts) -> Result<Option<Step>> {
         Holder::Ours(there) => Some(there.clone()),
         Holder::Nobody => None,
     };
-    Ok(Some(Step::WriteAwsProfile {
-        profile: profile.clone(),
+    let profile = profile.clone();
+    Ok(Some(Step::WriteAwsProfile(WriteAwsProfile {
+        profile,
         replaces,
-    }))
+        made: Default::default(),
+    })))
 }
 
 fn for_existing(request: &ExistingRequest, facts: &Facts) -> Result<Plan> {
@@ -123,6 +189,7 @@ fn for_existing(request: &ExistingRequest, facts: &Facts) -> Result<Plan> {
             Some(found),
         ),
         steps: Vec::new(),
+        checkpoint: None,
         warnings,
     })
 }
@@ -146,6 +213,7 @@ fn goal(
         in_place: in_place.map(|found| found.source.clone()),
         access_key_id,
         secret,
+        prints: false,
         aws_profile: None,
     }
 }
@@ -162,7 +230,7 @@ fn caller(found: &Found) -> Result<Identity> {
 }
 
 fn kept(keep: &Keep, store: StoreKind, facts: &Facts) -> Option<Kept> {
-    Some(Kept {
+    (store != StoreKind::Stdout).then(|| Kept {
         name: keep.secret.clone(),
         store,
         current: keep.make_current || facts.secret_is_current,
@@ -209,23 +277,22 @@ fn for_iam_user(
     let user_name = || request.user_name.clone();
     let mut steps = Vec::new();
     if user.is_none() {
-        steps.push(Step::CreateUser {
+        steps.push(Step::CreateUser(CreateUser {
             user_name: user_name(),
             tags: tags(request, run),
             permissions_boundary: request.permissions_boundary.clone(),
-        });
+            made: Default::default(),
+        }));
     }
     let attached = |arn: &String| user.is_some_and(|user| user.policy_arns.contains(arn));
-    steps.extend(
-        request
-            .policy_arns
-            .iter()
-            .filter(|arn| !attached(arn))
-            .map(|policy_arn| Step::AttachPolicy {
-                user_name: user_name(),
-                policy_arn: policy_arn.clone(),
-            }),
-    );
+    let missing = request.policy_arns.iter().filter(|arn| !attached(arn));
+    steps.extend(missing.map(|policy_arn| {
+        Step::AttachPolicy(AttachPolicy {
+            user_name: user_name(),
+            policy_arn: policy_arn.clone(),
+            made: Default::default(),
+        })
+    }));
     if !matches!(request.console_password, ConsolePassword::None) {
         check_password(request, facts)?;
         if user.is_some_and(|user| user.has_login_profile == Some(true)) {
@@ -234,10 +301,11 @@ fn for_iam_user(
                 request.user_name
             ));
         } else {
-            steps.push(Step::CreateLoginProfile {
+            steps.push(Step::CreateLoginProfile(CreateLoginProfile {
                 user_name: user_name(),
                 generated: matches!(request.console_password, ConsolePassword::Generate),
-            });
+                made: Default::default(),
+            }));
         }
     }
     let mut secret = kept(&request.keep, request.keep.store, facts);
@@ -266,31 +334,29 @@ fn for_iam_user(
             }
             None => {
                 check_room_for_a_key(Some(&request.user_name), keys, now)?;
-                steps.push(Step::CreateAccessKey {
-                    user_name: Some(user_name()),
-                    secret: request.keep.secret.clone(),
-                    store: request.keep.store,
-                    known_key_ids: keys.iter().map(|key| key.id.clone()).collect(),
-                    replaces: replaces(facts),
-                });
+                steps.push(create_access_key(
+                    Some(user_name()),
+                    &request.keep,
+                    facts,
+                    keys,
+                ));
             }
         }
         let description = request.key_description.clone();
-        steps.extend(description.map(|description| Step::DescribeAccessKey {
-            user_name: user_name(),
-            description,
+        steps.extend(description.map(|description| {
+            Step::DescribeAccessKey(DescribeAccessKey {
+                user_name: user_name(),
+                description,
+            })
         }));
-        steps.push(Step::Verify {
+        steps.push(Step::Verify(Verify {
             reads_iam: request.permissions_boundary.is_none()
                 && user.is_none_or(|user| user.permissions_boundary.is_none())
                 && request
                     .policy_arns
                     .iter()
                     .any(|arn| is_administrator_access(arn)),
-        });
-        if request.keep.store == StoreKind::Stdout {
-            steps.push(store_secret(&request.keep, facts));
-        }
+        }));
     }
     steps.extend(set_current(&request.keep, facts));
     let owner = match user {
@@ -300,6 +366,7 @@ fn for_iam_user(
     Ok(Plan {
         goal: goal(Mode::IamUser, &owner, access_key_id, secret, None),
         steps,
+        checkpoint: None,
         warnings,
     })
 }
@@ -330,7 +397,7 @@ fn for_root(request: &RootRequest, facts: &Facts, now: Timestamp) -> Result<Plan
             if given.is_none() {
                 steps.extend(new_root_key(request, facts, now)?);
             }
-            if given.is_some() || request.keep.store == StoreKind::Stdout {
+            if given.is_some() && request.keep.store != StoreKind::Stdout {
                 steps.push(store_secret(&request.keep, facts));
             }
         }
@@ -352,6 +419,7 @@ fn for_root(request: &RootRequest, facts: &Facts, now: Timestamp) -> Result<Plan
             None,
         ),
         steps,
+        checkpoint: None,
         warnings,
     })
 }
@@ -364,20 +432,36 @@ fn new_root_key(request: &RootRequest, facts: &Facts, now: Timestamp) -> Result<
     };
     check_stored_key_is_gone(&request.keep, facts, None, keys)?;
     check_room_for_a_key(None, keys, now)?;
-    let create = Step::CreateAccessKey {
-        user_name: None,
-        secret: request.keep.secret.clone(),
-        store: request.keep.store,
+    let create = create_access_key(None, &request.keep, facts, keys);
+    Ok([create, Step::Verify(Verify { reads_iam: false })])
+}
+
+fn create_access_key(
+    user_name: Option<String>,
+    keep: &Keep,
+    facts: &Facts,
+    keys: &[AccessKey],
+) -> Step {
+    Step::CreateAccessKey(CreateAccessKey {
+        user_name,
+        destination: destination(keep, facts),
         known_key_ids: keys.iter().map(|key| key.id.clone()).collect(),
-        replaces: replaces(facts),
-    };
-    Ok([create, Step::Verify { reads_iam: false }])
+        made: Default::default(),
+    })
 }
 
 fn store_secret(keep: &Keep, facts: &Facts) -> Step {
-    Step::StoreSecret {
+    let destination = destination(keep, facts);
+    Step::StoreSecret(StoreSecret {
+        destination,
+        made: Default::default(),
+    })
+}
+
+fn destination(keep: &Keep, facts: &Facts) -> Destination {
+    Destination {
         secret: keep.secret.clone(),
-        store: keep.store,
+        store: Some(keep.store).filter(|store| *store != StoreKind::Stdout),
         replaces: replaces(facts),
     }
 }
@@ -388,8 +472,11 @@ fn replaces(facts: &Facts) -> Option<String> {
 }
 
 fn set_current(keep: &Keep, facts: &Facts) -> Option<Step> {
-    (keep.make_current && !facts.secret_is_current).then(|| Step::SetCurrent {
-        secret: keep.secret.clone(),
+    (keep.make_current && !facts.secret_is_current).then(|| {
+        Step::SetCurrent(SetCurrent {
+            secret: keep.secret.clone(),
+            made: Default::default(),
+        })
     })
 }
 

@@ -8,8 +8,7 @@ use crate::output::{Page, Report, table};
 use crate::setup::journal::{Record, Status};
 use crate::setup::plan::Kept;
 use crate::setup::request::Mode;
-use crate::setup::step::Step;
-use crate::store::StoreKind;
+use crate::setup::steps::Step;
 
 #[derive(Serialize)]
 pub struct SetupReport {
@@ -44,6 +43,9 @@ pub struct SetupReport {
     in_place: Option<Source>,
     #[serde(skip)]
     whose: String,
+    /// Whether the pair went to standard output, and is kept nowhere.
+    #[serde(skip)]
+    pub prints: bool,
 }
 
 /// What became of a root key, and the run that did it.
@@ -89,13 +91,25 @@ impl SetupReport {
         let changed = statuses.any(|status| status == Status::Done);
         let planned = !changed && !record.steps.is_empty();
         let key_description = record.steps.iter().find_map(|record| match &record.step {
-            Step::DescribeAccessKey { description, .. } => Some(description.clone()),
+            Step::DescribeAccessKey(step) => Some(step.description.clone()),
             _ => None,
         });
+        let root_key = record.steps.iter().find_map(|record| match &record.step {
+            Step::DeactivateRootKey(step) => Some(&step.access_key_id),
+            _ => None,
+        });
+        let root_key = root_key
+            .filter(|_| record.finished_at.is_some())
+            .map(|id| RootKey {
+                access_key_id: id.clone(),
+                status: RootKeyStatus::Inactive,
+                run: record.run.clone(),
+                page: String::new(),
+            });
         let sets_password = record
             .steps
             .iter()
-            .any(|record| matches!(record.step, Step::CreateLoginProfile { .. }));
+            .any(|record| matches!(record.step, Step::CreateLoginProfile(_)));
         SetupReport {
             changed,
             mode: goal.mode,
@@ -114,12 +128,13 @@ impl SetupReport {
             run: changed.then(|| record.run.clone()),
             steps: StepReport::of(record),
             warnings,
-            root_key: None,
+            root_key,
             console_url: owner.console_url().filter(|_| sets_password),
             console_password: None,
             again: None,
             in_place: goal.in_place.clone(),
             whose: owner.described(),
+            prints: record.prints(),
         }
     }
 
@@ -151,10 +166,10 @@ impl SetupReport {
                 capitalized(&source.described())
             );
         }
+        if self.prints {
+            return format!("The key of {whose} was printed and is kept nowhere else.");
+        }
         match &self.secret {
-            Some(kept) if kept.store == StoreKind::Stdout => {
-                format!("The key of {whose} was printed and is kept nowhere else.")
-            }
             Some(kept) if self.changed => format!("CloudStudio secret `{}` is ready.", kept.name),
             Some(kept) => format!("Nothing to do: CloudStudio secret `{}` works.", kept.name),
             None => String::new(),
@@ -194,9 +209,7 @@ impl Report for SetupReport {
         if let Some(password) = &self.console_password {
             line("Password (shown once)", password.expose_secret());
         }
-        if let Some(kept) = &self.secret
-            && kept.store != StoreKind::Stdout
-        {
+        if let Some(kept) = &self.secret {
             line(
                 "Use it without pasting",
                 &format!(

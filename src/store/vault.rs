@@ -99,6 +99,11 @@ impl Vault {
         Ok(Index::load(&self.folders)?.find(name).cloned())
     }
 
+    /// The current secret's name.
+    pub fn current(&self) -> Result<Option<SecretName>> {
+        Ok(Index::load(&self.folders)?.current)
+    }
+
     /// The pair of that name in the store, listed or not.
     pub fn find(&self, store: StoreKind, name: &SecretName) -> Result<Option<KeyPair>> {
         self.store(store)?.find(name)

@@ -14,18 +14,19 @@ use crate::cli::{ModeChoice, Setup};
 use crate::commands::Context;
 use crate::commands::asking::{Asking, guarded_roles};
 use crate::commands::aws::Aws;
-use crate::commands::{finish, reopen, resume, undo};
+use crate::commands::{finish, past_run, resume, undo};
 use crate::error::{Error, Result};
 use crate::output::{Format, table};
 use crate::prompt::{Choice, Prompt, Question};
-use crate::setup::execute::{Access, InHand};
 use crate::setup::facts::{Facts, gather};
 use crate::setup::journal::{Journal, Record, run_name};
 use crate::setup::password;
-use crate::setup::plan::{Plan, plan, retirement};
-use crate::setup::report::{SetupReport, StepReport};
+use crate::setup::plan::{Plan, plan};
+use crate::setup::report::SetupReport;
 use crate::setup::request::{ConsolePassword, Request, Wanted};
-use crate::setup::step::Step;
+use crate::setup::run::Run;
+use crate::setup::steps::Step;
+use crate::setup::steps::context::RunSecrets;
 use crate::setup::wizard::{self, Inquiry, Scene};
 use crate::shared_config::Locations;
 use crate::store::index::Index;
@@ -94,18 +95,12 @@ pub fn run(flags: Setup, context: &Context) -> Result<u8> {
     let run = run_name(now);
     let plan = plan(&request, &facts, &run, now)?;
     let mut record = Record::new(&run, &plan, request.caller());
-    let root_key = match &request {
-        Request::IamUser(request) => request.retire.as_deref(),
-        _ => None,
-    };
-    let then = root_key.map(|id| retirement(id, &plan.goal));
-    show(&plan, then.as_ref(), request.caller(), context);
+    show(&plan, request.caller(), context);
     let mut console_password = None;
-    let mut retired = None;
-    let nothing_to_do = plan.steps.is_empty() && then.is_none();
+    let nothing_to_do = plan.steps.is_empty() && !plan.goal.prints;
+    let mut not_retired = None;
     if !dry_run && !nothing_to_do {
-        let needs_consent = plan.needs_consent() || then.is_some();
-        if !context.global.yes && (context.attended || needs_consent) {
+        if !context.global.yes && (context.attended || plan.needs_consent()) {
             let question = Question::required("Go ahead?", "--yes");
             if !prompt.confirm(question)? {
                 return Err(Error::cancelled().hint("nothing was changed"));
@@ -113,47 +108,39 @@ pub fn run(flags: Setup, context: &Context) -> Result<u8> {
         }
         // Gives the terminal back before the work begins.
         drop(prompt);
-        let hand = in_hand(&request, &facts, &plan);
+        if plan.goal.prints {
+            finish::check_stdout()?;
+        }
+        let secrets = run_secrets(&request, &facts, &plan, &aws)?;
         if matches!(&request, Request::IamUser(it) if it.console_password.is_generated()) {
-            console_password.clone_from(&hand.password);
+            console_password.clone_from(&secrets.password);
         }
-        let access = Access {
-            sdk: &aws.sdk,
-            session: Some(&request.caller().session),
-            vault: &aws.vault,
-            folders: &aws.folders,
-            env: &context.env,
-            output: &context.output,
-        };
-        if !plan.steps.is_empty() {
-            reopen::clear_half_written(&aws.folders)?;
-            let mut journal = Journal::begin(&aws.folders, record)?;
-            finish::carry_out(&aws, &access, hand, &mut journal, context)?;
-            record = journal.record;
+        past_run::clear_half_written(&aws.folders)?;
+        let access = aws.access(Some(&request.caller().session), context);
+        let journal = Journal::begin(&aws.folders, record)?;
+        let mut run = Run::new(access, journal, secrets, &aws.interrupt);
+        if let Err(error) = finish::carry_out(&mut run, &aws, context) {
+            if !run.is_past_checkpoint() {
+                return Err(error);
+            }
+            let page = retire::page(request.caller());
+            not_retired = Some(retire::not_retired(error, &plan.goal, &page));
         }
-        retired =
-            root_key.map(|id| retire::retire(id, &record, request.caller(), &asking, context));
+        record = run.journal.record;
     }
     let mut report = SetupReport::of(&record, plan.warnings);
     report.console_password = console_password;
     report.again = request.as_command().filter(|_| context.attended);
-    match (retired, &then) {
-        (Some(Err(error)), _) => {
-            // What was made stays, with a password that is seen this once.
-            context.output.result_and_error(&report, &error);
-            return Ok(error.kind.exit_code());
-        }
-        (Some(Ok(retired)), _) => {
-            report.changed = true;
-            report.steps.extend(StepReport::of(&retired.record));
-            report.warnings.extend(retired.warnings);
-            report.root_key = Some(retired.key);
-        }
-        (None, Some(then)) => {
-            let record = Record::new(&run, then, request.caller());
-            report.steps.extend(StepReport::of(&record));
-        }
-        (None, None) => {}
+    if let Some(error) = not_retired {
+        // What was made stays, with a password that is seen this once.
+        context.output.result_and_error(&report, &error);
+        return Ok(error.kind.exit_code());
+    }
+    if let Some(key) = &mut report.root_key {
+        key.page = retire::page(request.caller());
+        let mut goal = record.goal.clone();
+        goal.access_key_id = record.access_key_id().map(str::to_owned);
+        retire::after_retirement(&goal, &mut report, &asking, context)?;
     }
     finish::deliver(&report, context).map(|()| 0)
 }
@@ -186,7 +173,7 @@ fn abandoned_run(
     prompt: &mut dyn Prompt,
     context: &Context,
 ) -> Result<Option<(String, Open)>> {
-    let Some(record) = reopen::find_abandoned(&aws.folders, context)? else {
+    let Some(record) = past_run::find_abandoned(&aws.folders)? else {
         return Ok(None);
     };
     let run = record.run;
@@ -247,14 +234,12 @@ async fn look(wanted: &Wanted, sdk: &Sdk, context: &Context) -> Result<Vec<Found
 }
 
 /// The plan for a person's eyes.
-fn show(plan: &Plan, then: Option<&Plan>, caller: &Found, context: &Context) {
+fn show(plan: &Plan, caller: &Found, context: &Context) {
     let output = &context.output;
     for warning in &plan.warnings {
         output.warn(warning);
     }
-    let later = then.map_or(&[][..], |then| &then.steps);
-    let steps: Vec<&Step> = plan.steps.iter().chain(later).collect();
-    if steps.is_empty() || (output.format() == Format::Json && !context.attended) {
+    if plan.steps.is_empty() || (output.format() == Format::Json && !context.attended) {
         return;
     }
     let caller = caller.identity().map(|caller| caller.short());
@@ -264,7 +249,7 @@ fn show(plan: &Plan, then: Option<&Plan>, caller: &Found, context: &Context) {
         caller.unwrap_or_default()
     ));
     let rows: Vec<Vec<String>> = (1..)
-        .zip(steps)
+        .zip(&plan.steps)
         .map(|(number, step)| {
             let (what, detail) = step.described();
             vec![number.to_string(), what.to_owned(), detail]
@@ -273,16 +258,19 @@ fn show(plan: &Plan, then: Option<&Plan>, caller: &Found, context: &Context) {
     output.say(&table(&rows, output.page().width));
 }
 
-fn in_hand(request: &Request, facts: &Facts, plan: &Plan) -> InHand {
-    let mut hand = InHand::default();
+fn run_secrets(request: &Request, facts: &Facts, plan: &Plan, aws: &Aws) -> Result<RunSecrets> {
+    let mut secrets = RunSecrets::default();
     match request {
         Request::Existing(_) => {}
-        Request::Root(request) => hand.pair.clone_from(&request.pair),
+        Request::Root(request) => secrets.pair.clone_from(&request.pair),
         Request::IamUser(request) => {
-            hand.pair.clone_from(&request.own_key);
-            let mut steps = plan.steps.iter();
-            if steps.any(|step| matches!(step, Step::CreateLoginProfile { .. })) {
-                hand.password = match &request.console_password {
+            secrets.pair.clone_from(&request.own_key);
+            if plan
+                .steps
+                .iter()
+                .any(|step| matches!(step, Step::CreateLoginProfile(_)))
+            {
+                secrets.password = match &request.console_password {
                     ConsolePassword::None => None,
                     ConsolePassword::Given(password) => Some(password.clone()),
                     ConsolePassword::Generate => {
@@ -291,7 +279,14 @@ fn in_hand(request: &Request, facts: &Facts, plan: &Plan) -> InHand {
                     }
                 };
             }
+            // A working pair that is kept already proves the user before its root key is retired.
+            if request.retire.is_some()
+                && plan.goal.access_key_id.is_some()
+                && secrets.pair.is_none()
+            {
+                secrets.pair = Some(retire::kept_pair(&plan.goal, aws)?);
+            }
         }
     }
-    hand
+    Ok(secrets)
 }

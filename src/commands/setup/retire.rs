@@ -1,128 +1,92 @@
-//! Takes the root key that created the user out of use, in a run of its own: what it does can be taken
-//! back while the user stays. Deletes it only where somebody says so once more.
+//! What follows once the root key that created the user is out of use: it is deleted where somebody says
+//! so once more, and what still holds it is named.
 
 use crate::aws::configured::configured;
 use crate::aws::console::Console;
 use crate::aws::found::Found;
 use crate::aws::kind::Kind;
-use crate::aws::sdk::Session;
 use crate::aws_profile::{self, AwsProfile};
 use crate::commands::Context;
 use crate::commands::asking::Asking;
 use crate::commands::aws::Aws;
-use crate::error::{self, Error, Result};
+use crate::error::{Error, Result};
 use crate::prompt::{Choice, Prompt, Question};
 use crate::secret::KeyPair;
-use crate::setup::execute::{Access, InHand, execute};
 use crate::setup::journal::{Journal, Record, run_name};
-use crate::setup::plan::{Goal, Plan, deletion, retirement};
-use crate::setup::report::{RootKey, RootKeyStatus};
+use crate::setup::plan::{Goal, deletion};
+use crate::setup::report::{RootKeyStatus, SetupReport};
+use crate::setup::run::Run;
+use crate::setup::steps::context::RunSecrets;
 use crate::setup::wizard::Inquiry;
 use crate::shared_config::{Locations, SharedConfig};
 use crate::store::index::Index;
 
-/// What came of it.
-pub struct Retired {
-    pub key: RootKey,
-    pub record: Record,
-    /// Where the key is still configured.
-    pub warnings: Vec<String>,
-}
-
-/// `made` is the run that made the user, or found that nothing was to be done.
-///
-/// # Errors
-/// `PartlyApplied`, saying that the user is ready and the key is not retired.
-pub fn retire(
-    id: &str,
-    made: &Record,
-    caller: &Found,
-    asking: &Asking,
+/// Adds to the report what becomes of the retired key. The run has gone well, whatever happens here.
+pub fn after_retirement(
+    goal: &Goal,
+    report: &mut SetupReport,
+    lookups: &Asking,
     context: &Context,
-) -> Result<Retired> {
-    let mut goal = made.goal.clone();
-    goal.access_key_id = made.access_key_id().map(str::to_owned);
-    let plan = retirement(id, &goal);
-    let record = carry_out(&plan, caller, asking.aws, context).map_err(|error| {
-        let message = format!(
-            "{} is ready, but its root key was not retired: {}",
-            goal.owner().short(),
-            error.message
-        );
-        let hint = error.hint.map(|hint| format!("{hint}; "));
-        Error::new(error::Kind::PartlyApplied, message).hint(format!(
-            "{}or see to the key in the console, as root: {}",
-            hint.unwrap_or_default(),
-            page(caller)
-        ))
-    })?;
-    let mut key = RootKey {
-        access_key_id: id.to_owned(),
-        status: RootKeyStatus::Inactive,
-        run: record.run.clone(),
-        page: page(caller),
+) -> Result<()> {
+    let Some(key) = &mut report.root_key else {
+        return Ok(());
     };
     if context.attended {
         let mut prompt = context.prompt()?;
-        // The key is out of use: whatever happens now, the run has gone well.
-        match delete(id, &goal, asking, prompt.as_mut(), context) {
+        match delete(&key.access_key_id, goal, lookups, prompt.as_mut(), context) {
             Ok(true) => key.status = RootKeyStatus::Deleted,
             Ok(false) => {}
             Err(error) => {
                 let error = error.with_hint();
-                let text = format!("the root key was not deleted: {error}");
-                context.output.warn(&text);
+                context
+                    .output
+                    .warn(&format!("the root key was not deleted: {error}"));
             }
         }
-        if let Err(error) = offer_secret(id, &goal, asking.aws, prompt.as_mut(), context) {
+        let offered = offer_secret(
+            &key.access_key_id,
+            goal,
+            lookups.aws,
+            prompt.as_mut(),
+            context,
+        );
+        if let Err(error) = offered {
             context.output.warn(&error.with_hint());
         }
     }
-    let warnings = still_configured(id, asking.aws, context);
+    let warnings = still_configured(&key.access_key_id, lookups.aws, context);
     for warning in &warnings {
         context.output.warn(warning);
     }
-    Ok(Retired {
-        key,
-        record,
-        warnings,
-    })
+    report.warnings.extend(warnings);
+    Ok(())
 }
 
-fn page(caller: &Found) -> String {
+/// The error for a user that is ready, and whose root key is not retired.
+pub fn not_retired(error: Error, goal: &Goal, page: &str) -> Error {
+    let user = goal.owner().short();
+    let message = format!(
+        "{user} is ready, but its root key was not retired: {}",
+        error.message
+    );
+    let kind = error.kind;
+    error
+        .with(kind, message)
+        .and_hint(format!("or see to the key in the console, as root: {page}"))
+}
+
+/// Where root's keys are in the console.
+pub fn page(caller: &Found) -> String {
     Console::of_region(caller.session.region.as_ref()).security_credentials()
 }
 
-fn carry_out(plan: &Plan, caller: &Found, aws: &Aws, context: &Context) -> Result<Record> {
-    let pair = kept_pair(&plan.goal, aws)?;
-    let run = run_name(context.env.now());
-    let mut journal = Journal::begin(&aws.folders, Record::new(&run, plan, caller))?;
-    let hand = InHand {
-        pair: Some(pair),
-        password: None,
-    };
-    let access = access(&caller.session, aws, context);
-    aws.run(execute(&access, hand, &mut journal, &mut aws.interrupt()))?;
-    Ok(journal.record)
-}
-
-fn access<'a>(session: &'a Session, aws: &'a Aws, context: &'a Context) -> Access<'a> {
-    Access {
-        sdk: &aws.sdk,
-        session: Some(session),
-        vault: &aws.vault,
-        folders: &aws.folders,
-        env: &context.env,
-        output: &context.output,
-    }
-}
-
 /// The new pair, as whoever uses it from now on reads it.
-fn kept_pair(goal: &Goal, aws: &Aws) -> Result<KeyPair> {
-    let kept = goal.secret.as_ref();
-    let pair = kept.map_or(Ok(None), |it| aws.vault.find(it.store, &it.name))?;
-    pair.filter(|pair| Some(&pair.access_key_id) == goal.access_key_id.as_ref())
-        .ok_or_else(|| Error::failed("the new pair is not in its store"))
+pub fn kept_pair(goal: &Goal, aws: &Aws) -> Result<KeyPair> {
+    let pair = match (&goal.secret, &goal.access_key_id) {
+        (Some(kept), Some(id)) => aws.vault.held(&kept.name, kept.store, id)?,
+        _ => None,
+    };
+    pair.ok_or_else(|| Error::failed("the new pair is not in its store"))
 }
 
 /// Whether the key was deleted. An inactive key cannot sign, so root has to sign in for it.
@@ -145,6 +109,7 @@ fn delete(
     if prompt.select(question, &choices, 0)? == 0 {
         return Ok(false);
     }
+    let aws = asking.aws;
     let root = asking.sign_in(prompt)?;
     let identity = root.identity();
     if !identity.is_some_and(|it| it.is_root() && it.account_id == goal.account_id) {
@@ -154,7 +119,17 @@ fn delete(
                 .hint("delete it in the console, as root"),
         );
     }
-    carry_out(&deletion(id, goal), &root, asking.aws, context)?;
+    let name = run_name(context.env.now());
+    let record = Record::new(&name, &deletion(id, goal), &root);
+    let journal = Journal::begin(&aws.folders, record)?;
+    let secrets = RunSecrets {
+        pair: Some(kept_pair(goal, aws)?),
+        password: None,
+    };
+    let access = aws.access(Some(&root.session), context);
+    let mut run = Run::new(access, journal, secrets, &aws.interrupt);
+    aws.run(run.execute())?;
+    run.finish();
     Ok(true)
 }
 

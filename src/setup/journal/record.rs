@@ -5,10 +5,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::aws::found::Found;
-use crate::aws_profile::AwsProfile;
 use crate::setup::plan::{Goal, Plan};
-use crate::setup::step::Step;
-use crate::store::index::Entry;
+use crate::setup::steps::context::Outcome;
+use crate::setup::steps::{CreateAccessKey, Destination, Step};
 use crate::store::{SecretName, StoreKind};
 
 /// Where a step stands.
@@ -28,55 +27,19 @@ pub enum Status {
 }
 
 impl Status {
-    /// Whether the step may have left something behind.
-    pub fn may_have_made(self) -> bool {
+    /// How a step ended that may have made something.
+    pub fn outcome(self) -> Option<Outcome> {
         match self {
-            Status::Begun | Status::Done | Status::Refused | Status::Left => true,
-            Status::Planned | Status::TakenBack => false,
+            Status::Done => Some(Outcome::Done),
+            Status::Begun | Status::Left => Some(Outcome::Unknown),
+            Status::Refused => Some(Outcome::Refused),
+            Status::Planned | Status::TakenBack => None,
         }
     }
-}
 
-/// What a step made, as far as undoing it needs to know.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Made {
-    /// When the step was last begun.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub begun_at: Option<Timestamp>,
-    /// Whether an attempt before the last one may have done it without anybody being told.
-    #[serde(default)]
-    pub lost: bool,
-    /// When those attempts at a key were sent of which nobody knows whether they made one.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub unanswered: Vec<Timestamp>,
-    /// When the last of them was no longer waited for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub given_up_at: Option<Timestamp>,
-    /// Whether the policy was attached already.
-    #[serde(default)]
-    pub found: bool,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub access_key_id: Option<String>,
-    /// Whether a pair that had the secret's name is set aside in the store until the run has ended.
-    #[serde(default)]
-    pub set_aside: bool,
-    /// What the index said of the secret that was replaced.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub replaced: Option<Entry>,
-    /// The secret that was current before.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub previous_current: Option<SecretName>,
-    /// The AWS profile of ours that had the name before.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub previous_aws_profile: Option<AwsProfile>,
-}
-
-impl Made {
-    /// When attempts at a key were sent that may have made one more than is known: those without an
-    /// answer, and the one with it, should its request have been doubled on the way.
-    pub fn attempts(&self) -> Vec<Timestamp> {
-        let answered = self.access_key_id.as_ref().and(self.begun_at);
-        self.unanswered.iter().copied().chain(answered).collect()
+    /// Whether the step may have left something behind.
+    pub fn may_have_made(self) -> bool {
+        self.outcome().is_some()
     }
 }
 
@@ -85,8 +48,6 @@ pub struct StepRecord {
     #[serde(flatten)]
     pub step: Step,
     pub status: Status,
-    #[serde(default)]
-    pub made: Made,
 }
 
 /// The whole run.
@@ -103,15 +64,21 @@ pub struct Record {
     /// The profile whose credentials it used, where it was one.
     pub profile: Option<String>,
     pub steps: Vec<StepRecord>,
+    /// The step before which all that was done stays, whatever happens from it on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint: Option<usize>,
+    /// Whether the pair was printed, or about to be.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub printed: bool,
 }
 
 impl Record {
     /// Of a run that has not begun.
     pub fn new(run: &str, plan: &Plan, caller: &Found) -> Self {
-        let steps = plan.steps.iter().map(|step| StepRecord {
+        let steps = plan.steps.iter();
+        let steps = steps.map(|step| StepRecord {
             step: step.clone(),
             status: Status::Planned,
-            made: Made::default(),
         });
         Record {
             version: 1,
@@ -125,6 +92,8 @@ impl Record {
                 .map_or_else(String::new, |it| it.arn.clone()),
             profile: caller.source.profile_name().map(str::to_owned),
             steps: steps.collect(),
+            checkpoint: plan.checkpoint,
+            printed: false,
         }
     }
 
@@ -133,17 +102,42 @@ impl Record {
         self.finished_at.is_none()
     }
 
-    /// Whether the run makes the user, or finds it.
-    pub fn creates_user(&self) -> bool {
-        self.created_user().is_some()
+    /// The steps that may have made something, and what they are.
+    pub fn made(&self) -> impl Iterator<Item = &StepRecord> {
+        self.steps
+            .iter()
+            .filter(|record| record.status.may_have_made())
     }
 
-    /// The name of the user that the run makes, and the step that does.
-    pub fn created_user(&self) -> Option<(&str, &StepRecord)> {
+    /// The name of the user that the run makes.
+    pub fn created_user(&self) -> Option<&str> {
         self.steps.iter().find_map(|record| match &record.step {
-            Step::CreateUser { user_name, .. } => Some((user_name.as_str(), record)),
+            Step::CreateUser(step) => Some(step.user_name.as_str()),
             _ => None,
         })
+    }
+
+    /// Whether all steps name the user that the goal names: a record that does not is not ours.
+    pub fn is_about_one_user(&self) -> bool {
+        let owner = self.goal.owner();
+        let users = self.steps.iter().filter_map(|record| match &record.step {
+            Step::CreateUser(step) => Some(&step.user_name),
+            Step::AttachPolicy(step) => Some(&step.user_name),
+            Step::CreateLoginProfile(step) => Some(&step.user_name),
+            Step::CreateAccessKey(step) => step.user_name.as_ref(),
+            Step::DescribeAccessKey(step) => Some(&step.user_name),
+            _ => None,
+        });
+        let created = self
+            .steps
+            .iter()
+            .filter(|it| matches!(it.step, Step::CreateUser(_)));
+        let is_owner = |user: &String| {
+            owner
+                .user_name()
+                .is_some_and(|name| name.eq_ignore_ascii_case(user))
+        };
+        created.count() <= 1 && users.into_iter().all(is_owner)
     }
 
     /// Whether the run makes a root key or takes one out of use, which only root may do: anybody
@@ -153,12 +147,12 @@ impl Record {
         steps.any(|record| {
             matches!(
                 record.step,
-                Step::DeactivateRootKey { .. }
-                    | Step::DeleteRootKey { .. }
-                    | Step::CreateAccessKey {
+                Step::DeactivateRootKey(_)
+                    | Step::DeleteRootKey(_)
+                    | Step::CreateAccessKey(CreateAccessKey {
                         user_name: None,
                         ..
-                    }
+                    })
             )
         })
     }
@@ -166,8 +160,8 @@ impl Record {
     /// The root key that the run has deleted, which nothing brings back.
     pub fn deleted_root_key(&self) -> Option<&str> {
         self.steps.iter().find_map(|record| match &record.step {
-            Step::DeleteRootKey { access_key_id } if record.status == Status::Done => {
-                Some(access_key_id.as_str())
+            Step::DeleteRootKey(step) if record.status == Status::Done => {
+                Some(step.access_key_id.as_str())
             }
             _ => None,
         })
@@ -175,19 +169,36 @@ impl Record {
 
     /// The key that the run has created or keeps, once it is known.
     pub fn access_key_id(&self) -> Option<&str> {
-        let made = self
-            .steps
-            .iter()
-            .find_map(|step| step.made.access_key_id.as_deref());
+        let made = self.steps.iter().find_map(|record| match &record.step {
+            Step::CreateAccessKey(step) => step.made.access_key_id.as_deref(),
+            Step::StoreSecret(step) => step.made.access_key_id.as_deref(),
+            _ => None,
+        });
         made.or(self.goal.access_key_id.as_deref())
     }
 
-    /// Where the run puts its pair, if it does.
-    pub fn place(&self) -> Option<(&SecretName, StoreKind)> {
-        self.steps.iter().find_map(|record| match &record.step {
-            Step::CreateAccessKey { secret, store, .. }
-            | Step::StoreSecret { secret, store, .. } => Some((secret, *store)),
+    fn destinations(&self) -> impl Iterator<Item = &Destination> {
+        self.steps.iter().filter_map(|record| match &record.step {
+            Step::CreateAccessKey(step) => Some(&step.destination),
+            Step::StoreSecret(step) => Some(&step.destination),
             _ => None,
         })
+    }
+
+    /// Where the run puts its pair, or found it; `None` where it prints it.
+    pub fn target(&self) -> Option<(SecretName, StoreKind)> {
+        match self.destinations().next() {
+            Some(it) => Some((it.secret.clone(), it.store?)),
+            None => self
+                .goal
+                .secret
+                .as_ref()
+                .map(|kept| (kept.name.clone(), kept.store)),
+        }
+    }
+
+    /// Whether the pair is printed at the end, and kept nowhere.
+    pub fn prints(&self) -> bool {
+        self.goal.prints || self.destinations().any(|it| it.store.is_none())
     }
 }

@@ -100,7 +100,7 @@ fn a_new_user_is_planned_in_the_callers_partition_with_our_tags() {
         ]
     );
     assert_eq!(plan.goal.arn, "arn:aws-cn:iam::111122223333:user/ana");
-    let Step::CreateUser { tags, .. } = &plan.steps[0] else {
+    let Step::CreateUser(CreateUser { tags, .. }) = &plan.steps[0] else {
         panic!("{:?}", plan.steps[0]);
     };
     let keys: Vec<&str> = tags.iter().map(|(key, _)| key.as_str()).collect();
@@ -136,7 +136,7 @@ fn a_stored_key_that_the_user_no_longer_has_is_replaced() {
         ..facts()
     };
     let plan = planned(request, &facts).expect("reuse");
-    let Step::CreateAccessKey { known_key_ids, .. } = &plan.steps[0] else {
+    let Step::CreateAccessKey(CreateAccessKey { known_key_ids, .. }) = &plan.steps[0] else {
         panic!("{:?}", plan.steps);
     };
     assert_eq!(known_key_ids, &["AKIA2"]);
@@ -208,7 +208,8 @@ fn a_printed_key_is_proven_before_it_is_printed() {
     request.keep.store = StoreKind::Stdout;
     request.keep.make_current = false;
     let plan = planned(request, &facts()).expect("nothing is in the way");
-    assert_eq!(names(&plan)[4..], ["verify", "store_secret"]);
+    assert_eq!(names(&plan).last(), Some(&"verify"));
+    assert!(plan.goal.prints && plan.goal.secret.is_none());
 }
 
 #[test]
@@ -326,4 +327,17 @@ fn root_makes_a_new_key_where_none_is_given_and_there_is_room() {
     let reused = plan_of(Some(IfExists::Reuse), &stored).expect("it works");
     assert!(reused.steps.is_empty());
     assert_eq!(reused.goal.access_key_id.as_deref(), Some("AKIA2"));
+}
+
+#[test]
+fn a_root_key_is_retired_behind_the_checkpoint_between_two_proofs() {
+    let mut request = request();
+    request.retire = Some("AKIAROOT".into());
+    let plan = planned(request, &facts()).expect("nothing is in the way");
+    let checkpoint = plan.checkpoint.expect("what is before it stays");
+    assert_eq!(names(&plan)[checkpoint - 1], "set_current");
+    assert_eq!(
+        names(&plan)[checkpoint..],
+        ["verify", "deactivate_root_key", "verify"]
+    );
 }

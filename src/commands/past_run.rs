@@ -1,4 +1,4 @@
-//! What `resume` and `undo` share: which run it is about, and with which credentials.
+//! What `resume` and `undo` share: which past run is meant, and with which credentials to act on it.
 
 use crate::aws::found::Found;
 use crate::aws::profiles::{self, Scope};
@@ -13,26 +13,26 @@ use crate::private_file;
 use crate::prompt::{Prompt, Question};
 use crate::secret::KeyPair;
 use crate::setup::journal::{Record, is_going_on, runs};
-use crate::setup::step::Step;
+use crate::setup::steps::Step;
 use crate::setup::wizard::{Inquiry, ask_for_pair};
 use crate::store::index::Index;
 
 /// The run of that name, else the latest that `is_meant`.
 ///
 /// # Errors
-/// When there is no run of that name; the near ones are named.
+/// When there is no run of that name; the near ones are named. Without a name, when any journal cannot be
+/// read: its run may be the one that is meant.
 pub fn find(
     folders: &Folders,
     name: Option<&str>,
     is_meant: impl Fn(&Record) -> bool,
-    context: &Context,
 ) -> Result<Option<Record>> {
     let (mut records, broken) = runs(folders)?;
     let Some(name) = name else {
-        for error in broken {
-            context.output.warn(&error.message);
-        }
-        return Ok(records.into_iter().rev().find(is_meant));
+        return match broken.into_iter().next() {
+            Some(error) => Err(error.and_hint("or name the run that is meant")),
+            None => Ok(records.into_iter().rev().find(is_meant)),
+        };
     };
     if let Some(at) = records.iter().position(|record| record.run == name) {
         return Ok(Some(records.swap_remove(at)));
@@ -64,9 +64,10 @@ pub fn clear_half_written(folders: &Folders) -> Result<()> {
 }
 
 /// The latest run that nobody finished and nobody works on.
-pub fn find_abandoned(folders: &Folders, context: &Context) -> Result<Option<Record>> {
-    let abandoned = |record: &Record| record.is_open() && !is_going_on(folders, &record.run);
-    find(folders, None, abandoned, context)
+pub fn find_abandoned(folders: &Folders) -> Result<Option<Record>> {
+    find(folders, None, |record| {
+        record.is_open() && !is_going_on(folders, &record.run)
+    })
 }
 
 /// The pair of `--key-stdin`.
@@ -87,7 +88,7 @@ pub fn given_pair(
 /// The key that the run has created, not one that somebody brought along.
 fn made_key(record: &Record) -> Option<&str> {
     record.steps.iter().find_map(|record| match &record.step {
-        Step::CreateAccessKey { .. } => record.made.access_key_id.as_deref(),
+        Step::CreateAccessKey(step) => step.made.access_key_id.as_deref(),
         _ => None,
     })
 }
@@ -142,12 +143,7 @@ pub fn caller(
         }
     };
     if let Some(failure) = found.failure() {
-        let others = "name credentials that work with --profile or --key-stdin";
-        let hint = match &failure.hint {
-            Some(hint) => format!("{hint}; or {others}"),
-            None => others.to_owned(),
-        };
-        return Err(failure.hint(hint));
+        return Err(failure.and_hint("or name credentials that work with --profile or --key-stdin"));
     }
     // It would delete itself first, and be of no use for the rest.
     if found.access_key_id.is_some() && found.access_key_id.as_deref() == made_key(record) {

@@ -1,0 +1,430 @@
+//! Drives the steps of a run: record, act, record. A step that fails makes it take back, in reverse
+//! order, what the run has made. Knows no step by name, asks nothing and decides nothing.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use crate::aws::evidence::SETTLING;
+use crate::error::{Error, Kind, Result};
+use crate::interrupt::Interrupt;
+use crate::setup::journal::{Journal, Record, Status};
+use crate::setup::steps::Step;
+use crate::setup::steps::context::{
+    Access, Leftover, Outcome, RunSecrets, RunUser, Settled, Stop, Work,
+};
+use crate::store::SecretName;
+
+/// How often a step is tried whose answer gets lost.
+const ATTEMPTS: usize = 3;
+
+/// A run in the hands of this process.
+pub struct Run<'a, 'i> {
+    pub journal: Journal,
+    work: Work<'a, 'i>,
+}
+
+/// Who may stop the steps from being taken back, between two of them.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stoppable {
+    ByUser,
+    No,
+}
+
+impl<'a, 'i> Run<'a, 'i> {
+    pub fn new(
+        access: Access<'a>,
+        journal: Journal,
+        secrets: RunSecrets,
+        interrupt: &'i Interrupt,
+    ) -> Self {
+        let record = &journal.record;
+        let work = Work {
+            access,
+            secrets,
+            run: record.run.clone(),
+            resumed: journal.is_reopened(),
+            owner: record.goal.owner(),
+            user: RunUser::NotCreated,
+            access_key_id: record.access_key_id().map(str::to_owned),
+            target: record.target(),
+            interrupt,
+        };
+        Run { journal, work }
+    }
+
+    pub fn record(&self) -> &Record {
+        &self.journal.record
+    }
+
+    /// Applies the steps that are not done yet.
+    ///
+    /// # Errors
+    /// The failing step's, after everything was taken back; `PartlyApplied` where that was impossible,
+    /// where AWS's answers left something open, or after the checkpoint: then the run stays open. So
+    /// does one that was taken up again, whatever stops it: what it made may be in use by now.
+    pub async fn execute(&mut self) -> Result<()> {
+        match self.try_execute().await {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.stopped(error).await),
+        }
+    }
+
+    async fn try_execute(&mut self) -> Result<()> {
+        if let Some((_, store)) = &self.work.target {
+            // The store proves that it works before anything is made that could not be kept.
+            self.work.access.vault.probe(*store)?;
+        }
+        for index in 0..self.journal.record.steps.len() {
+            if self.journal.record.steps[index].status != Status::Done {
+                let result = self.step(index).await;
+                self.work.access.output.done();
+                result?;
+                let (what, detail) = self.journal.record.steps[index].step.described();
+                self.work.access.output.step_done(what, &detail);
+            }
+        }
+        for index in 0..self.journal.record.steps.len() {
+            let mut step = self.journal.record.steps[index].step.clone();
+            let looked = step.last_look(&mut self.work).await;
+            self.work.access.output.done();
+            looked?;
+            self.journal.note(index, step)?;
+        }
+        Ok(())
+    }
+
+    async fn step(&mut self, index: usize) -> Result<()> {
+        let (what, detail) = self.journal.record.steps[index].step.described();
+        self.work
+            .access
+            .output
+            .working(&format!("{what}  {detail}"));
+        for attempt in 1.. {
+            if self.work.interrupt.arrived().await {
+                return Err(Error::cancelled());
+            }
+            self.learn_key();
+            let mut step = self.journal.record.steps[index].step.clone();
+            let stop = match step.prepare(&mut self.work).await {
+                Err(stop) => stop,
+                Ok(()) => {
+                    self.journal.set(index, step.clone(), Status::Begun)?;
+                    match step.act(&mut self.work).await {
+                        Ok(()) => return self.kept(index, step).await,
+                        Err(stop) => {
+                            let refused = matches!(stop, Stop::Refused(_)) && attempt == 1;
+                            let status = if refused {
+                                Status::Refused
+                            } else {
+                                Status::Begun
+                            };
+                            self.journal.set(index, step.clone(), status)?;
+                            stop
+                        }
+                    }
+                }
+            };
+            match stop {
+                Stop::Refused(error) | Stop::Failed(error) => return Err(error),
+                Stop::Unanswered(error) if attempt == ATTEMPTS => return Err(error),
+                Stop::Unanswered(_) => {}
+            }
+            let lost = format!("{what}: the answer was lost; looking what became of it");
+            self.work.access.output.detail(1, &lost);
+            let settled = step.settle(&mut self.work).await;
+            if matches!(settled, Ok(Settled::Done)) {
+                return self.kept(index, step).await;
+            }
+            self.journal.note(index, step)?;
+            settled?;
+        }
+        Ok(())
+    }
+
+    /// What came of the step is in the journal before it is kept, and once it is.
+    async fn kept(&mut self, index: usize, mut step: Step) -> Result<()> {
+        self.journal.note(index, step.clone())?;
+        let kept = step.keep(&mut self.work).await;
+        let status = if kept.is_ok() {
+            Status::Done
+        } else {
+            Status::Begun
+        };
+        self.journal.set(index, step, status)?;
+        kept
+    }
+
+    /// What the steps of the run know of its key.
+    fn learn_key(&mut self) {
+        self.work.access_key_id = self.journal.record.access_key_id().map(str::to_owned);
+    }
+
+    /// Ends a run that cannot go on.
+    async fn stopped(&mut self, error: Error) -> Error {
+        if error.kind == Kind::PartlyApplied {
+            return error.and_hint(self.goes_on());
+        }
+        if self.journal.is_reopened() && !self.journal.record.prints() {
+            if error.kind == Kind::Cancelled {
+                return error.and_hint(self.goes_on());
+            }
+            let message = format!(
+                "the run {} is not finished: {}",
+                self.work.run, error.message
+            );
+            return error
+                .with(Kind::PartlyApplied, message)
+                .and_hint(self.goes_on());
+        }
+        self.roll_back(error).await
+    }
+
+    fn goes_on(&self) -> String {
+        let run = &self.work.run;
+        format!("`cloudcred resume {run}` goes on with it, `cloudcred undo {run}` takes it back")
+    }
+
+    /// Takes the run back because of `error`, and completes that with what came of it. What was done
+    /// before the checkpoint stays, once that is reached.
+    pub async fn roll_back(&mut self, error: Error) -> Error {
+        let anything = self
+            .record()
+            .steps
+            .iter()
+            .any(|it| it.status == Status::Done);
+        let first = if self.is_past_checkpoint() {
+            self.record().checkpoint
+        } else {
+            None
+        };
+        let left = match self.take_back(first.unwrap_or(0), Stoppable::No).await {
+            Ok(left) => left,
+            Err(stopped) => {
+                let message = format!(
+                    "{}; and it could not be taken back: {stopped}",
+                    error.message
+                );
+                return error
+                    .with(Kind::PartlyApplied, message)
+                    .and_hint(self.goes_on());
+            }
+        };
+        if !left.is_empty() {
+            return self.partly_applied(error, &left);
+        }
+        if first.is_some() {
+            let message = error.message.clone();
+            return error
+                .with(Kind::PartlyApplied, message)
+                .and_hint(self.goes_on());
+        }
+        self.end();
+        if anything {
+            error.and_hint("everything that this run had made was taken back")
+        } else {
+            error
+        }
+    }
+
+    fn partly_applied(&self, error: Error, left: &[String]) -> Error {
+        let run = &self.work.run;
+        let message = format!(
+            "{}; this is left behind: {}",
+            error.message,
+            left.join(", ")
+        );
+        error.with(Kind::PartlyApplied, message).and_hint(format!(
+            "once the cause is removed, `cloudcred undo {run}` takes it back and `cloudcred resume {run}` finishes it"
+        ))
+    }
+
+    /// Whether the steps up to the checkpoint are done.
+    pub fn is_past_checkpoint(&self) -> bool {
+        let record = self.record();
+        record.checkpoint.is_some_and(|checkpoint| {
+            record.steps[..checkpoint]
+                .iter()
+                .all(|it| it.status == Status::Done)
+        })
+    }
+
+    /// Takes back a run that has ended, or that another process has left.
+    ///
+    /// # Errors
+    /// `Cancelled` between two steps; `PartlyApplied` naming what cannot be taken back. The run then
+    /// stays open.
+    pub async fn undo(&mut self) -> Result<()> {
+        self.journal.open_again()?;
+        let left = self.take_back(0, Stoppable::ByUser).await?;
+        if !left.is_empty() {
+            return Err(
+                self.partly_applied(Error::failed("not everything could be taken back"), &left)
+            );
+        }
+        self.end();
+        Ok(())
+    }
+
+    /// Finds out whose the run's user is, as far as a step may have made one.
+    pub async fn survey(&mut self) -> Result<()> {
+        self.learn_key();
+        for record in self.journal.record.steps.clone() {
+            if record.status.may_have_made() && record.status != Status::Refused {
+                record.step.survey(&mut self.work).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether nothing that the run made at AWS can be left, since its user is gone.
+    pub fn work(&self) -> &Work<'a, 'i> {
+        &self.work
+    }
+
+    /// Returns what could not be taken back, in words. Rounds go on as long as that may change: IAM
+    /// refuses to delete a user that something still hangs on, and what hung on it goes with it.
+    async fn take_back(&mut self, first: usize, stoppable: Stoppable) -> Result<Vec<String>> {
+        self.survey().await?;
+        let made: Vec<(usize, Step, Outcome)> = (first..self.record().steps.len())
+            .rev()
+            .filter_map(|index| {
+                let record = &self.record().steps[index];
+                Some((index, record.step.clone(), record.status.outcome()?))
+            })
+            .collect();
+        let began = Instant::now();
+        loop {
+            let was_gone = self.work.user_is_gone();
+            let mut left: Vec<Leftover> = Vec::new();
+            for (index, step, outcome) in &made {
+                if stoppable == Stoppable::ByUser && self.work.interrupt.arrived().await {
+                    let run = &self.work.run;
+                    let goes_on = format!("`cloudcred undo {run}` goes on with it");
+                    return Err(Error::cancelled().hint(goes_on));
+                }
+                left.extend(self.take_step_back(*index, step.clone(), *outcome).await);
+            }
+            let may_change = left.iter().any(|left| left.passing) && began.elapsed() < SETTLING * 2;
+            let freed = self.work.user_is_gone() && !was_gone;
+            if left.is_empty() || !(may_change || freed) {
+                self.work.access.output.done();
+                for left in &left {
+                    let warning = format!("{} stays: {}", left.what, left.why);
+                    self.work.access.output.warn(&warning);
+                }
+                return Ok(left.into_iter().map(|left| left.what).collect());
+            }
+            sleep(Duration::from_secs(1)).await;
+        }
+    }
+
+    async fn take_step_back(
+        &mut self,
+        index: usize,
+        mut step: Step,
+        outcome: Outcome,
+    ) -> Option<Leftover> {
+        let (what, _) = step.described();
+        self.work
+            .access
+            .output
+            .working(&format!("taking back: {what}"));
+        if outcome == Outcome::Done {
+            // Whoever reads the journal after a crash must not take it for done.
+            self.try_set(index, step.clone(), Status::Begun);
+        }
+        let left = step.take_back(&mut self.work, outcome).await.err();
+        let status = if left.is_none() {
+            Status::TakenBack
+        } else {
+            Status::Left
+        };
+        self.try_set(index, step, status);
+        left
+    }
+
+    /// Taking back goes on where the journal cannot be written: it rests on what stands in there.
+    fn try_set(&mut self, index: usize, step: Step, status: Status) {
+        if let Err(error) = self.journal.set(index, step, status) {
+            self.work.access.output.warn(&error.with_hint());
+        }
+    }
+
+    /// Brings a run of another process to where [`Run::execute`] can go on with it: what is done is
+    /// known to be, and what is not can be done again.
+    ///
+    /// # Errors
+    /// When something cannot be found out, or is no longer what the run made of it.
+    pub async fn revisit(&mut self) -> Result<()> {
+        self.survey().await?;
+        if let (None, Some((name, store)), Some(id)) = (
+            &self.work.secrets.pair,
+            &self.work.target,
+            &self.work.access_key_id,
+        ) {
+            self.work.secrets.pair = self.work.access.vault.held(name, *store, id)?;
+        }
+        if self.work.user_is_gone() {
+            // Deleted by somebody, or by an undo that could not write it down.
+            self.plan_anew(0).await?;
+        }
+        for index in 0..self.record().steps.len() {
+            let record = &self.record().steps[index];
+            let mut step = record.step.clone();
+            let outcome = match record.status.outcome() {
+                Some(outcome) if outcome != Outcome::Refused => outcome,
+                _ => continue,
+            };
+            self.learn_key();
+            match step.revisit(&mut self.work, outcome).await? {
+                Settled::Done => self.journal.set(index, step, Status::Done)?,
+                Settled::Again => self.journal.set(index, step, Status::Begun)?,
+                Settled::Anew => {
+                    self.plan_anew(index + 1).await?;
+                    self.journal.set(index, step, Status::Planned)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes back what the steps from this one on did with a result that is gone.
+    async fn plan_anew(&mut self, first: usize) -> Result<()> {
+        for index in (first..self.record().steps.len()).rev() {
+            let record = &self.record().steps[index];
+            let Some(outcome) = record.status.outcome() else {
+                continue;
+            };
+            let mut step = record.step.clone();
+            step.take_back(&mut self.work, outcome)
+                .await
+                .map_err(|left| Error::failed(format!("{} stays: {}", left.what, left.why)))?;
+            self.journal.set(index, step, Status::Planned)?;
+        }
+        if first == 0 {
+            self.work.user = RunUser::NotCreated;
+        }
+        Ok(())
+    }
+
+    /// Ends a run that went well. What came of it must be told even where the journal cannot be
+    /// written.
+    pub fn finish(&mut self) {
+        if let Some((_, store)) = &self.work.target {
+            let aside = SecretName::set_aside_by(&self.work.run);
+            if let Err(error) = self.work.access.vault.discard(*store, &aside) {
+                self.work.access.output.warn(&format!(
+                    "the secret that was replaced is still there, under the name `{aside}`: {error}"
+                ));
+            }
+        }
+        self.end();
+    }
+
+    fn end(&mut self) {
+        if let Err(error) = self.journal.finish(self.work.access.env.now()) {
+            self.work.access.output.warn(&error.with_hint());
+        }
+    }
+}

@@ -1,0 +1,267 @@
+//! What every step gets to work with, and how it says that it stopped.
+
+use aws_sdk_iam::Client;
+use jiff::Timestamp;
+use secrecy::SecretString;
+
+use crate::aws::failure::{Failure, Reason};
+use crate::aws::identity::Identity;
+use crate::aws::sdk::{Sdk, Session};
+use crate::env::Env;
+use crate::error::{Error, Result};
+use crate::interrupt::Interrupt;
+use crate::output::Output;
+use crate::secret::KeyPair;
+use crate::store::vault::Vault;
+use crate::store::{SecretName, StoreKind};
+
+/// What is needed to change something and to take it back: credentials that may change the account,
+/// and this machine's stores.
+#[derive(Clone, Copy)]
+pub struct Access<'a> {
+    pub sdk: &'a Sdk,
+    /// `None` where nothing at AWS is concerned.
+    pub session: Option<&'a Session>,
+    pub vault: &'a Vault,
+    pub env: &'a Env,
+    pub output: &'a Output,
+}
+
+impl Access<'_> {
+    pub fn iam(&self) -> Result<Client, Failure> {
+        Ok(self.sdk.iam(self.signed_in()?))
+    }
+
+    /// Over connections of its own, which may reach another server than the ones before.
+    pub fn fresh_iam(&self) -> Result<Client, Failure> {
+        Ok(self.sdk.with_fresh_connections().iam(self.signed_in()?))
+    }
+
+    fn signed_in(&self) -> Result<&Session, Failure> {
+        self.session.ok_or_else(|| Failure {
+            operation: "the call",
+            code: None,
+            message: missing("credentials").message,
+            reason: Reason::Other,
+        })
+    }
+
+    /// The time by AWS's clock: this machine's may be set while a run waits to be finished.
+    pub fn aws_now(&self) -> Timestamp {
+        self.sdk.aws_time(self.env.now())
+    }
+}
+
+/// What a run keeps in memory only.
+#[derive(Default)]
+pub struct RunSecrets {
+    /// The console password, where the plan sets one.
+    pub password: Option<SecretString>,
+    /// The pair that the user brought along, or that was created.
+    pub pair: Option<KeyPair>,
+}
+
+/// Whose the run's IAM user is, as far as this process knows.
+pub enum RunUser {
+    /// The run creates no user, or has not created it yet: its user belongs to others.
+    NotCreated,
+    /// The run created it, which AWS's answer or the user's tag proves.
+    Created,
+    /// The run created it, and it is gone with all that it had.
+    Gone,
+    /// Another user has the name by now, or nobody can tell.
+    Unproven(String),
+}
+
+/// The run as its steps see it. A step reads what it needs to know of the others here.
+pub struct Work<'a, 'i> {
+    pub access: Access<'a>,
+    pub secrets: RunSecrets,
+    /// The run's name.
+    pub run: String,
+    /// Whether another process began it: then what it made may have changed since.
+    pub resumed: bool,
+    /// Whose the pair is, or will be.
+    pub owner: Identity,
+    pub user: RunUser,
+    /// The key that the run creates or keeps, once it is known.
+    pub access_key_id: Option<String>,
+    /// Where the run keeps its pair; `None` where it is printed.
+    pub target: Option<(SecretName, StoreKind)>,
+    pub interrupt: &'i Interrupt,
+}
+
+impl Work<'_, '_> {
+    /// What belongs to the user goes with it.
+    pub fn user_is_gone(&self) -> bool {
+        matches!(self.user, RunUser::Gone)
+    }
+
+    pub fn created_user(&self) -> bool {
+        matches!(self.user, RunUser::Created | RunUser::Gone)
+    }
+
+    /// Whether there may be something of the run to be taken back on its user: nothing where that is
+    /// gone, and nothing is touched on one that is not proven to be the run's.
+    pub fn may_act(&self, what: &str) -> Result<bool, Leftover> {
+        match &self.user {
+            RunUser::NotCreated | RunUser::Created => Ok(true),
+            RunUser::Gone => Ok(false),
+            RunUser::Unproven(why) => Err(Leftover::new(what, Error::failed(why))),
+        }
+    }
+
+    pub fn pair(&self) -> Result<&KeyPair> {
+        self.secrets
+            .pair
+            .as_ref()
+            .ok_or_else(|| missing("access key"))
+    }
+}
+
+/// A plan has its steps in an order in which this does not happen.
+pub fn missing(what: &str) -> Error {
+    Error::failed(format!("this run has no {what} at hand"))
+}
+
+/// Why a step stopped.
+pub enum Stop {
+    /// AWS refused, and nothing came of it.
+    Refused(Error),
+    /// AWS's answer was lost: it may have done it.
+    Unanswered(Error),
+    /// Something came of it.
+    Failed(Error),
+}
+
+impl From<Failure> for Stop {
+    fn from(failure: Failure) -> Self {
+        match failure.reason {
+            Reason::Unclear => Stop::Unanswered(failure.into()),
+            _ => Stop::Refused(failure.into()),
+        }
+    }
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Stop::Failed(error)
+    }
+}
+
+/// What became of a step whose outcome was not known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settled {
+    Done,
+    /// Nothing of it stands in the way of doing it again.
+    Again,
+    /// As `Again`; and what later steps did with its result is to be done anew.
+    Anew,
+}
+
+/// What a step could not take back.
+pub struct Leftover {
+    /// As part of a sentence: `the IAM user ana`.
+    pub what: String,
+    pub why: Error,
+    /// Whether it may well go when the other steps are taken back once more.
+    pub passing: bool,
+}
+
+/// One kind of change: what it does, and how that is found out, described and taken back.
+///
+/// The driver journals the step before and after each of these calls, so a step only changes itself.
+#[allow(async_fn_in_trait)] // nobody outside implements it, and it runs on one thread
+pub trait Change {
+    /// As the journal and `--output json` name it.
+    const NAME: &'static str;
+
+    /// For people: what is done, and with what.
+    fn described(&self) -> (&'static str, String);
+
+    /// What it leaves behind, as part of a sentence.
+    fn remains(&self) -> Option<String>;
+
+    /// Whether it changes something at AWS, and not just on this machine.
+    fn changes_aws(&self) -> bool {
+        false
+    }
+
+    /// Whether it gives up a stored pair, or what a profile says.
+    fn replaces(&self) -> bool {
+        false
+    }
+
+    /// Notes what it will need to know of how things stood before.
+    async fn prepare(&mut self, _: &mut Work<'_, '_>) -> Result<(), Stop> {
+        Ok(())
+    }
+
+    async fn act(&mut self, work: &mut Work<'_, '_>) -> Result<(), Stop>;
+
+    /// Keeps on this machine what came of it, once the journal knows that there is something.
+    async fn keep(&mut self, _: &mut Work<'_, '_>) -> Result<()> {
+        Ok(())
+    }
+
+    /// Finds out what became of attempts whose answers were lost. Most steps may simply be repeated.
+    async fn settle(&mut self, _: &mut Work<'_, '_>) -> Result<Settled> {
+        Ok(Settled::Again)
+    }
+
+    /// Brings a step that another process has done to where the run can go on.
+    async fn revisit(&mut self, work: &mut Work<'_, '_>, outcome: Outcome) -> Result<Settled> {
+        match outcome {
+            Outcome::Done => Ok(Settled::Done),
+            Outcome::Unknown | Outcome::Refused => self.settle(work).await,
+        }
+    }
+
+    /// Looks once more, before the run ends, for what attempts without an answer may have made.
+    async fn last_look(&mut self, _: &mut Work<'_, '_>) -> Result<()> {
+        Ok(())
+    }
+
+    /// Finds out, before anything is taken back or gone on with, whose the run's user is.
+    async fn survey(&self, _: &mut Work<'_, '_>) -> Result<()> {
+        Ok(())
+    }
+
+    /// Takes back what it made, and nothing else. What is gone already counts as taken back, so that it
+    /// can be repeated.
+    async fn take_back(&mut self, work: &mut Work<'_, '_>, after: Outcome) -> Result<(), Leftover>;
+}
+
+/// How a step ended that is taken back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Done,
+    /// Begun, and nobody knows what came of it.
+    Unknown,
+    Refused,
+}
+
+/// Reads the end of a deletion: what is not there is gone, and what AWS refused to do, it may as well
+/// refuse to take back.
+pub fn taken_back(
+    what: String,
+    outcome: Outcome,
+    result: Result<(), Failure>,
+) -> Result<(), Leftover> {
+    match result {
+        Err(failure) if failure.reason == Reason::Missing => Ok(()),
+        Err(failure) if outcome == Outcome::Refused && failure.reason == Reason::Denied => Ok(()),
+        result => result.map_err(|failure| Leftover::new(what, failure)),
+    }
+}
+
+impl Leftover {
+    /// Something that stays for this reason, until somebody does something about it.
+    pub fn new(what: impl Into<String>, why: impl Into<Error>) -> Self {
+        Leftover {
+            what: what.into(),
+            why: why.into(),
+            passing: false,
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! Makes the secret the current one, which CloudStudio's tools use when none is named.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::Result;
+use crate::setup::steps::context::{Change, Leftover, Outcome, Settled, Stop, Work};
+use crate::store::SecretName;
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetCurrent {
+    pub secret: SecretName,
+    #[serde(default)]
+    pub made: Made,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Made {
+    /// The secret that was current before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub previous_current: Option<SecretName>,
+}
+
+impl Change for SetCurrent {
+    const NAME: &'static str = "set_current";
+
+    fn described(&self) -> (&'static str, String) {
+        (
+            "set current",
+            format!("`{}`, for CloudStudio's tools", self.secret),
+        )
+    }
+
+    fn remains(&self) -> Option<String> {
+        Some(format!("`{}` as the current secret", self.secret))
+    }
+
+    async fn prepare(&mut self, work: &mut Work<'_, '_>) -> Result<(), Stop> {
+        let current = work.access.vault.current()?;
+        // Where it is current already, an earlier attempt has noted what was before.
+        if !current
+            .as_ref()
+            .is_some_and(|current| current.same_place_as(&self.secret))
+        {
+            self.made.previous_current = current;
+        }
+        Ok(())
+    }
+
+    async fn act(&mut self, work: &mut Work<'_, '_>) -> Result<(), Stop> {
+        work.access.vault.set_current(&self.secret)?;
+        Ok(())
+    }
+
+    /// Set once more: an undo that was cut off may have set another one.
+    async fn revisit(&mut self, _: &mut Work<'_, '_>, _: Outcome) -> Result<Settled> {
+        Ok(Settled::Again)
+    }
+
+    async fn take_back(&mut self, work: &mut Work<'_, '_>, _: Outcome) -> Result<(), Leftover> {
+        let previous = self.made.previous_current.as_ref();
+        let restored = work.access.vault.restore_current(&self.secret, previous);
+        restored.map_err(|why| Leftover::new(self.remains().unwrap_or_default(), why))?;
+        self.made = Made::default();
+        Ok(())
+    }
+}

@@ -1,0 +1,400 @@
+//! Creates an access key and keeps it: one step, because in between nobody but us has the secret.
+//!
+//! CreateAccessKey is sent once, without retries. Where its answer is lost, the settling time is waited
+//! out once, and the keys that are there then are compared with those that were there before.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use tokio::time::sleep;
+
+use crate::aws::account;
+use crate::aws::evidence::{Look, SETTLING, deleted, settled};
+use crate::aws::failure::{Failure, Reason};
+use crate::aws::iam;
+use crate::aws::identity::caller_identity;
+use crate::error::{Error, Kind, Result};
+use crate::setup::steps::context::{Change, Leftover, Outcome, Settled, Stop, Work};
+use crate::setup::steps::orphan_keys::{Attempts, keys_of, suspects};
+use crate::setup::steps::secret::Destination;
+use crate::store::index::Entry;
+use crate::store::vault::Origin;
+
+/// How long STS may take to answer for a stored pair.
+const STS_LIMIT: Duration = Duration::from_secs(10);
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CreateAccessKey {
+    /// `None` for a key of root.
+    pub user_name: Option<String>,
+    #[serde(flatten)]
+    pub destination: Destination,
+    /// The user's keys before: they are others'.
+    pub known_key_ids: Vec<String>,
+    #[serde(default)]
+    pub made: Made,
+}
+
+/// Times are AWS's.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Made {
+    /// When the last attempt was sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub begun_at: Option<Timestamp>,
+    /// When those attempts were sent of which nobody knows whether they made a key.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unanswered: Vec<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub access_key_id: Option<String>,
+    /// When IAM made it, by its answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub created_at: Option<Timestamp>,
+    /// What the index said of the secret that was replaced.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replaced: Option<Entry>,
+}
+
+impl CreateAccessKey {
+    fn user(&self) -> Option<&str> {
+        self.user_name.as_deref()
+    }
+
+    fn whose(&self) -> String {
+        match &self.user_name {
+            Some(name) => format!("`{name}`"),
+            None => "the root user".to_owned(),
+        }
+    }
+
+    fn what(&self) -> String {
+        match &self.made.access_key_id {
+            Some(id) => format!("the access key {id} of {}", self.whose()),
+            None => format!("possibly an access key of {}", self.whose()),
+        }
+    }
+
+    fn attempts(&self) -> Attempts<'_> {
+        let known = self.known_key_ids.iter().chain(&self.made.access_key_id);
+        Attempts {
+            user: self.user(),
+            known: known.map(String::as_str).collect(),
+            sent: &self.made.unanswered,
+        }
+    }
+
+    /// Deletes the keys that attempts without an answer have made, on a user that this run created.
+    /// Elsewhere nobody can tell such a key from somebody else's new one, so it is named.
+    async fn delete_orphans(&mut self, work: &Work<'_, '_>) -> Result<()> {
+        let access = work.access;
+        let found = suspects(&access, &self.attempts()).await?;
+        let provable = work.created_user()
+            && found.len() <= self.made.unanswered.len()
+            && found.iter().all(|suspect| suspect.never_used);
+        if !found.is_empty() && !provable {
+            let ids: Vec<&str> = found.iter().map(|suspect| suspect.id.as_str()).collect();
+            return Err(self.unprovable(&ids.join(", ")));
+        }
+        for suspect in found {
+            self.delete(work, &suspect.id).await?;
+            self.made.unanswered.pop();
+        }
+        Ok(())
+    }
+
+    fn unprovable(&self, ids: &str) -> Error {
+        let user = self
+            .user()
+            .map(|user| format!(" --user-name {user}"))
+            .unwrap_or_default();
+        Error::new(
+            Kind::PartlyApplied,
+            format!(
+                "an answer to iam:CreateAccessKey was lost, and {} has a new access key since, which may be this run's or somebody else's: {ids}",
+                self.whose()
+            ),
+        )
+        .hint(format!(
+            "if nobody else has just made it, delete it: aws iam delete-access-key{user} --access-key-id ID"
+        ))
+    }
+
+    async fn is_listed(&self, work: &Work<'_, '_>, id: &str) -> Result<bool, Failure> {
+        match account::access_keys(&work.access.fresh_iam()?, self.user()).await {
+            Ok(keys) => Ok(keys.iter().any(|key| key.id == id)),
+            Err(failure) if failure.reason == Reason::Missing => Ok(false),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// Whether STS accepts the key's pair, as far as that is at hand. As long as it does, the key exists.
+    async fn is_accepted(&self, work: &Work<'_, '_>, id: &str) -> Result<bool, Failure> {
+        let access = work.access;
+        let of_key = |pair: &&crate::secret::KeyPair| pair.access_key_id == id;
+        let kept = access.vault.find_key(id).unwrap_or_default();
+        let pair = work.secrets.pair.as_ref().filter(of_key).or(kept.as_ref());
+        let (Some(pair), Some(session)) = (pair, access.session) else {
+            return Ok(false);
+        };
+        let session = access.sdk.session(pair, session.region.clone());
+        match caller_identity(access.sdk, &session, STS_LIMIT).await {
+            Ok(_) => Ok(true),
+            Err(failure) if failure.reason == Reason::UnknownKey => Ok(false),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// Deletes the key, and makes sure that it is gone.
+    async fn delete(&self, work: &Work<'_, '_>, id: &str) -> Result<(), Failure> {
+        let access = work.access;
+        let confirmed = Cell::new(false);
+        let delete = || async {
+            let iam = access.fresh_iam()?;
+            iam::delete_access_key(&iam, self.user(), id).await?;
+            confirmed.set(true);
+            Ok(())
+        };
+        let is_listed = || async {
+            match self.is_listed(work, id).await {
+                // Nobody has confirmed a deletion: then the pair is the better witness.
+                Ok(false) if !confirmed.get() => self.is_accepted(work, id).await,
+                listed => listed,
+            }
+        };
+        deleted(delete, is_listed).await
+    }
+
+    /// Whether the key that the journal names is this run's: on a user of its own, by its pair, or by
+    /// the time when IAM made it. `None` where it is not listed, so that there is nothing to prove.
+    async fn is_ours(&self, work: &Work<'_, '_>, id: &str) -> Result<Option<bool>> {
+        if work.created_user() || work.access.vault.find_key(id)?.is_some() {
+            return Ok(Some(true));
+        }
+        if work
+            .secrets
+            .pair
+            .as_ref()
+            .is_some_and(|pair| pair.access_key_id == id)
+        {
+            return Ok(Some(true));
+        }
+        let key = settled(|| async {
+            let keys = account::access_keys(&work.access.fresh_iam()?, self.user()).await?;
+            let key = keys.into_iter().find(|key| key.id == id);
+            Ok(if key.is_some() {
+                Look::Sure(key)
+            } else {
+                Look::Unsure(None)
+            })
+        });
+        let Some(created) = key.await?.map(|key| key.created_at) else {
+            return Ok(None);
+        };
+        Ok(Some(
+            match (created, self.made.created_at, self.made.begun_at) {
+                (Some(created), Some(ours), _) => created == ours,
+                // Version 0.1 did not note when IAM made it.
+                (Some(created), None, Some(begun)) => {
+                    created.duration_since(begun).as_secs().unsigned_abs() <= SETTLING.as_secs()
+                }
+                _ => false,
+            },
+        ))
+    }
+
+    /// Takes the key back at AWS.
+    async fn take_back_at_aws(&mut self, work: &Work<'_, '_>) -> Result<(), Leftover> {
+        if let Some(id) = &self.made.access_key_id {
+            match self.is_ours(work, id).await {
+                Ok(Some(true)) => {
+                    let deleted = self.delete(work, id).await;
+                    deleted.map_err(|failure| Leftover::new(self.what(), failure))?;
+                }
+                Ok(None) => {}
+                Ok(Some(false)) => {
+                    let why = "nothing proves that this run made it";
+                    return Err(Leftover::new(self.what(), Error::failed(why)));
+                }
+                Err(why) => return Err(Leftover::new(self.what(), why)),
+            }
+        }
+        if self.made.unanswered.is_empty() {
+            return Ok(());
+        }
+        self.wait_until_settled(work).await;
+        self.delete_orphans(work).await.map_err(|why| {
+            Leftover::new(format!("possibly an access key of {}", self.whose()), why)
+        })
+    }
+
+    async fn wait_until_settled(&self, work: &Work<'_, '_>) {
+        let Some(last) = self.made.unanswered.iter().max() else {
+            return;
+        };
+        let age = work.access.aws_now().duration_since(*last);
+        // A clock that was set back must not make it last longer.
+        let age = Duration::try_from(age).unwrap_or_default();
+        sleep(SETTLING.saturating_sub(age)).await;
+    }
+}
+
+impl Change for CreateAccessKey {
+    const NAME: &'static str = "create_access_key";
+
+    fn described(&self) -> (&'static str, String) {
+        let detail = match self.destination.store {
+            Some(_) => format!("kept {}", self.destination.described()),
+            None => format!("of {}, {}", self.whose(), self.destination.described()),
+        };
+        ("create access key", detail)
+    }
+
+    fn remains(&self) -> Option<String> {
+        Some(self.what())
+    }
+
+    fn changes_aws(&self) -> bool {
+        true
+    }
+
+    fn replaces(&self) -> bool {
+        self.destination.replaces.is_some()
+    }
+
+    async fn prepare(&mut self, work: &mut Work<'_, '_>) -> Result<(), Stop> {
+        // Minutes or days may have passed since the plan was made.
+        let others_may_have_keys = work.resumed || !work.created_user();
+        if self.made.unanswered.is_empty() && others_may_have_keys {
+            let keys = keys_of(&work.access, self.user()).await;
+            for key in keys.map_err(|failure| Stop::Refused(failure.into()))? {
+                if !self.known_key_ids.contains(&key.id) {
+                    self.known_key_ids.push(key.id);
+                }
+            }
+        }
+        self.made.replaced = self
+            .destination
+            .replaced(work)?
+            .or(self.made.replaced.take());
+        let now = work.access.aws_now();
+        self.made.begun_at = Some(now);
+        self.made.unanswered.push(now);
+        Ok(())
+    }
+
+    async fn act(&mut self, work: &mut Work<'_, '_>) -> Result<(), Stop> {
+        let iam = work.access.iam()?;
+        match iam::create_access_key(&iam, self.user()).await {
+            Ok((pair, created_at)) => {
+                self.made.unanswered.pop();
+                self.made.access_key_id = Some(pair.access_key_id.clone());
+                self.made.created_at = created_at;
+                work.access_key_id = Some(pair.access_key_id.clone());
+                work.secrets.pair = Some(pair);
+                Ok(())
+            }
+            Err(failure) if failure.reason == Reason::Unclear => Err(failure.into()),
+            Err(failure) => {
+                self.made.unanswered.pop();
+                // A key that an earlier attempt has made may have taken the room.
+                if failure.reason == Reason::Limit && !self.made.unanswered.is_empty() {
+                    return Err(Stop::Unanswered(failure.into()));
+                }
+                Err(Stop::Refused(failure.into()))
+            }
+        }
+    }
+
+    async fn keep(&mut self, work: &mut Work<'_, '_>) -> Result<()> {
+        let Err(mut refused) = self.destination.put(work, work.pair()?) else {
+            return Ok(());
+        };
+        // Nobody has the secret once this process ends, so the key goes at once.
+        if let Err(left) = self.take_back(work, Outcome::Done).await {
+            refused = refused.and_hint(format!("{} stays: {}", left.what, left.why));
+        }
+        Err(refused)
+    }
+
+    async fn settle(&mut self, work: &mut Work<'_, '_>) -> Result<Settled> {
+        work.access
+            .output
+            .working("waiting to see whether AWS has made a key");
+        sleep(SETTLING).await;
+        self.delete_orphans(work).await?;
+        Ok(Settled::Again)
+    }
+
+    async fn revisit(&mut self, work: &mut Work<'_, '_>, _: Outcome) -> Result<Settled> {
+        let id = self.made.access_key_id.clone();
+        if let (Some(pair), Some(id)) = (self.destination.held(work, id.as_deref())?, &id) {
+            work.secrets.pair = Some(pair);
+            let known = settled(|| async {
+                if self.is_accepted(work, id).await? {
+                    return Ok(Look::Sure(true));
+                }
+                let keys = account::access_keys(&work.access.fresh_iam()?, self.user()).await;
+                Ok(match keys {
+                    Ok(keys) => match keys.iter().find(|key| key.id == *id) {
+                        Some(key) if key.active => Look::Sure(true),
+                        Some(_) => Look::Sure(false),
+                        None => Look::Unsure(false),
+                    },
+                    // Proving the pair will tell.
+                    Err(failure) if failure.reason == Reason::Denied => Look::Sure(true),
+                    Err(failure) if failure.reason == Reason::Missing => Look::Unsure(false),
+                    Err(failure) => return Err(failure),
+                })
+            });
+            if known.await? {
+                return Ok(Settled::Done);
+            }
+            if self.is_listed(work, id).await? {
+                let message = format!("{} is inactive", self.what());
+                return Err(Error::failed(message).hint("activate it in the IAM console first"));
+            }
+        }
+        work.secrets.pair = None;
+        if id.is_some() || !self.made.unanswered.is_empty() {
+            // Its secret is lost, or the key is.
+            let taken_back = self.take_back(work, Outcome::Unknown).await;
+            taken_back
+                .map_err(|left| Error::failed(format!("{} stays: {}", left.what, left.why)))?;
+            return Ok(Settled::Anew);
+        }
+        Ok(Settled::Again)
+    }
+
+    async fn last_look(&mut self, work: &mut Work<'_, '_>) -> Result<()> {
+        if self.made.unanswered.is_empty() {
+            return Ok(());
+        }
+        work.access
+            .output
+            .working("making sure that there is no key whose secret nobody has");
+        self.wait_until_settled(work).await;
+        self.delete_orphans(work).await?;
+        self.made.unanswered.clear();
+        Ok(())
+    }
+
+    /// The pair is given up last, and never while its key may exist.
+    async fn take_back(
+        &mut self,
+        work: &mut Work<'_, '_>,
+        outcome: Outcome,
+    ) -> Result<(), Leftover> {
+        if outcome != Outcome::Refused && work.may_act(&self.what())? {
+            self.take_back_at_aws(work).await?;
+        }
+        if let Some(id) = &self.made.access_key_id {
+            let replaced = self.made.replaced.as_ref();
+            self.destination
+                .give_back(work, id, replaced, Origin::Created)?;
+        }
+        self.made = Made::default();
+        Ok(())
+    }
+}

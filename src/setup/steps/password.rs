@@ -1,0 +1,255 @@
+//! Gives the user a console password. IAM calls that its login profile.
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::aws::account;
+use crate::aws::evidence::{Look, SETTLING, deleted, settled};
+use crate::aws::failure::{Failure, Reason};
+use crate::aws::iam;
+use crate::error::{Error, Result};
+use crate::setup::steps::context::{
+    Access, Change, Leftover, Outcome, Settled, Stop, Work, missing, taken_back,
+};
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CreateLoginProfile {
+    pub user_name: String,
+    /// Made by cloudcred and shown at the end, rather than given by the user.
+    pub generated: bool,
+    #[serde(default)]
+    pub made: Made,
+}
+
+/// Times are AWS's.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Made {
+    /// When the last attempt was sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub begun_at: Option<Timestamp>,
+    /// When those attempts were sent whose answers were lost.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unanswered: Vec<Timestamp>,
+    /// When the password was set, by IAM's answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub created_at: Option<Timestamp>,
+}
+
+impl Made {
+    /// Whether the password that was set then is this step's.
+    fn is_ours(&self, created: Timestamp) -> bool {
+        match self.created_at {
+            Some(ours) => ours == created,
+            None => self
+                .unanswered
+                .iter()
+                .chain(&self.begun_at)
+                .any(|sent| follows(created, *sent)),
+        }
+    }
+}
+
+/// Whether something that IAM made then may come from a request that was sent at the other time. IAM
+/// tells whole seconds.
+pub fn follows(created: Timestamp, sent: Timestamp) -> bool {
+    let later = created.duration_since(sent);
+    -SignedDuration::from_secs(2) <= later
+        && later <= SignedDuration::from_secs(4 * SETTLING.as_secs() as i64)
+}
+
+impl CreateLoginProfile {
+    fn what(&self) -> String {
+        format!("the console password of `{}`", self.user_name)
+    }
+
+    async fn created_at(&self, access: &Access<'_>) -> Result<Option<Timestamp>, Failure> {
+        account::login_profile(&access.fresh_iam()?, &self.user_name).await
+    }
+
+    fn somebody_elses(&self) -> Error {
+        Error::failed(format!(
+            "`{}` has a console password already",
+            self.user_name
+        ))
+        .hint("run the command again: it then leaves that password as it is")
+    }
+
+    /// Removes the password, where it is this step's.
+    async fn remove(&self, access: &Access<'_>) -> Result<(), Failure> {
+        let is_ours = || async {
+            let created = self.created_at(access).await?;
+            Ok(created.is_some_and(|created| self.made.is_ours(created)))
+        };
+        let delete = || async {
+            // Asked before each deletion: by then it may be another one.
+            match self.created_at(access).await {
+                Ok(Some(created)) if !self.made.is_ours(created) => return Ok(()),
+                Err(failure) => return Err(failure),
+                Ok(_) => {}
+            }
+            iam::delete_login_profile(&access.fresh_iam()?, &self.user_name).await
+        };
+        deleted(delete, is_ours).await
+    }
+}
+
+impl Change for CreateLoginProfile {
+    const NAME: &'static str = "create_login_profile";
+
+    fn described(&self) -> (&'static str, String) {
+        let name = &self.user_name;
+        let detail = if self.generated {
+            format!("generated, for {name}")
+        } else {
+            format!("for {name}")
+        };
+        ("set password", detail)
+    }
+
+    fn remains(&self) -> Option<String> {
+        Some(self.what())
+    }
+
+    fn changes_aws(&self) -> bool {
+        true
+    }
+
+    async fn prepare(&mut self, work: &mut Work<'_, '_>) -> Result<(), Stop> {
+        // Somebody may have set one since the plan was made; one server that has seen it is enough.
+        if !work.created_user() && self.made.begun_at.is_none() {
+            let access = &work.access;
+            let looks = tokio::try_join!(
+                self.created_at(access),
+                self.created_at(access),
+                self.created_at(access)
+            );
+            let (first, second, third) = looks.map_err(|failure| Stop::Refused(failure.into()))?;
+            if first.or(second).or(third).is_some() {
+                return Err(Stop::Refused(self.somebody_elses()));
+            }
+        }
+        let now = work.access.aws_now();
+        self.made.begun_at = Some(now);
+        self.made.unanswered.push(now);
+        Ok(())
+    }
+
+    async fn act(&mut self, work: &mut Work<'_, '_>) -> Result<(), Stop> {
+        let password = work
+            .secrets
+            .password
+            .as_ref()
+            .ok_or_else(|| missing("password"))?;
+        let iam = work.access.iam()?;
+        let failure = match iam::create_login_profile(&iam, &self.user_name, password).await {
+            Ok(created_at) => {
+                self.made.unanswered.clear();
+                self.made.created_at = created_at;
+                return Ok(());
+            }
+            Err(failure) => failure,
+        };
+        if failure.reason == Reason::Unclear {
+            return Err(Stop::Unanswered(failure.into()));
+        }
+        self.made.unanswered.pop();
+        match failure.reason {
+            // The first attempt of this step may have set it.
+            Reason::Exists if !self.made.unanswered.is_empty() => {
+                Err(Stop::Unanswered(self.somebody_elses()))
+            }
+            Reason::Exists => Err(Stop::Refused(self.somebody_elses())),
+            _ => Err(failure.into()),
+        }
+    }
+
+    /// Ours is one that IAM has set after an attempt, where there was none before.
+    async fn settle(&mut self, work: &mut Work<'_, '_>) -> Result<Settled> {
+        let access = &work.access;
+        let created = settled(|| async {
+            Ok(match self.created_at(access).await? {
+                Some(created) if self.made.is_ours(created) => Look::Sure(Some(created)),
+                created => Look::Unsure(created),
+            })
+        });
+        match created.await? {
+            Some(created) if self.made.is_ours(created) => {
+                self.made.unanswered.clear();
+                self.made.created_at = Some(created);
+                Ok(Settled::Done)
+            }
+            Some(_) => Err(self.somebody_elses()),
+            None => {
+                self.made.unanswered.clear();
+                Ok(Settled::Again)
+            }
+        }
+    }
+
+    /// A password that nobody has seen is set anew.
+    async fn revisit(&mut self, work: &mut Work<'_, '_>, outcome: Outcome) -> Result<Settled> {
+        if outcome == Outcome::Done && !self.generated {
+            return Ok(Settled::Done);
+        }
+        if self.settle(work).await? == Settled::Done {
+            self.remove(&work.access).await?;
+        }
+        self.made = Made::default();
+        Ok(Settled::Again)
+    }
+
+    async fn take_back(
+        &mut self,
+        work: &mut Work<'_, '_>,
+        outcome: Outcome,
+    ) -> Result<(), Leftover> {
+        if outcome == Outcome::Refused || !work.may_act(&self.what())? {
+            return Ok(());
+        }
+        let result = if work.created_user() {
+            // IAM refuses to delete the user as long as it has a password.
+            iam_delete(&work.access, &self.user_name).await
+        } else {
+            self.remove(&work.access).await
+        };
+        taken_back(self.what(), outcome, result)?;
+        self.made = Made::default();
+        Ok(())
+    }
+}
+
+async fn iam_delete(access: &Access<'_>, user: &str) -> Result<(), Failure> {
+    iam::delete_login_profile(&access.fresh_iam()?, user).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_password_that_iam_set_after_the_attempt_is_ours() {
+        let sent: Timestamp = "2026-11-25T12:00:00.7Z".parse().expect("a time");
+        let at = |seconds| sent + SignedDuration::from_secs(seconds);
+        let lost = Made {
+            unanswered: vec![sent],
+            ..Made::default()
+        };
+        for (seconds, ours) in [
+            (-60, false),
+            (-3, false),
+            (-1, true),
+            (0, true),
+            (20, true),
+            (90, false),
+        ] {
+            assert_eq!(lost.is_ours(at(seconds)), ours, "{seconds}");
+        }
+        let answered = Made {
+            created_at: Some(at(1)),
+            begun_at: Some(sent),
+            ..Made::default()
+        };
+        assert!(answered.is_ours(at(1)) && !answered.is_ours(at(2)));
+    }
+}

@@ -1,0 +1,141 @@
+//! Attaches a managed policy to the user.
+
+use aws_sdk_iam::Client;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::aws::account;
+use crate::aws::evidence::deleted;
+use crate::aws::failure::{Failure, Reason};
+use crate::aws::iam;
+use crate::error::{Error, Result};
+use crate::setup::request::is_administrator_access;
+use crate::setup::steps::context::{Change, Leftover, Outcome, Settled, Stop, Work, taken_back};
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttachPolicy {
+    pub user_name: String,
+    pub policy_arn: String,
+    #[serde(default)]
+    pub made: Made,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Made {
+    /// When it was found out whether the policy was attached before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub begun_at: Option<Timestamp>,
+    /// Whether it was: then it stays.
+    pub found: bool,
+}
+
+impl AttachPolicy {
+    fn what(&self) -> String {
+        format!("the policy {} on `{}`", self.policy_arn, self.user_name)
+    }
+
+    async fn is_attached(&self, iam: &Client) -> Result<bool, Failure> {
+        match account::policy_arns(iam, &self.user_name).await {
+            Ok(arns) => Ok(arns.contains(&self.policy_arn)),
+            Err(failure) if failure.reason == Reason::Missing => Ok(false),
+            Err(failure) => Err(failure),
+        }
+    }
+}
+
+impl Change for AttachPolicy {
+    const NAME: &'static str = "attach_policy";
+
+    fn described(&self) -> (&'static str, String) {
+        let detail = if is_administrator_access(&self.policy_arn) {
+            "AdministratorAccess: full access to every AWS service".to_owned()
+        } else {
+            self.policy_arn.clone()
+        };
+        ("attach policy", detail)
+    }
+
+    fn remains(&self) -> Option<String> {
+        (!self.made.found).then(|| self.what())
+    }
+
+    fn changes_aws(&self) -> bool {
+        true
+    }
+
+    /// On a user of others, somebody may have attached it since the plan was made. One server that has
+    /// seen it is enough.
+    async fn prepare(&mut self, work: &mut Work<'_, '_>) -> Result<(), Stop> {
+        if work.created_user() || self.made.begun_at.is_some() {
+            return Ok(());
+        }
+        let (first, second, third) = (
+            work.access.fresh_iam()?,
+            work.access.fresh_iam()?,
+            work.access.fresh_iam()?,
+        );
+        let looks = tokio::try_join!(
+            self.is_attached(&first),
+            self.is_attached(&second),
+            self.is_attached(&third)
+        );
+        let (first, second, third) = looks.map_err(|failure| Stop::Refused(failure.into()))?;
+        self.made = Made {
+            begun_at: Some(work.access.aws_now()),
+            found: first || second || third,
+        };
+        Ok(())
+    }
+
+    async fn act(&mut self, work: &mut Work<'_, '_>) -> Result<(), Stop> {
+        if self.made.found {
+            return Ok(());
+        }
+        let iam = work.access.iam()?;
+        let attached = iam::attach_user_policy(&iam, &self.user_name, &self.policy_arn).await;
+        attached.map_err(|failure| match failure.reason {
+            Reason::Missing => {
+                Stop::Refused(Error::from(failure).hint("check the ARN of --policy-arn"))
+            }
+            _ => failure.into(),
+        })
+    }
+
+    /// Attached once more: an undo that was cut off may have detached it.
+    async fn revisit(&mut self, _: &mut Work<'_, '_>, _: Outcome) -> Result<Settled> {
+        Ok(if self.made.found {
+            Settled::Done
+        } else {
+            Settled::Again
+        })
+    }
+
+    async fn take_back(
+        &mut self,
+        work: &mut Work<'_, '_>,
+        outcome: Outcome,
+    ) -> Result<(), Leftover> {
+        if self.made.found || !work.may_act(&self.what())? {
+            return Ok(());
+        }
+        let access = work.access;
+        let detach = || async {
+            let iam = access.fresh_iam()?;
+            iam::detach_user_policy(&iam, &self.user_name, &self.policy_arn).await
+        };
+        let is_listed = || async {
+            let iam = access.fresh_iam()?;
+            self.is_attached(&iam).await
+        };
+        let result = if work.created_user() {
+            // IAM refuses to delete the user as long as it has a policy.
+            detach().await
+        } else {
+            deleted(detach, is_listed).await
+        };
+        taken_back(self.what(), outcome, result)?;
+        self.made = Made::default();
+        Ok(())
+    }
+}

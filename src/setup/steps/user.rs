@@ -1,0 +1,251 @@
+//! Creates the IAM user, with its tags and permissions boundary in the same call.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::aws::account;
+use crate::aws::evidence::{Look, deleted, settled};
+use crate::aws::failure::{Failure, Reason};
+use crate::aws::iam;
+use crate::aws::identity::caller_identity;
+use crate::error::{Error, Result};
+use crate::setup::steps::context::{
+    Access, Change, Leftover, Outcome, RunUser, Settled, Stop, Work,
+};
+
+/// Marks the users that cloudcred made, among others for audits.
+pub const CREATED_BY_TAG: (&str, &str) = ("created-by", "cloudcred");
+/// Tells which run made a user: the only proof that one may be deleted.
+pub const RUN_TAG: &str = "cloudcred-run";
+
+/// How long STS may take to answer for the run's pair.
+const STS_LIMIT: Duration = Duration::from_secs(10);
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CreateUser {
+    pub user_name: String,
+    pub tags: Vec<(String, String)>,
+    pub permissions_boundary: Option<String>,
+    #[serde(default)]
+    pub made: Made,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Made {
+    /// Whether an attempt's answer was lost, so that the user may exist.
+    pub lost: bool,
+}
+
+/// Whose the user of that name is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Owner {
+    ThisRun,
+    SomebodyElse,
+    Nobody,
+}
+
+/// Asks until a server shows the run's tag, which proves it; everything else must last.
+async fn owner(access: &Access<'_>, user: &str, run: &str) -> Result<Owner, Failure> {
+    // A user that was seen once is not absent, whatever the last server says.
+    let seen = Cell::new(false);
+    settled(|| async {
+        let iam = access.fresh_iam()?;
+        match account::user_tags(&iam, user).await {
+            Ok(tags) if has_run_tag(&tags, run) => Ok(Look::Sure(Owner::ThisRun)),
+            Ok(_) => {
+                seen.set(true);
+                Ok(Look::Unsure(Owner::SomebodyElse))
+            }
+            Err(failure) if failure.reason == Reason::Missing && seen.get() => {
+                Ok(Look::Unsure(Owner::SomebodyElse))
+            }
+            Err(failure) if failure.reason == Reason::Missing => Ok(Look::Unsure(Owner::Nobody)),
+            Err(failure) => Err(failure),
+        }
+    })
+    .await
+}
+
+fn has_run_tag(tags: &[(String, String)], run: &str) -> bool {
+    tags.iter()
+        .any(|(key, value)| key == RUN_TAG && value == run)
+}
+
+/// Whether AWS still knows the run's key, which no user keeps beyond its own end: by STS, which accepts
+/// its pair, or by the user's list of keys.
+async fn key_exists(work: &Work<'_, '_>, user: &str) -> Result<bool> {
+    let Some(id) = &work.access_key_id else {
+        return Ok(false);
+    };
+    let access = &work.access;
+    let kept = access.vault.find_key(id)?;
+    if let (Some(pair), Some(session)) =
+        (work.secrets.pair.as_ref().or(kept.as_ref()), access.session)
+    {
+        let session = access.sdk.session(pair, session.region.clone());
+        if caller_identity(access.sdk, &session, STS_LIMIT)
+            .await
+            .is_ok()
+        {
+            return Ok(true);
+        }
+    }
+    let keys = account::access_keys(&access.fresh_iam()?, Some(user)).await;
+    Ok(keys.is_ok_and(|keys| keys.iter().any(|key| key.id == *id)))
+}
+
+impl CreateUser {
+    fn what(&self) -> String {
+        format!("the IAM user `{}`", self.user_name)
+    }
+
+    fn exists(&self) -> Error {
+        Error::failed(format!("the IAM user `{}` exists already", self.user_name))
+            .hint("use it with --if-exists reuse, or choose another --user-name")
+    }
+}
+
+impl Change for CreateUser {
+    const NAME: &'static str = "create_user";
+
+    fn described(&self) -> (&'static str, String) {
+        let name = &self.user_name;
+        let detail = match &self.permissions_boundary {
+            Some(boundary) => format!("{name}, bounded by {boundary}"),
+            None => name.clone(),
+        };
+        ("create IAM user", detail)
+    }
+
+    fn remains(&self) -> Option<String> {
+        Some(self.what())
+    }
+
+    fn changes_aws(&self) -> bool {
+        true
+    }
+
+    async fn act(&mut self, work: &mut Work<'_, '_>) -> Result<(), Stop> {
+        let iam = work.access.iam()?;
+        let boundary = self.permissions_boundary.as_deref();
+        let failure = match iam::create_user(&iam, &self.user_name, &self.tags, boundary).await {
+            Ok(()) => {
+                work.user = RunUser::Created;
+                return Ok(());
+            }
+            Err(failure) => failure,
+        };
+        match failure.reason {
+            Reason::Unclear => self.made.lost = true,
+            // An earlier attempt of ours may have made it.
+            Reason::Exists if self.made.lost => {
+                return match self.settle(work).await {
+                    Ok(Settled::Done) => Ok(()),
+                    Ok(_) => Err(Stop::Unanswered(failure.into())),
+                    Err(error) => Err(Stop::Refused(error)),
+                };
+            }
+            Reason::Exists => return Err(Stop::Refused(self.exists())),
+            _ => {}
+        }
+        Err(failure.into())
+    }
+
+    async fn settle(&mut self, work: &mut Work<'_, '_>) -> Result<Settled> {
+        match owner(&work.access, &self.user_name, &work.run).await? {
+            Owner::ThisRun => {
+                work.user = RunUser::Created;
+                Ok(Settled::Done)
+            }
+            Owner::Nobody => Ok(Settled::Again),
+            Owner::SomebodyElse => Err(self.exists()),
+        }
+    }
+
+    async fn revisit(&mut self, work: &mut Work<'_, '_>, _: Outcome) -> Result<Settled> {
+        match &work.user {
+            RunUser::Created => Ok(Settled::Done),
+            RunUser::Gone | RunUser::NotCreated => Ok(Settled::Again),
+            RunUser::Unproven(why) => Err(Error::failed(why)),
+        }
+    }
+
+    async fn survey(&self, work: &mut Work<'_, '_>) -> Result<()> {
+        if work.created_user() {
+            return Ok(());
+        }
+        let user = &self.user_name;
+        work.user = match owner(&work.access, user, &work.run).await {
+            Ok(Owner::ThisRun) => RunUser::Created,
+            Ok(owner) => match (key_exists(work, user).await?, owner) {
+                (true, Owner::Nobody) => RunUser::Unproven(format!(
+                    "AWS accepts the key of `{user}`, but does not show the user"
+                )),
+                (true, _) => {
+                    RunUser::Unproven(format!("`{user}` does not carry the tag of this run"))
+                }
+                (false, Owner::Nobody) => RunUser::Gone,
+                // Deleted, and created anew by somebody else: its key went with it.
+                (false, _) if work.access_key_id.is_some() => RunUser::Gone,
+                (false, _) => {
+                    RunUser::Unproven(format!("`{user}` does not carry the tag of this run"))
+                }
+            },
+            Err(failure) if failure.reason == Reason::Denied => RunUser::Unproven(format!(
+                "whether `{user}` is this run's cannot be read: {}",
+                failure.quoted()
+            )),
+            Err(failure) => return Err(failure.into()),
+        };
+        Ok(())
+    }
+
+    async fn take_back(
+        &mut self,
+        work: &mut Work<'_, '_>,
+        outcome: Outcome,
+    ) -> Result<(), Leftover> {
+        if outcome == Outcome::Refused || !work.may_act(&self.what())? {
+            return Ok(());
+        }
+        let access = work.access;
+        let (user, run) = (&self.user_name, &work.run);
+        // Asked before each deletion: by then, the name may be somebody else's.
+        let ours = || async {
+            let iam = access.fresh_iam()?;
+            match account::user_tags(&iam, user).await {
+                Ok(tags) => Ok(has_run_tag(&tags, run)),
+                // Created by this process or proven a moment ago.
+                Err(failure) if failure.reason == Reason::Denied => Ok(true),
+                Err(failure) => Err(failure),
+            }
+        };
+        let delete = || async {
+            if ours().await? {
+                let iam = access.fresh_iam()?;
+                return iam::delete_user(&iam, user).await;
+            }
+            Err(Failure::without("iam:GetUser", "the tag of this run"))
+        };
+        let is_listed = || async {
+            let iam = access.fresh_iam()?;
+            match account::user_tags(&iam, user).await {
+                Ok(_) => Ok(true),
+                Err(failure) if failure.reason == Reason::Missing => Ok(false),
+                Err(failure) => Err(failure),
+            }
+        };
+        deleted(delete, is_listed)
+            .await
+            .map_err(|failure| Leftover {
+                passing: failure.reason == Reason::Conflict,
+                ..Leftover::new(self.what(), failure)
+            })?;
+        work.user = RunUser::Gone;
+        self.made = Made::default();
+        Ok(())
+    }
+}

@@ -1,0 +1,104 @@
+//! Proves the key: until STS and IAM accept it wherever they are asked.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::aws::failure::{Failure, Reason};
+use crate::aws::proof;
+use crate::error::{Error, Kind, Result};
+use crate::setup::steps::context::{Change, Leftover, Outcome, Settled, Stop, Work};
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verify {
+    /// Whether the policies allow reading IAM, so that IAM must answer, too.
+    pub reads_iam: bool,
+}
+
+impl Change for Verify {
+    const NAME: &'static str = "verify";
+
+    fn described(&self) -> (&'static str, String) {
+        (
+            "prove it",
+            "until STS and IAM accept the new key everywhere".to_owned(),
+        )
+    }
+
+    fn remains(&self) -> Option<String> {
+        None
+    }
+
+    async fn act(&mut self, work: &mut Work<'_, '_>) -> Result<(), Stop> {
+        let access = work.access;
+        let reads_iam_as = work.owner.user_name().filter(|_| self.reads_iam);
+        let waiting = |left: Duration| {
+            let seconds = left.as_secs();
+            access.output.working(&format!(
+                "waiting until AWS knows the new key everywhere (at most {seconds} s more)"
+            ));
+        };
+        let region = match access.session {
+            Some(session) => session.region.clone(),
+            None => access.sdk.region(),
+        };
+        let session = access.sdk.session(work.pair()?, region);
+        let proof = async { Ok(proof::prove(access.sdk, &session, reads_iam_as, waiting).await) };
+        let proven = match work.interrupt.or_cancel(proof).await? {
+            Ok(identity) => identity,
+            Err(failure) if proof::may_pass(&failure) && work.target.is_some() => {
+                return Err(Stop::Failed(unproven(work, &failure)));
+            }
+            // Waiting would not help, or the key would be lost when this process ends.
+            Err(failure) => return Err(Stop::Failed(failure.into())),
+        };
+        if proven.account_id != work.owner.account_id {
+            let (proven, owner) = (proven.described(), work.owner.described());
+            let message = format!("the new key belongs to {proven}, not to {owner}");
+            return Err(Stop::Failed(Error::failed(message)));
+        }
+        if let Some((secret, _)) = &work.target {
+            access.vault.verified(secret, access.env.now())?;
+        }
+        Ok(())
+    }
+
+    async fn revisit(&mut self, _: &mut Work<'_, '_>, outcome: Outcome) -> Result<Settled> {
+        Ok(if outcome == Outcome::Done {
+            Settled::Done
+        } else {
+            Settled::Again
+        })
+    }
+
+    async fn take_back(&mut self, _: &mut Work<'_, '_>, _: Outcome) -> Result<(), Leftover> {
+        Ok(())
+    }
+}
+
+fn unproven(work: &Work<'_, '_>, failure: &Failure) -> Error {
+    let id = work.access_key_id.as_deref().unwrap_or_default();
+    let run = &work.run;
+    let (seconds, quoted) = (proof::LIMIT.as_secs(), failure.quoted());
+    // What is denied for so long is not on its way: STS has accepted the key meanwhile.
+    let (message, hint) = match failure.reason {
+        Reason::Denied => (
+            format!(
+                "the key {id} is stored and STS accepts it, but after {seconds} s AWS still denies it {} ({quoted})",
+                failure.operation
+            ),
+            format!(
+                "look for a permissions boundary or a policy of the organization that denies it, then `cloudcred resume {run}`"
+            ),
+        ),
+        _ => (
+            format!(
+                "the key {id} is stored, but after {seconds} s AWS does not accept it everywhere yet ({quoted})"
+            ),
+            format!("wait for it with `cloudcred resume {run}`"),
+        ),
+    };
+    Error::new(Kind::PartlyApplied, message).hint(format!(
+        "{hint}, or take all of it back with `cloudcred undo {run}`"
+    ))
+}
