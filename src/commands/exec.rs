@@ -9,9 +9,9 @@ use secrecy::ExposeSecret;
 
 use crate::cli::Exec;
 use crate::commands::{Context, pick_secret};
-use crate::env;
 use crate::error::{Error, Kind, Result};
 use crate::export::{ACCESS_KEY_ID, CONFLICTING, SECRET_ACCESS_KEY};
+use crate::process;
 
 /// # Errors
 /// The only way to return: the command did not start. As in a shell, one that is not there ends
@@ -29,7 +29,7 @@ pub fn run(flags: Exec, context: &Context) -> Result<()> {
     command
         .env(ACCESS_KEY_ID, &pair.access_key_id)
         .env(SECRET_ACCESS_KEY, pair.secret_access_key.expose_secret());
-    let cause = env::replace_process(&mut command);
+    let cause = process::replace(&mut command);
     let name = program.to_string_lossy();
     Err(match cause.kind() {
         // A script is there, and what its first line names is not.

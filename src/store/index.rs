@@ -13,8 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::env::Folders;
 use crate::error::{Error, Result, did_you_mean, near_names};
 use crate::private_file;
-use crate::store::file::FileStore;
-use crate::store::{SecretName, StoreKind};
+use crate::store::{SecretName, StoreKind, file};
 
 /// Room for tens of thousands of secrets; a larger file is something else.
 const LONGEST_INDEX: u64 = 16 * 1024 * 1024;
@@ -101,9 +100,8 @@ impl Index {
         let lock = private_file::open_lock(&folders.data.join("secrets.lock"))
             .map_err(Folders::unusable)?;
         private_file::lock(&lock, "the secret index")?;
-        private_file::sweep(&folders.data, private_file::TEMPORARY, Duration::ZERO)
-            .map_err(Folders::unusable)?;
-        FileStore::new(folders).sweep()?;
+        private_file::sweep(&folders.data, Duration::ZERO).map_err(Folders::unusable)?;
+        file::sweep(folders)?;
         let path = path(folders);
         Ok(Locked {
             index: read(&path)?.map_err(|why| set_aside(&path, &why))?,
@@ -373,13 +371,15 @@ mod tests {
         let folders = folders(&home);
         let store = folders.data.join("secrets/aws");
         let left = [
-            folders.data.join(".cloudcred-a1b2c3"),
-            store.join(".cloudcred-d4e5f6"),
+            folders.data.join(".cloudcred-a1B2c3D4e5F6.tmp"),
+            store.join(".cloudcred-012345678901.tmp"),
             store.join(".probe.json"),
-            store.join(".probe-01234567.json"),
         ];
         let kept = [
             store.join("one.json"),
+            store.join(".cloudcred-notes"),
+            store.join(".cloudcred-012345678901.txt"),
+            store.join(".cloudcred-a1B2c3D4e5F7.tmp/inside"),
             store.join(".before-20261124T154200Z-3f9a.json"),
         ];
         for path in left.iter().chain(&kept) {

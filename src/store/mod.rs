@@ -8,9 +8,14 @@ pub mod keyring;
 mod name;
 pub mod vault;
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 pub use name::SecretName;
+
+/// Tells the user something that stops nothing.
+pub type Warn = Arc<dyn Fn(&str) + Send + Sync>;
 
 /// `--store`: what keeps a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]

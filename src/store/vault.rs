@@ -4,7 +4,6 @@
 //! back, the index is saved, the old place is cleared. Whenever the process dies, the pair is where
 //! the index says, and the same command again does the rest.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -15,7 +14,7 @@ use crate::secret::KeyPair;
 use crate::store::file::FileStore;
 use crate::store::index::{Entry, Index};
 use crate::store::keyring::Keyring;
-use crate::store::{SecretName, StoreKind};
+use crate::store::{SecretName, StoreKind, Warn};
 
 #[derive(Clone)]
 pub struct Vault {
@@ -24,9 +23,6 @@ pub struct Vault {
     pub patience: Duration,
     pub warn: Warn,
 }
-
-/// Tells the user something that stops nothing.
-pub type Warn = Arc<dyn Fn(&str) + Send + Sync>;
 
 /// Which other pair a new one may take the name of.
 #[derive(Clone, Copy)]
@@ -453,7 +449,7 @@ impl Vault {
     fn store(&self, kind: StoreKind) -> Result<Store> {
         let keeper = match kind {
             StoreKind::Keyring => Keeper::Keyring(Keyring::new(self.patience)),
-            StoreKind::File => Keeper::File(FileStore::new(&self.folders)),
+            StoreKind::File => Keeper::File(FileStore::new(&self.folders, &self.warn)),
             StoreKind::Stdout => return Err(Error::failed("standard output keeps no secret")),
         };
         Ok(Store { kind, keeper })
