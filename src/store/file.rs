@@ -11,7 +11,7 @@ use crate::env::Folders;
 use crate::error::{Error, Result};
 use crate::private_file;
 use crate::secret::KeyPair;
-use crate::store::{SecretName, Warn};
+use crate::store::{SecretName, Store, StoreKind, Warn};
 
 /// Longer than any document of ours; a longer file is something else.
 const LONGEST_DOCUMENT: u64 = 64 * 1024;
@@ -29,7 +29,29 @@ impl FileStore {
         }
     }
 
-    pub fn put(&self, name: &str, pair: &KeyPair) -> Result<()> {
+    /// Takes the path, and what lies above it, away from other users. The data folder itself may be
+    /// shared where `CLOUDCRED_HOME` names it, which then is the state folder, too.
+    fn keep_private(&self, path: &Path) {
+        let Folders { data, state } = &self.folders;
+        let is_ours = |it: &&Path| it.starts_with(data) && (*it != data || data != state);
+        for path in path.ancestors().take_while(is_ours) {
+            if let Some(loose) = private_file::tighten(path) {
+                (self.warn)(&loose);
+            }
+        }
+    }
+
+    fn path(&self, name: &SecretName) -> PathBuf {
+        folder(&self.folders).join(format!("{name}.json"))
+    }
+}
+
+impl Store for FileStore {
+    fn kind(&self) -> StoreKind {
+        StoreKind::File
+    }
+
+    fn put(&self, name: &SecretName, pair: &KeyPair) -> Result<()> {
         let folder = folder(&self.folders);
         private_file::create_folder(&folder).map_err(Folders::unusable)?;
         self.keep_private(&folder);
@@ -38,9 +60,7 @@ impl FileStore {
             .map_err(Folders::unusable)
     }
 
-    /// # Errors
-    /// When the file cannot be read, or is no CloudStudio document.
-    pub fn find(&self, name: &str) -> Result<Option<KeyPair>> {
+    fn find(&self, name: &SecretName) -> Result<Option<KeyPair>> {
         let path = self.path(name);
         self.keep_private(&path);
         let Some(content) =
@@ -59,24 +79,8 @@ impl FileStore {
             })
     }
 
-    pub fn remove(&self, name: &str) -> Result<bool> {
+    fn remove(&self, name: &SecretName) -> Result<bool> {
         private_file::remove(&self.path(name)).map_err(Folders::unusable)
-    }
-
-    /// Takes the path, and what lies above it, away from other users. The data folder itself may be
-    /// shared where `CLOUDCRED_HOME` names it, which then is the state folder, too.
-    fn keep_private(&self, path: &Path) {
-        let Folders { data, state } = &self.folders;
-        let is_ours = |it: &&Path| it.starts_with(data) && (*it != data || data != state);
-        for path in path.ancestors().take_while(is_ours) {
-            if let Some(loose) = private_file::tighten(path) {
-                (self.warn)(&loose);
-            }
-        }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        folder(&self.folders).join(format!("{name}.json"))
     }
 }
 

@@ -5,8 +5,9 @@ use crate::secret::KeyPair;
 use crate::setup::execute::Access;
 use crate::setup::journal::{Journal, Record};
 use crate::setup::step::Step;
+use crate::store::by_run::{Origin, PutByRun};
 use crate::store::index::Entry;
-use crate::store::vault::{Origin, Over, PutByRun};
+use crate::store::vault::Over;
 use crate::store::{SecretName, StoreKind};
 
 /// Puts the pair into its store, and keeps what it replaces until the run has ended.
