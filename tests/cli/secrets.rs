@@ -163,7 +163,7 @@ fn a_person_is_asked_hidden_and_again_and_before_anything_is_given_up() {
         .type_text(&format!("{}\r{wrong}\r", account.creator.access_key_id))
         .wait_for("SignatureDoesNotMatch")
         // The last word before the question: only then is what is typed hidden.
-        .wait_for("unasked)")
+        .wait_for("asking AWS)")
         .type_text(&lines(&account.creator).replace('\n', "\r"))
         .wait_for("Replace it?")
         .type_text("y\r")
