@@ -90,7 +90,7 @@ impl Env {
     /// The region that the variables name.
     ///
     /// # Errors
-    /// When it can be none: it becomes part of host names, and of `~/.aws/config`.
+    /// When it cannot be a region: it becomes part of host names, and of `~/.aws/config`.
     pub fn region(&self) -> Result<Option<&str>> {
         let named = ["AWS_REGION", "AWS_DEFAULT_REGION"].into_iter();
         let Some((name, region)) = named
@@ -174,9 +174,6 @@ impl Env {
     }
 
     /// Where this program lies, by the path by which it was started.
-    ///
-    /// # Errors
-    /// When the system does not tell.
     pub fn program(&self) -> Result<&Path> {
         self.program.as_deref().ok_or_else(|| {
             Error::failed("cannot find out where this program is installed")

@@ -59,9 +59,6 @@ impl ExportFormat {
 
 /// Lines that set the pair and unset what conflicts with it, where the format can do that. For
 /// GitHub: the lines that mask both halves.
-///
-/// # Errors
-/// When the format cannot carry a character of the pair.
 pub fn set(pair: &KeyPair, format: ExportFormat) -> Result<SecretString> {
     let halves = [
         (ACCESS_KEY_ID, pair.access_key_id.as_str()),

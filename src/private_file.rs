@@ -178,8 +178,7 @@ fn open(path: &Path, options: &mut OpenOptions) -> Result<File> {
     }
 }
 
-/// # Errors
-/// When there is something else than a regular file.
+/// Refuses what is there and is not a regular file.
 fn check_regular(path: &Path) -> Result<()> {
     let Ok(metadata) = fs::metadata(path) else {
         return Ok(());
@@ -227,6 +226,7 @@ fn is_null_device(_: &fs::Metadata) -> bool {
 pub fn remove(path: &Path) -> Result<bool> {
     let failed = || format!("cannot remove {}", path.display());
     let target = behind_links(path);
+    check_regular(&target).with_context(failed)?;
     let mut was_there = false;
     for path in [target.as_path(), path] {
         match fs::remove_file(path) {
@@ -254,10 +254,7 @@ pub fn open_lock(path: &Path) -> Result<File> {
 const LOCK_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Locks such a file for as long as it stays open; `what` is what it guards. Waits in short steps,
-/// since nothing ends a wait inside the system, not even Ctrl-C where that is listened for.
-///
-/// # Errors
-/// When another process keeps it locked, or the system cannot lock it.
+/// since Ctrl-C does not end a wait inside the system where the program handles it.
 pub fn lock(file: &File, what: &str) -> crate::error::Result<()> {
     lock_within(LOCK_PATIENCE, file, what)
 }
@@ -274,7 +271,7 @@ fn lock_within(patience: Duration, file: &File, what: &str) -> crate::error::Res
             }
             Err(TryLockError::WouldBlock) if began.elapsed() >= patience => {
                 return Err(Error::failed(format!(
-                    "another cloudcred is at work on {what}, and did not finish within {} s",
+                    "another cloudcred is at work on {what} and did not finish within {} s",
                     patience.as_secs()
                 ))
                 .hint("let it finish, or end it; then run the command again"));

@@ -81,9 +81,6 @@ impl Vault {
     }
 
     /// The pair of an entry of the index.
-    ///
-    /// # Errors
-    /// When its store cannot be read, or no longer has it.
     pub fn read(&self, entry: &Entry) -> Result<KeyPair> {
         let (name, store) = (&entry.name, entry.store);
         self.find(store, name)?.ok_or_else(|| {
@@ -117,9 +114,6 @@ impl Vault {
     }
 
     /// Proves that the store works, by writing, reading back and removing a canary.
-    ///
-    /// # Errors
-    /// When it does not, with what to do instead; or the index cannot be locked.
     pub fn probe(&self, store: StoreKind) -> Result<()> {
         let _locked = Index::lock(&self.folders)?;
         self.store(store)?.probe()
