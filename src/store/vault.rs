@@ -288,10 +288,15 @@ impl Vault {
 
     /// Makes a secret the current one; returns the one that was current before.
     pub fn set_current(&self, name: &SecretName) -> Result<Option<SecretName>> {
-        Index::update(&self.folders, |index| {
-            let name = index.require(name)?.name.clone();
-            Ok(index.current.replace(name))
-        })
+        let mut locked = Index::lock(&self.folders)?;
+        let name = locked.index.require(name)?.name.clone();
+        let previous = locked.index.current.replace(name);
+        locked.save().inspect_err(|_| {
+            // The new index may be in place all the same.
+            locked.index.current.clone_from(&previous);
+            locked.save().unwrap_or_default();
+        })?;
+        Ok(previous)
     }
 
     /// Takes back [`Vault::set_current`], unless another secret is current by now.

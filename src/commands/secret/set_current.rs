@@ -56,6 +56,7 @@ pub fn run(flags: &UseSecret, context: &Context) -> Result<()> {
     let previous = vault.set_current(&name)?;
     let written = match &wanted {
         Some(wanted) => wanted.write(&folders).map_err(|error| {
+            wanted.take_back(&folders);
             match vault.restore_current(&name, previous.as_ref()) {
                 Ok(()) => error,
                 Err(_) => still_current(&name, error),
@@ -92,6 +93,13 @@ impl Wanted {
     fn write(&self, folders: &Folders) -> Result<bool> {
         let replaces = self.replaces.as_ref();
         aws_profile::write(folders, &self.locations, &self.profile, replaces)
+    }
+
+    /// For when something has failed already, and that is what the user is told.
+    fn take_back(&self, folders: &Folders) {
+        let before = self.replaces.as_ref();
+        let taken_back = aws_profile::take_back(folders, &self.locations, &self.profile, before);
+        taken_back.unwrap_or_default();
     }
 }
 
