@@ -32,7 +32,7 @@ pub fn run(flags: Exec, context: &Context) -> Result<()> {
     let cause = process::replace(&mut command);
     let name = program.to_string_lossy();
     Err(match cause.kind() {
-        // A script is there, and what its first line names is not.
+        // The script exists, but not the interpreter that its first line names.
         ErrorKind::NotFound if Path::new(program).is_file() => Error::new(
             Kind::CommandRefused,
             format!("the command `{name}` cannot be run: its interpreter is missing"),
@@ -42,7 +42,7 @@ pub fn run(flags: Exec, context: &Context) -> Result<()> {
             Kind::CommandNotFound,
             format!("the command `{name}` is not found"),
         )
-        .hint("check its spelling and PATH; shell built-ins and aliases are no programs"),
+        .hint("check its spelling and PATH; shell built-ins and aliases are not programs"),
         // A NUL in the pair or in an argument, which no system takes.
         ErrorKind::InvalidInput => Error::failed(format!("`{name}` cannot be given this pair"))
             .hint("the secret or an argument holds a NUL character"),

@@ -96,9 +96,9 @@ pub trait Store {
     fn clear(&self, name: &SecretName) -> Result<()> {
         self.remove(name).map(drop).map_err(|error| {
             let (store, why) = (self.kind().name(), error.message);
-            let message =
-                format!("done, but a copy is left in the {store} store as `{name}`: {why}");
-            Error::new(Kind::PartlyApplied, message).hint(AGAIN)
+            half_done(format!(
+                "done, but a copy is left in the {store} store as `{name}`: {why}"
+            ))
         })
     }
 
@@ -111,8 +111,10 @@ pub trait Store {
     }
 }
 
-/// What to do where something was done in part.
-pub const AGAIN: &str = "remove the cause and run the same command again";
+/// A change that stopped half-way, and that the same command finishes.
+pub fn half_done(message: String) -> Error {
+    Error::new(Kind::PartlyApplied, message).hint("remove the cause and run the same command again")
+}
 
 pub fn taken(name: &SecretName, store: StoreKind) -> Error {
     let store = store.name();

@@ -9,12 +9,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::env::Folders;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::secret::KeyPair;
 use crate::store::file::FileStore;
 use crate::store::index::{Entry, Index};
 use crate::store::keyring::Keyring;
-use crate::store::{AGAIN, SecretName, Store, StoreKind, Warn, taken};
+use crate::store::{SecretName, Store, StoreKind, Warn, half_done, taken};
 
 #[derive(Clone)]
 pub struct Vault {
@@ -278,11 +278,10 @@ impl Vault {
         }
         locked.index.remove(name);
         locked.save().map_err(|error| {
-            let message = format!(
+            half_done(format!(
                 "the secret `{name}` is removed, but still listed: {}",
                 error.message
-            );
-            Error::new(Kind::PartlyApplied, message).hint(AGAIN)
+            ))
         })
     }
 

@@ -8,9 +8,9 @@ use crate::error::{Error, Kind, Result};
 use crate::output::{Page, Report};
 use crate::prompt::{Prompt, Question};
 use crate::shared_config::Locations;
-use crate::store::SecretName;
 use crate::store::index::{Entry, Index};
 use crate::store::vault::Unreadable;
+use crate::store::{SecretName, half_done};
 
 #[derive(Serialize)]
 struct Removed {
@@ -148,10 +148,9 @@ fn partly(error: Error, profiles: &[String]) -> Error {
     if profiles.is_empty() || error.kind == Kind::PartlyApplied {
         return error;
     }
-    let message = format!(
+    half_done(format!(
         "the AWS profile that read it is removed ({}), but not the secret: {}",
         profiles.join(", "),
         error.message
-    );
-    Error::new(Kind::PartlyApplied, message).hint("remove the cause and run the same command again")
+    ))
 }
