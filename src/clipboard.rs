@@ -25,21 +25,16 @@ pub enum Clipboard {
 }
 
 impl Clipboard {
-    /// # Errors
-    /// When there is none.
     pub fn open(env: &Env, output: &Arc<Output>) -> Result<Self> {
         if env.is_remote() && env.stderr_is_terminal {
             return Ok(Clipboard::Terminal(Arc::clone(output)));
         }
         arboard::Clipboard::new()
             .map(Clipboard::System)
-            .map_err(|cause| Error::failed("no clipboard is within reach").caused_by(cause))
+            .map_err(|cause| Error::failed("there is no clipboard").caused_by(cause))
     }
 
     /// Puts the text there, and asks programs that keep a history to leave it out.
-    ///
-    /// # Errors
-    /// When the clipboard refuses.
     pub fn put(&mut self, text: &SecretString) -> Result<()> {
         match self {
             Clipboard::System(clipboard) => clipboard
@@ -56,9 +51,6 @@ impl Clipboard {
     }
 
     /// Empties it, unless it is known to hold something else by now; whether it was emptied.
-    ///
-    /// # Errors
-    /// When the clipboard refuses.
     pub fn clear(&mut self, text: &SecretString) -> Result<bool> {
         match self {
             Clipboard::System(clipboard) => {

@@ -3,10 +3,9 @@
 //! The only file that reads process state (`clippy.toml` bans the calls elsewhere); all the others
 //! take plain values from here, so what a command depends on can be read off its arguments.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use etcetera::BaseStrategy;
 use jiff::Timestamp;
@@ -23,30 +22,9 @@ pub struct Folders {
 impl Folders {
     /// The error for a file of ours that cannot be read or written.
     pub fn unusable(cause: anyhow::Error) -> Error {
-        Error::from(cause)
-            .hint("make it yours to read and write, or set CLOUDCRED_HOME to a folder that is")
-    }
-}
-
-/// Lets the command take this process's place: same process ID, terminal and signals on Unix. Where
-/// a process cannot be replaced, waits for the command and ends with its exit code.
-///
-/// Returns only when the command cannot be started, with the system's reason.
-#[cfg(unix)]
-pub fn replace_process(command: &mut Command) -> std::io::Error {
-    std::os::unix::process::CommandExt::exec(command)
-}
-
-#[cfg(not(unix))]
-#[allow(clippy::disallowed_methods)] // the one place that owns process state
-pub fn replace_process(command: &mut Command) -> std::io::Error {
-    // Ctrl-C reaches the command as well, and it is the command that decides what comes of it.
-    if let Err(error) = ctrlc::set_handler(|| {}) {
-        return std::io::Error::other(error);
-    }
-    match command.status() {
-        Ok(status) => std::process::exit(status.code().unwrap_or(1)),
-        Err(error) => error,
+        Error::from(cause).hint(
+            "move it away or let yourself read and write it, or set CLOUDCRED_HOME to another folder",
+        )
     }
 }
 
@@ -60,6 +38,8 @@ pub fn is_region(name: &str) -> bool {
 #[derive(Clone, Debug)]
 pub struct Env {
     variables: BTreeMap<String, String>,
+    /// The names of the variables whose values are not Unicode.
+    unreadable: BTreeSet<String>,
     pub stdin_is_terminal: bool,
     pub stdout_is_terminal: bool,
     pub stderr_is_terminal: bool,
@@ -69,12 +49,19 @@ pub struct Env {
 }
 
 impl Env {
-    /// Reads the process once. Variables that are not Unicode are left out: none of ours can be.
+    /// Reads the process once.
     #[allow(clippy::disallowed_methods)] // the one place that owns process state
     pub fn from_process() -> Self {
-        let variables: BTreeMap<String, String> = std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-            .collect();
+        let (mut variables, mut unreadable) = (BTreeMap::new(), BTreeSet::new());
+        for (name, value) in std::env::vars_os() {
+            let Ok(name) = name.into_string() else {
+                continue;
+            };
+            match value.into_string() {
+                Ok(value) => drop(variables.insert(name, value)),
+                Err(_) => drop(unreadable.insert(name)),
+            }
+        }
         let host_name = host_name(&variables);
         let program = std::env::current_exe().ok().map(|real| {
             let started_as = std::env::args_os().next().map(PathBuf::from);
@@ -83,6 +70,7 @@ impl Env {
         });
         Env {
             variables,
+            unreadable,
             stdin_is_terminal: std::io::stdin().is_terminal(),
             stdout_is_terminal: std::io::stdout().is_terminal(),
             stderr_is_terminal: std::io::stderr().is_terminal(),
@@ -102,7 +90,7 @@ impl Env {
     /// The region that the variables name.
     ///
     /// # Errors
-    /// When it can be none: it becomes part of host names, and of `~/.aws/config`.
+    /// When it cannot be a region: it becomes part of host names, and of `~/.aws/config`.
     pub fn region(&self) -> Result<Option<&str>> {
         let named = ["AWS_REGION", "AWS_DEFAULT_REGION"].into_iter();
         let Some((name, region)) = named
@@ -111,33 +99,30 @@ impl Env {
         else {
             return Ok(None);
         };
-        match is_region(region) {
-            true => Ok(Some(region)),
-            false => Err(
-                Error::failed(format!("{name} holds no name of a region")).hint(format!(
+        if is_region(region) {
+            Ok(Some(region))
+        } else {
+            Err(
+                Error::failed(format!("{name} is not the name of a region")).hint(format!(
                     "set {name} to a region such as eu-west-1, or unset it"
                 )),
-            ),
+            )
         }
     }
 
     /// XDG folders on Linux and macOS, the known folders on Windows, `$CLOUDCRED_HOME` before both.
+    /// A relative XDG variable is ignored, as the XDG specification demands.
     ///
     /// # Errors
-    /// When the machine tells no home folder.
+    /// `Usage` for a `CLOUDCRED_HOME` that names no folder for sure.
     pub fn folders(&self) -> Result<Folders> {
-        if let Some(home) = self.var("CLOUDCRED_HOME") {
-            let home = PathBuf::from(home);
+        if let Some(home) = self.cloudcred_home()? {
             return Ok(Folders {
                 data: home.clone(),
                 state: home,
             });
         }
-        let base = etcetera::choose_base_strategy().map_err(|cause| {
-            Error::failed("this machine tells no home folder")
-                .hint("set HOME, or CLOUDCRED_HOME to the folder that cloudcred may use")
-                .caused_by(cause)
-        })?;
+        let base = etcetera::choose_base_strategy().map_err(no_home)?;
         // Windows has no state folder: what must not roam lies in the local cache folder there.
         let state = base.state_dir().unwrap_or_else(|| base.cache_dir());
         Ok(Folders {
@@ -146,19 +131,52 @@ impl Env {
         })
     }
 
+    /// `$CLOUDCRED_HOME`, with `~` for the user's home directory: files that set variables without
+    /// a shell do not expand it.
+    fn cloudcred_home(&self) -> Result<Option<PathBuf>> {
+        let refused = |why: &str| {
+            Error::usage(format!("CLOUDCRED_HOME {why}")).hint(
+                "set it to an absolute path such as /home/ana/cloudcred or ~/cloudcred, or unset it",
+            )
+        };
+        if self.unreadable.contains("CLOUDCRED_HOME") {
+            return Err(refused("is not valid UTF-8"));
+        }
+        let Some(home) = self.var("CLOUDCRED_HOME") else {
+            return Ok(None);
+        };
+        let is_separator = |c: char| c == '/' || (cfg!(windows) && c == '\\');
+        let path = match home.strip_prefix('~') {
+            Some(rest) if rest.is_empty() || rest.starts_with(is_separator) => {
+                let own = etcetera::home_dir().map_err(no_home)?;
+                own.join(rest.trim_start_matches(is_separator))
+            }
+            Some(_) => return Err(refused("names the home directory of another user")),
+            None => PathBuf::from(home),
+        };
+        if path.is_absolute() {
+            Ok(Some(path))
+        } else {
+            Err(refused("is a relative path"))
+        }
+    }
+
     /// The variable that moves our secrets elsewhere, where one does.
     pub fn moves_data(&self) -> Option<&'static str> {
-        let moves = ["CLOUDCRED_HOME", "XDG_DATA_HOME"];
-        moves.into_iter().find(|name| self.var(name).is_some())
+        let is_absolute = |value: &str| Path::new(value).is_absolute();
+        if self.var("CLOUDCRED_HOME").is_some() {
+            Some("CLOUDCRED_HOME")
+        } else if self.var("XDG_DATA_HOME").is_some_and(is_absolute) {
+            Some("XDG_DATA_HOME")
+        } else {
+            None
+        }
     }
 
     /// Where this program lies, by the path by which it was started.
-    ///
-    /// # Errors
-    /// When the system does not tell.
     pub fn program(&self) -> Result<&Path> {
         self.program.as_deref().ok_or_else(|| {
-            Error::failed("the system does not tell where this program lies")
+            Error::failed("cannot find out where this program is installed")
                 .hint("start it by its full path")
         })
     }
@@ -193,6 +211,12 @@ impl Env {
         let now = Timestamp::now();
         Timestamp::from_second(now.as_second()).unwrap_or(now)
     }
+}
+
+fn no_home(cause: etcetera::HomeDirError) -> Error {
+    Error::failed("cannot find your home directory")
+        .hint("set HOME, or set CLOUDCRED_HOME to the folder that cloudcred may use")
+        .caused_by(cause)
 }
 
 /// The path by which the program was started, where it leads to the program: absolute, or found in
@@ -236,6 +260,7 @@ impl Env {
                 .iter()
                 .map(|(name, value)| (name.to_string(), value.to_string()))
                 .collect(),
+            unreadable: BTreeSet::new(),
             stdin_is_terminal: false,
             stdout_is_terminal: false,
             stderr_is_terminal: false,
@@ -255,6 +280,28 @@ mod tests {
         let folders = env.folders().expect("the variable names the folder");
         assert_eq!(folders.data, PathBuf::from("/somewhere"));
         assert_eq!(folders.state, PathBuf::from("/somewhere"));
+    }
+
+    #[test]
+    fn the_data_folder_is_never_a_matter_of_where_one_stands() {
+        let folders = |value: &str| Env::for_tests(&[("CLOUDCRED_HOME", value)]).folders();
+        let home = etcetera::home_dir().expect("whoever runs tests has one");
+        assert_eq!(folders("~").expect("home").data, home);
+        assert_eq!(folders("~/a/b").expect("below it").data, home.join("a/b"));
+        for value in ["a", "./a", "../a", "~ana/a", "~a", " /a"] {
+            let refused = folders(value).expect_err(value);
+            assert_eq!(refused.kind, crate::error::Kind::Usage, "{value}");
+            assert!(refused.message.contains("CLOUDCRED_HOME"), "{refused}");
+        }
+        let mut env = Env::for_tests(&[]);
+        env.unreadable.insert("CLOUDCRED_HOME".into());
+        let refused = env.folders().expect_err("not UTF-8");
+        assert!(refused.message.contains("UTF-8"), "{refused}");
+        let moved = |value| Env::for_tests(&[("XDG_DATA_HOME", value)]).moves_data();
+        assert_eq!(moved("data"), None, "as the XDG specification has it");
+        if cfg!(unix) {
+            assert_eq!(moved("/data"), Some("XDG_DATA_HOME"));
+        }
     }
 
     #[cfg(unix)]

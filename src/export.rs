@@ -1,5 +1,5 @@
 //! A pair as environment variables: in the syntax of each shell, as a file, and for GitHub Actions.
-//! Text out; reads and prints nothing. What a format cannot carry unchanged is refused.
+//! Reads and prints nothing. What a format cannot carry unchanged is refused.
 
 use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
@@ -10,7 +10,7 @@ use crate::secret::KeyPair;
 pub const ACCESS_KEY_ID: &str = "AWS_ACCESS_KEY_ID";
 pub const SECRET_ACCESS_KEY: &str = "AWS_SECRET_ACCESS_KEY";
 
-/// Variables that say something about other credentials. A session token (and its older name) makes
+/// Variables that belong to other credentials. A session token (and its older name) makes
 /// AWS refuse the pair, an expiry of the past makes botocore refuse it, and a profile comes first in
 /// some SDKs (JavaScript v3) and must exist for others (botocore) even where it is not used.
 pub const CONFLICTING: [&str; 5] = [
@@ -39,7 +39,7 @@ pub enum ExportFormat {
 }
 
 impl ExportFormat {
-    /// What a person types to use what is printed.
+    /// How to use what is printed.
     pub fn usage(self) -> &'static str {
         match self {
             ExportFormat::Bash => "eval \"$(cloudcred export --format bash)\"",
@@ -59,9 +59,6 @@ impl ExportFormat {
 
 /// Lines that set the pair and unset what conflicts with it, where the format can do that. For
 /// GitHub: the lines that mask both halves.
-///
-/// # Errors
-/// When the format cannot carry a character of the pair.
 pub fn set(pair: &KeyPair, format: ExportFormat) -> Result<SecretString> {
     let halves = [
         (ACCESS_KEY_ID, pair.access_key_id.as_str()),

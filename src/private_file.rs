@@ -1,54 +1,102 @@
 //! Files that only their owner may read, written so that a crash leaves the old or the new content.
 //!
 //! Temporary file in the same folder, fsync, rename, fsync of the folder. Folders are made 0700 and
-//! files 0600; a looser one of ours is tightened. On Windows the profile folder's own access list
-//! already keeps others out.
+//! files 0600. On Windows the profile folder's own access list already keeps others out. Only
+//! regular files are opened, since anything else may block, never end, or do something.
 
-use std::fs::{self, File, TryLockError};
-use std::io::{ErrorKind, Read, Write};
-use std::path::Path;
+use std::fs::{self, File, FileType, OpenOptions, TryLockError};
+use std::io::{self, ErrorKind, Read, Write};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use tempfile::NamedTempFile;
 
 use crate::error::Error;
 
-/// By which temporary files are known.
-pub const TEMPORARY: &str = ".cloudcred-";
-/// A younger temporary file may be somebody's who is still writing, where no lock keeps others out.
+/// The names of temporary files: `.cloudcred-`, twelve letters or digits, `.tmp`.
+const PREFIX: &str = ".cloudcred-";
+const RANDOM: usize = 12;
+const SUFFIX: &str = ".tmp";
+
+/// A younger temporary file may still be written by a process that no lock keeps out.
 pub const ABANDONED: Duration = Duration::from_secs(60);
 
 /// Writes `content` to `path`, creating its folder if need be.
 ///
 /// # Errors
-/// With the path and the system's reason; the old content is then untouched.
+/// With the path and the system's reason. Nearly always the old content is then untouched; only
+/// syncing the folder may fail after the new one is in place.
 pub fn write(path: &Path, content: &[u8]) -> Result<()> {
-    let folder = path
-        .parent()
-        .with_context(|| format!("{} has no folder", path.display()))?;
-    create_folder(folder)?;
-    let failed = || format!("cannot write {}", path.display());
-    // tempfile creates with mode 0600, so the content is never readable by others.
-    let mut temporary = tempfile::Builder::new()
-        .prefix(TEMPORARY)
-        .tempfile_in(folder)
-        .with_context(failed)?;
-    temporary.write_all(content).with_context(failed)?;
-    temporary.as_file().sync_all().with_context(failed)?;
-    temporary
-        .persist(path)
-        .map_err(|refused| refused.error)
-        .with_context(failed)?;
-    sync_folder(folder).with_context(failed)
+    Replacement::prepare(path, content)?.commit()
 }
 
-/// Removes what processes that were killed have left in the folder: files whose names start with
-/// `prefix`, written at least `age` ago. Without an age only where nobody else may be writing.
-///
-/// # Errors
-/// With the path and the system's reason; a folder that is not there holds nothing.
-pub fn sweep(folder: &Path, prefix: &str, age: Duration) -> Result<()> {
-    let failed = || format!("cannot look through {}", folder.display());
+/// A new content for a file, written beside it and not in its place yet.
+pub struct Replacement {
+    temporary: NamedTempFile,
+    target: PathBuf,
+}
+
+impl Replacement {
+    /// Follows links: a link stays a link, and the file that it names is replaced.
+    pub fn prepare(path: &Path, content: &[u8]) -> Result<Self> {
+        let target = behind_links(path);
+        let failed = || format!("cannot write {}", target.display());
+        let folder = target.parent().with_context(failed)?;
+        create_folder(folder)?;
+        check_regular(&target).with_context(failed)?;
+        if target != path {
+            // Nobody else looks for leftovers there, and they may hold a secret.
+            sweep(folder, ABANDONED).unwrap_or_default();
+        }
+        // tempfile creates with mode 0600, so the content is never readable by others.
+        let mut temporary = tempfile::Builder::new()
+            .prefix(PREFIX)
+            .rand_bytes(RANDOM)
+            .suffix(SUFFIX)
+            .tempfile_in(folder)
+            .with_context(failed)?;
+        temporary.write_all(content).with_context(failed)?;
+        Ok(Replacement { temporary, target })
+    }
+
+    /// The temporary file, for its mode and owner.
+    pub fn file(&self) -> &File {
+        self.temporary.as_file()
+    }
+
+    /// Takes the old file's place.
+    pub fn commit(self) -> Result<()> {
+        let failed = || format!("cannot write {}", self.target.display());
+        self.temporary.as_file().sync_all().with_context(failed)?;
+        let persisted = self.temporary.persist(&self.target);
+        persisted
+            .map_err(|refused| refused.error)
+            .with_context(failed)?;
+        sync_parent(&self.target).with_context(failed)
+    }
+}
+
+/// The file that a link names at last, which need not exist yet.
+pub fn behind_links(path: &Path) -> PathBuf {
+    let mut path = path.to_owned();
+    // As many as Linux follows.
+    for _ in 0..40 {
+        let Ok(target) = fs::read_link(&path) else {
+            break;
+        };
+        path = match path.parent() {
+            Some(folder) => folder.join(target),
+            None => target,
+        };
+    }
+    path
+}
+
+/// Removes the temporary files that killed processes have left in the folder, if they were written
+/// at least `age` ago. Without an age only where nobody else may be writing.
+pub fn sweep(folder: &Path, age: Duration) -> Result<()> {
+    let failed = || format!("cannot list {}", folder.display());
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
@@ -58,69 +106,147 @@ pub fn sweep(folder: &Path, prefix: &str, age: Duration) -> Result<()> {
     };
     for entry in entries {
         let entry = entry.with_context(failed)?;
-        let ours = entry.file_name().to_string_lossy().starts_with(prefix);
-        let written = entry.metadata().and_then(|metadata| metadata.modified());
-        // A time that is still to come counts as now: somebody has set the clock.
+        let Ok(metadata) = entry.metadata() else {
+            continue;
+        };
+        let is_ours = is_temporary(&entry.file_name().to_string_lossy())
+            && metadata.is_file()
+            && is_owned_by_us(&metadata);
+        // A time in the future counts as now: somebody has set the clock.
+        let written = metadata.modified().ok();
         let since = written.map_or(Duration::ZERO, |it| it.elapsed().unwrap_or_default());
-        if ours && since >= age {
+        if is_ours && since >= age {
             remove(&entry.path())?;
         }
     }
     Ok(())
 }
 
+fn is_temporary(name: &str) -> bool {
+    let random = name.strip_prefix(PREFIX);
+    let random = random.and_then(|rest| rest.strip_suffix(SUFFIX));
+    random.is_some_and(|it| it.len() == RANDOM && it.bytes().all(|b| b.is_ascii_alphanumeric()))
+}
+
+#[cfg(unix)]
+fn is_owned_by_us(metadata: &fs::Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    metadata.uid() == rustix::process::geteuid().as_raw()
+}
+
+#[cfg(not(unix))]
+fn is_owned_by_us(_: &fs::Metadata) -> bool {
+    true
+}
+
 /// Reads `path`, at most `limit` bytes; `None` when there is no such file.
-///
-/// # Errors
-/// With the path, when it cannot be read or is longer than `limit`.
 pub fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
-    let file = match File::open(path) {
-        Ok(file) => file,
+    let failed = || format!("cannot read {}", path.display());
+    match fs::metadata(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error).context(format!("cannot read {}", path.display())),
-    };
+        // The usual way to say that there shall be no such file.
+        Ok(metadata) if is_null_device(&metadata) => return Ok(Some(Vec::new())),
+        _ => {}
+    }
+    let file = open(path, File::options().read(true)).with_context(failed)?;
     // Of the right size at once: growing would leave copies of a secret behind.
     let expected = file.metadata().map_or(0, |metadata| metadata.len());
     let mut content = Vec::with_capacity(usize::try_from(expected.min(limit) + 1).unwrap_or(0));
     file.take(limit + 1)
         .read_to_end(&mut content)
-        .with_context(|| format!("cannot read {}", path.display()))?;
+        .with_context(failed)?;
     if content.len() as u64 > limit {
         bail!("{} is longer than {limit} bytes", path.display());
     }
     Ok(Some(content))
 }
 
-/// Removes `path`; whether it was there.
-///
-/// # Errors
-/// With the path and the system's reason.
-pub fn remove(path: &Path) -> Result<bool> {
-    match fs::remove_file(path) {
-        Ok(()) => {
-            if let Some(folder) = path.parent() {
-                sync_folder(folder).with_context(|| format!("cannot remove {}", path.display()))?;
-            }
-            Ok(true)
-        }
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(error).context(format!("cannot remove {}", path.display())),
+/// Opens a regular file. Never waits for the other end of a pipe, and never touches a device.
+fn open(path: &Path, options: &mut OpenOptions) -> Result<File> {
+    check_regular(path)?;
+    #[cfg(unix)]
+    {
+        use rustix::fs::OFlags;
+        // For what may take the file's place between looking and opening.
+        let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+        std::os::unix::fs::OpenOptionsExt::custom_flags(options, flags.bits().cast_signed());
     }
+    let file = options.open(path)?;
+    match irregular(file.metadata()?.file_type()) {
+        Some(kind) => bail!("it is {kind}, not a regular file"),
+        None => Ok(file),
+    }
+}
+
+/// Refuses what is there and is not a regular file.
+fn check_regular(path: &Path) -> Result<()> {
+    let Ok(metadata) = fs::metadata(path) else {
+        return Ok(());
+    };
+    match irregular(metadata.file_type()) {
+        Some(kind) => bail!("it is {kind}, not a regular file"),
+        None => Ok(()),
+    }
+}
+
+/// What it is, unless it is a regular file.
+fn irregular(kind: FileType) -> Option<&'static str> {
+    if kind.is_file() {
+        return None;
+    }
+    if kind.is_dir() {
+        return Some("a folder");
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::FileTypeExt;
+        if kind.is_fifo() {
+            return Some("a named pipe");
+        }
+        if kind.is_socket() {
+            return Some("a socket");
+        }
+    }
+    Some("a device")
+}
+
+#[cfg(unix)]
+fn is_null_device(metadata: &fs::Metadata) -> bool {
+    use std::os::unix::fs::{FileTypeExt, MetadataExt};
+    metadata.file_type().is_char_device()
+        && fs::metadata("/dev/null").is_ok_and(|null| null.rdev() == metadata.rdev())
+}
+
+#[cfg(not(unix))]
+fn is_null_device(_: &fs::Metadata) -> bool {
+    false
+}
+
+/// Removes `path`, and what it names if it is a link; whether there was something.
+pub fn remove(path: &Path) -> Result<bool> {
+    let failed = || format!("cannot remove {}", path.display());
+    let target = behind_links(path);
+    check_regular(&target).with_context(failed)?;
+    let mut was_there = false;
+    for path in [target.as_path(), path] {
+        match fs::remove_file(path) {
+            Ok(()) => was_there = true,
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            Err(error) => return Err(error).with_context(failed),
+        }
+        sync_parent(path).with_context(failed)?;
+    }
+    Ok(was_there)
 }
 
 /// Opens a file that exists to be locked, creating it if need be. The file that it guards is
 /// replaced at each write, so it cannot be locked itself.
-///
-/// # Errors
-/// With the path and the system's reason.
 pub fn open_lock(path: &Path) -> Result<File> {
     let mut options = File::options();
     options.create(true).truncate(false).write(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options
-        .open(path)
-        .with_context(|| format!("cannot open {}", path.display()))
+    open(path, &mut options).with_context(|| format!("cannot open {}", path.display()))
 }
 
 /// How long another process may keep what it has locked: long enough for its owner to unlock a
@@ -128,10 +254,7 @@ pub fn open_lock(path: &Path) -> Result<File> {
 const LOCK_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Locks such a file for as long as it stays open; `what` is what it guards. Waits in short steps,
-/// since nothing ends a wait inside the system, not even Ctrl-C where that is listened for.
-///
-/// # Errors
-/// When another process keeps it locked, or the system cannot lock it.
+/// since Ctrl-C does not end a wait inside the system where the program handles it.
 pub fn lock(file: &File, what: &str) -> crate::error::Result<()> {
     lock_within(LOCK_PATIENCE, file, what)
 }
@@ -148,7 +271,7 @@ fn lock_within(patience: Duration, file: &File, what: &str) -> crate::error::Res
             }
             Err(TryLockError::WouldBlock) if began.elapsed() >= patience => {
                 return Err(Error::failed(format!(
-                    "another cloudcred is at work on {what}, and did not finish within {} s",
+                    "another cloudcred is at work on {what} and did not finish within {} s",
                     patience.as_secs()
                 ))
                 .hint("let it finish, or end it; then run the command again"));
@@ -158,11 +281,8 @@ fn lock_within(patience: Duration, file: &File, what: &str) -> crate::error::Res
     }
 }
 
-/// Makes the folder and what lies above it, 0700. One that is there stays as it is: it may be
-/// somebody else's, where `CLOUDCRED_HOME` names it.
-///
-/// # Errors
-/// With the path and the system's reason.
+/// Makes the folder and what lies above it, 0700. One that exists stays as it is: it may be
+/// shared, where `CLOUDCRED_HOME` names it.
 pub fn create_folder(folder: &Path) -> Result<()> {
     let failed = || format!("cannot create the folder {}", folder.display());
     let mut builder = fs::DirBuilder::new();
@@ -172,25 +292,36 @@ pub fn create_folder(folder: &Path) -> Result<()> {
     builder.create(folder).with_context(failed)
 }
 
-/// Makes a folder of our own, and tightens it to 0700 if it is looser.
-///
-/// # Errors
-/// With the path and the system's reason.
-pub fn create_private_folder(folder: &Path) -> Result<()> {
+/// Makes a folder of our own, and [tightens](tighten) one that exists.
+pub fn create_private_folder(folder: &Path) -> Result<Option<String>> {
     create_folder(folder)?;
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        let mode = fs::metadata(folder)
-            .with_context(|| format!("cannot look at {}", folder.display()))?
-            .permissions()
-            .mode();
-        if mode & 0o077 != 0 {
-            fs::set_permissions(folder, fs::Permissions::from_mode(0o700))
-                .with_context(|| format!("cannot make {} private", folder.display()))?;
-        }
+    Ok(tighten(folder))
+}
+
+/// Takes the permissions of other users away from a file or folder of ours. What to tell the user,
+/// where there were any.
+#[cfg(unix)]
+pub fn tighten(path: &Path) -> Option<String> {
+    use std::os::unix::fs::PermissionsExt;
+    let metadata = fs::metadata(path).ok()?;
+    let mode = metadata.permissions().mode() & 0o777;
+    // A device belongs to the system, whatever lies at this path.
+    if mode & 0o077 == 0 || !(metadata.is_file() || metadata.is_dir()) {
+        return None;
     }
-    Ok(())
+    let tightened = fs::set_permissions(path, fs::Permissions::from_mode(mode & 0o700));
+    let path = path.display();
+    Some(match tightened {
+        Ok(()) => format!("{path} was open to other users (mode {mode:04o}); it is private now"),
+        Err(error) => format!(
+            "{path} is open to other users (mode {mode:04o}) and cannot be made private: {error}"
+        ),
+    })
+}
+
+#[cfg(not(unix))]
+pub fn tighten(_: &Path) -> Option<String> {
+    None
 }
 
 /// Whether a file can be made in the folder.
@@ -219,18 +350,19 @@ pub fn readable_by_others(_: &Path) -> bool {
     false
 }
 
+fn sync_parent(path: &Path) -> io::Result<()> {
+    path.parent().map_or(Ok(()), sync_folder)
+}
+
 /// A rename survives a power cut only once the folder itself is on disk.
-///
-/// # Errors
-/// The system's.
 #[cfg(unix)]
-pub fn sync_folder(folder: &Path) -> std::io::Result<()> {
+pub fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
 /// Windows writes directory entries through and cannot open a folder as a file.
 #[cfg(not(unix))]
-pub fn sync_folder(_: &Path) -> std::io::Result<()> {
+pub fn sync_folder(_: &Path) -> io::Result<()> {
     Ok(())
 }
 
@@ -263,19 +395,87 @@ mod tests {
     }
 
     #[test]
-    fn only_what_was_left_long_enough_ago_is_swept_away() {
+    fn only_old_temporary_files_of_ours_are_swept_away() {
         let home = tempfile::tempdir().expect("a temporary folder");
-        for name in [".cloudcred-a1b2c3", "secrets.toml"] {
+        let others = [
+            "secrets.toml",
+            ".cloudcred-notes",
+            ".cloudcred-a1b2c3",
+            ".cloudcred-0123456789-1.tmp",
+            ".cloudcred-012345678901.tmp~",
+        ];
+        for name in others.iter().chain(&[".cloudcred-a1B2c3D4e5F6.tmp"]) {
             fs::write(home.path().join(name), "").expect("writable");
         }
+        let folder = home.path().join(".cloudcred-a1B2c3D4e5F7.tmp");
+        fs::create_dir(&folder).expect("a new folder");
         let left = || fs::read_dir(home.path()).expect("readable").count();
-        sweep(home.path(), TEMPORARY, Duration::from_secs(60)).expect("readable");
-        assert_eq!(left(), 2, "somebody may be writing it");
-        sweep(home.path(), TEMPORARY, Duration::ZERO).expect("removable");
-        assert_eq!(left(), 1);
-        assert!(home.path().join("secrets.toml").exists());
-        let nowhere = home.path().join("nowhere");
-        sweep(&nowhere, TEMPORARY, Duration::ZERO).expect("it holds nothing");
+        sweep(home.path(), Duration::from_secs(60)).expect("readable");
+        assert_eq!(left(), 7, "a process may be writing it");
+        sweep(home.path(), Duration::ZERO).expect("removable");
+        assert!(others.iter().all(|name| home.path().join(name).exists()));
+        assert_eq!(left(), 6);
+        sweep(&home.path().join("nowhere"), Duration::ZERO).expect("nothing is there");
+        // What a writer makes is known again.
+        let path = home.path().join("secrets.toml");
+        let replacement = Replacement::prepare(&path, b"new").expect("writable");
+        std::mem::forget(replacement);
+        assert_eq!(left(), 7);
+        sweep(home.path(), Duration::ZERO).expect("removable");
+        assert_eq!(left(), 6);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn only_regular_files_are_opened_and_replaced() {
+        let home = tempfile::tempdir().expect("a temporary folder");
+        let path = |name: &str| home.path().join(name);
+        let made = std::process::Command::new("mkfifo")
+            .arg(path("pipe"))
+            .status();
+        assert!(made.expect("POSIX has it").success());
+        let _socket = std::os::unix::net::UnixListener::bind(path("socket")).expect("bound");
+        fs::create_dir(path("folder")).expect("a new folder");
+        let link = |to: &str| {
+            let name = path(&format!("link{}", to.replace('/', "-")));
+            std::os::unix::fs::symlink(to, &name).expect("a new link");
+            name
+        };
+        for (path, what) in [
+            (path("pipe"), "a named pipe"),
+            (path("socket"), "a socket"),
+            (path("folder"), "a folder"),
+            (link("pipe"), "a named pipe"),
+            (link("/dev/zero"), "a device"),
+        ] {
+            let refusals = [
+                read(&path, 10).map(drop),
+                write(&path, b"new"),
+                open_lock(&path).map(drop),
+            ];
+            for refused in refusals {
+                let refused = format!("{:#}", refused.expect_err(what));
+                assert!(refused.contains(&format!("it is {what}, not")), "{refused}");
+            }
+        }
+        let null = link("/dev/null");
+        assert_eq!(read(&null, 10).expect("no file"), Some(Vec::new()));
+        write(&null, b"new").expect_err("it stays a device");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_stays_one_and_its_file_is_what_is_written_and_removed() {
+        let home = tempfile::tempdir().expect("a temporary folder");
+        let (path, target) = (home.path().join("link"), home.path().join("else/where"));
+        std::os::unix::fs::symlink("else/where", &path).expect("a new link");
+        for content in [b"one", b"two"] {
+            write(&path, content).expect("writable");
+            assert!(path.is_symlink());
+            assert_eq!(fs::read(&target).expect("there"), content);
+        }
+        assert!(remove(&path).expect("removable"));
+        assert!(!path.is_symlink() && !target.exists());
     }
 
     #[test]
@@ -309,11 +509,12 @@ mod tests {
         fs::write(&path, "old").expect("an old file");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).expect("chmod");
         write(&path, b"new").expect("replaced");
-        let mode_of = |path: &Path| fs::metadata(path).expect("there").permissions().mode() & 0o777;
-        assert_eq!(mode_of(&folder), 0o755, "it may be somebody else's");
-        create_private_folder(&folder).expect("ours");
         let mode = |path: &Path| fs::metadata(path).expect("there").permissions().mode() & 0o777;
         assert_eq!(mode(&path), 0o600);
+        assert_eq!(mode(&folder), 0o755, "it may be shared");
+        let told = create_private_folder(&folder).expect("ours");
+        assert!(told.is_some_and(|told| told.contains("(mode 0755)")));
         assert_eq!(mode(&folder), 0o700);
+        assert_eq!(tighten(&folder), None, "told once");
     }
 }

@@ -321,7 +321,9 @@ fn readers_in(file: &SharedFile, own: &str, secret: &SecretName) -> Readers {
         };
         match Call::read(&profile.process).map(|call| call.secret) {
             Some(None) => readers.as_current.push(name),
-            Some(Some(read)) if SecretName::new(read).is_ok_and(|it| it.same_place_as(secret)) => {
+            Some(Some(read))
+                if SecretName::existing(read).is_ok_and(|it| it.same_place_as(secret)) =>
+            {
                 readers.by_its_name.push(name);
             }
             _ => {}

@@ -9,9 +9,9 @@ use secrecy::ExposeSecret;
 
 use crate::cli::Exec;
 use crate::commands::{Context, pick_secret};
-use crate::env;
 use crate::error::{Error, Kind, Result};
 use crate::export::{ACCESS_KEY_ID, CONFLICTING, SECRET_ACCESS_KEY};
+use crate::process;
 
 /// # Errors
 /// The only way to return: the command did not start. As in a shell, one that is not there ends
@@ -29,10 +29,10 @@ pub fn run(flags: Exec, context: &Context) -> Result<()> {
     command
         .env(ACCESS_KEY_ID, &pair.access_key_id)
         .env(SECRET_ACCESS_KEY, pair.secret_access_key.expose_secret());
-    let cause = env::replace_process(&mut command);
+    let cause = process::replace(&mut command);
     let name = program.to_string_lossy();
     Err(match cause.kind() {
-        // A script is there, and what its first line names is not.
+        // The script exists, but not the interpreter that its first line names.
         ErrorKind::NotFound if Path::new(program).is_file() => Error::new(
             Kind::CommandRefused,
             format!("the command `{name}` cannot be run: its interpreter is missing"),
@@ -42,7 +42,7 @@ pub fn run(flags: Exec, context: &Context) -> Result<()> {
             Kind::CommandNotFound,
             format!("the command `{name}` is not found"),
         )
-        .hint("check its spelling and PATH; shell built-ins and aliases are no programs"),
+        .hint("check its spelling and PATH; shell built-ins and aliases are not programs"),
         // A NUL in the pair or in an argument, which no system takes.
         ErrorKind::InvalidInput => Error::failed(format!("`{name}` cannot be given this pair"))
             .hint("the secret or an argument holds a NUL character"),

@@ -15,7 +15,7 @@ use crate::export::{self, CONFLICTING, ExportFormat, github_environment};
 use crate::output::Format;
 use crate::secret::KeyPair;
 
-/// A shell would find nothing better to say.
+/// For the usual shell of the system.
 const DEFAULT: ExportFormat = if cfg!(windows) {
     ExportFormat::Powershell
 } else {
@@ -34,8 +34,7 @@ pub fn run(flags: Export, context: &Context) -> Result<()> {
         }
     };
     if flags.unset {
-        let name = flags.name.as_deref();
-        if name.is_some() {
+        if flags.name.is_some() {
             return Err(Error::usage("--unset takes no name")
                 .hint("it unsets the variables, whichever secret they hold"));
         }
@@ -50,27 +49,24 @@ pub fn run(flags: Export, context: &Context) -> Result<()> {
         );
     }
     let pair = pick_secret::read(flags.name.as_deref(), context)?.pair;
-    // Before anything is printed: a mask is not asked for in vain.
+    // Checked before the lines that mask the pair are printed.
     let file = match format {
         ExportFormat::Github => Some(github_file(&context.env)?),
         _ => None,
     };
     let text = export::set(&pair, format)?;
     context.output.raw(text.expose_secret().as_bytes())?;
-    match file {
-        Some(file) => hand_over(file, &pair, context),
-        None => Ok(()),
-    }
+    file.map_or(Ok(()), |file| hand_over(file, &pair, context))
 }
 
 fn github_file(env: &Env) -> Result<&str> {
     env.var("GITHUB_ENV").ok_or_else(|| {
-        Error::failed("GITHUB_ENV is not set: this is no step of a GitHub Actions job")
+        Error::failed("GITHUB_ENV is not set: this is not a step of a GitHub Actions job")
             .hint("use another --format, or `cloudcred exec`")
     })
 }
 
-/// Gives the pair to the job's later steps.
+/// Hands the pair over to the job's later steps.
 fn hand_over(file: &str, pair: &KeyPair, context: &Context) -> Result<()> {
     let (profiles, emptied): (Vec<&str>, Vec<&str>) = CONFLICTING
         .into_iter()

@@ -116,9 +116,7 @@ pub fn sign_in(
     private_file::write(&cache, signed_in.document().expose_secret().as_bytes())?;
     name_session(&name, session.as_deref(), &signed_in, &locations, aws)
         .inspect_err(|_| put_back(&cache, before.as_deref().map(Vec::as_slice), context))?;
-    if let Err(error) =
-        private_file::sweep(&folder, private_file::TEMPORARY, private_file::ABANDONED)
-    {
+    if let Err(error) = private_file::sweep(&folder, private_file::ABANDONED) {
         context.output.warn(&format!("{error:#}"));
     }
     Ok(LoginReport {

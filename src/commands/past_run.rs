@@ -59,8 +59,7 @@ pub fn clear_half_written(folders: &Folders) -> Result<()> {
         drop(Index::lock(folders)?);
     }
     let runs = folders.state.join("runs");
-    private_file::sweep(&runs, private_file::TEMPORARY, private_file::ABANDONED)
-        .map_err(Folders::unusable)
+    private_file::sweep(&runs, private_file::ABANDONED).map_err(Folders::unusable)
 }
 
 /// The latest run that nobody finished and nobody works on.

@@ -4,7 +4,6 @@
 
 pub mod text;
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -316,7 +315,7 @@ impl SharedConfig {
 /// When the file could not be replaced: its owner has made it read-only, or its folder, or the one
 /// that would hold a new folder, may not be written.
 pub fn check_writable(path: &Path) -> Result<()> {
-    let path = behind_links(path);
+    let path = private_file::behind_links(path);
     check_not_read_only(&path)?;
     let mut folders = path.ancestors().skip(1);
     let Some(folder) = folders.find(|folder| folder.exists()) else {
@@ -361,7 +360,7 @@ pub fn update<T>(
     let lock =
         private_file::open_lock(&folders.data.join("aws-files.lock")).map_err(Folders::unusable)?;
     private_file::lock(&lock, "the AWS files")?;
-    let path = behind_links(path);
+    let path = private_file::behind_links(path);
     sweep(&path);
     let before = content(&path)?;
     let mut file = SharedFile::parse(kind, &before);
@@ -374,44 +373,20 @@ pub fn update<T>(
     Ok(result)
 }
 
-/// A link stays a link: the file that it names is the one that is changed, and may not be there yet.
-fn behind_links(path: &Path) -> PathBuf {
-    let mut path = path.to_owned();
-    // As many as Linux follows.
-    for _ in 0..40 {
-        let Ok(target) = std::fs::read_link(&path) else {
-            break;
-        };
-        path = match path.parent() {
-            Some(folder) => folder.join(target),
-            None => target,
-        };
-    }
-    path
-}
-
 /// Removes copies that writes have left beside the file when they were killed half-way: they may
 /// hold keys. Nobody else is writing meanwhile. What cannot be removed is in nobody's way.
 fn sweep(path: &Path) {
     if let Some(folder) = path.parent().filter(|folder| folder.is_dir()) {
-        private_file::sweep(folder, private_file::TEMPORARY, private_file::ABANDONED)
-            .unwrap_or_default();
+        private_file::sweep(folder, private_file::ABANDONED).unwrap_or_default();
     }
 }
 
 fn replace(path: &Path, before: &[u8], after: &[u8]) -> Result<()> {
     let failed = || format!("cannot write {}", path.display());
-    let folder = path.parent().context("a file lies in a folder")?;
-    private_file::create_folder(folder)?;
-    let mut temporary = tempfile::Builder::new()
-        .prefix(".cloudcred-")
-        .tempfile_in(folder)
-        .with_context(failed)?;
-    temporary.write_all(after).with_context(failed)?;
+    let replacement = private_file::Replacement::prepare(path, after)?;
     if let Ok(old) = std::fs::metadata(path) {
-        keep_mode_and_owner(temporary.as_file(), &old).with_context(failed)?;
+        keep_mode_and_owner(replacement.file(), &old).with_context(failed)?;
     }
-    temporary.as_file().sync_all().with_context(failed)?;
     // The AWS CLI knows nothing of our lock.
     if content(path)?.as_slice() != before {
         return Err(
@@ -419,12 +394,7 @@ fn replace(path: &Path, before: &[u8], after: &[u8]) -> Result<()> {
                 .hint("run the command again"),
         );
     }
-    temporary
-        .persist(path)
-        .map_err(|refused| refused.error)
-        .with_context(failed)?;
-    private_file::sync_folder(folder).with_context(failed)?;
-    Ok(())
+    Ok(replacement.commit()?)
 }
 
 #[cfg(unix)]

@@ -360,7 +360,10 @@ fn a_read_only_file_is_not_replaced_and_old_copies_are_swept() {
         data: home.path().join("data"),
         state: home.path().join("state"),
     };
-    let (path, left) = (home.path().join("config"), home.path().join(".cloudcred-x"));
+    let (path, left) = (
+        home.path().join("config"),
+        home.path().join(".cloudcred-a1B2c3D4e5F6.tmp"),
+    );
     std::fs::write(&path, "[default]\n").expect("writable");
     std::fs::write(&left, "[default]\naws_secret_access_key = s\n").expect("writable");
     let old = std::time::SystemTime::now() - std::time::Duration::from_secs(3600);

@@ -1,6 +1,7 @@
 //! The file store: one CloudStudio document a file, 0600 in a 0700 folder.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::ExposeSecret;
@@ -10,39 +11,58 @@ use crate::env::Folders;
 use crate::error::{Error, Result};
 use crate::private_file;
 use crate::secret::KeyPair;
-use crate::store::SecretName;
+use crate::store::{SecretName, Store, StoreKind, Warn};
 
 /// Longer than any document of ours; a longer file is something else.
 const LONGEST_DOCUMENT: u64 = 64 * 1024;
 
 pub struct FileStore {
-    folder: PathBuf,
+    folders: Folders,
+    warn: Warn,
 }
 
 impl FileStore {
-    pub fn new(folders: &Folders) -> Self {
+    pub fn new(folders: &Folders, warn: &Warn) -> Self {
         FileStore {
-            folder: folders.data.join("secrets").join("aws"),
+            folders: folders.clone(),
+            warn: Arc::clone(warn),
         }
     }
 
-    /// # Errors
-    /// With the path and the system's reason; the old document is then untouched.
-    pub fn put(&self, name: &str, pair: &KeyPair) -> Result<()> {
-        let document = pair.to_document();
-        // Both levels, so that nobody even lists the names.
-        let secrets = self.folder.parent().unwrap_or(&self.folder);
-        for folder in [secrets, &self.folder] {
-            private_file::create_private_folder(folder).map_err(Folders::unusable)?;
+    /// Takes the path, and what lies above it, away from other users. The data folder itself may be
+    /// shared where `CLOUDCRED_HOME` names it, which then is the state folder, too.
+    fn keep_private(&self, path: &Path) {
+        let Folders { data, state } = &self.folders;
+        let is_ours = |it: &&Path| it.starts_with(data) && (*it != data || data != state);
+        for path in path.ancestors().take_while(is_ours) {
+            if let Some(loose) = private_file::tighten(path) {
+                (self.warn)(&loose);
+            }
         }
+    }
+
+    fn path(&self, name: &SecretName) -> PathBuf {
+        folder(&self.folders).join(format!("{name}.json"))
+    }
+}
+
+impl Store for FileStore {
+    fn kind(&self) -> StoreKind {
+        StoreKind::File
+    }
+
+    fn put(&self, name: &SecretName, pair: &KeyPair) -> Result<()> {
+        let folder = folder(&self.folders);
+        private_file::create_folder(&folder).map_err(Folders::unusable)?;
+        self.keep_private(&folder);
+        let document = pair.to_document();
         private_file::write(&self.path(name), document.expose_secret().as_bytes())
             .map_err(Folders::unusable)
     }
 
-    /// # Errors
-    /// When the file cannot be read, or is no CloudStudio document.
-    pub fn find(&self, name: &str) -> Result<Option<KeyPair>> {
+    fn find(&self, name: &SecretName) -> Result<Option<KeyPair>> {
         let path = self.path(name);
+        self.keep_private(&path);
         let Some(content) =
             private_file::read(&path, LONGEST_DOCUMENT).map_err(Folders::unusable)?
         else {
@@ -59,25 +79,23 @@ impl FileStore {
             })
     }
 
-    /// # Errors
-    /// With the path and the system's reason.
-    pub fn remove(&self, name: &str) -> Result<bool> {
+    fn remove(&self, name: &SecretName) -> Result<bool> {
         private_file::remove(&self.path(name)).map_err(Folders::unusable)
     }
+}
 
-    /// Removes what processes that were killed have left: half-written documents, secrets and all,
-    /// and canaries. For whoever holds the index's lock, as everybody does who writes here.
-    ///
-    /// # Errors
-    /// With the path and the system's reason.
-    pub fn sweep(&self) -> Result<()> {
-        for prefix in [private_file::TEMPORARY, SecretName::canary().as_str()] {
-            private_file::sweep(&self.folder, prefix, Duration::ZERO).map_err(Folders::unusable)?;
-        }
-        Ok(())
+/// Removes what killed processes have left: half-written documents, secrets and all, and the canary
+/// of a probe. For whoever holds the index's lock, as everybody does who writes here.
+pub fn sweep(folders: &Folders) -> Result<()> {
+    let folder = folder(folders);
+    private_file::sweep(&folder, Duration::ZERO).map_err(Folders::unusable)?;
+    let canary = folder.join(format!("{}.json", SecretName::canary()));
+    if canary.is_file() {
+        private_file::remove(&canary).map_err(Folders::unusable)?;
     }
+    Ok(())
+}
 
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.join(format!("{name}.json"))
-    }
+fn folder(folders: &Folders) -> PathBuf {
+    folders.data.join("secrets").join("aws")
 }

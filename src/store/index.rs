@@ -13,8 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::env::Folders;
 use crate::error::{Error, Result, did_you_mean, near_names};
 use crate::private_file;
-use crate::store::file::FileStore;
-use crate::store::{SecretName, StoreKind};
+use crate::store::{SecretName, StoreKind, file};
 
 /// Room for tens of thousands of secrets; a larger file is something else.
 const LONGEST_INDEX: u64 = 16 * 1024 * 1024;
@@ -58,30 +57,22 @@ impl Default for Index {
 
 impl Index {
     /// For a command that only reads: it leaves the file as it is, whatever that is.
-    ///
-    /// # Errors
-    /// When the file cannot be read, is damaged, or a newer cloudcred wrote it.
     pub fn load(folders: &Folders) -> Result<Self> {
         let path = path(folders);
         read(&path)?.map_err(|why| {
             Error::failed(damaged(&path, &why))
-                .hint("mend it, or move it away; it holds no secret itself")
+                .hint("repair it or move it away; it contains no secret itself")
         })
     }
 
     /// For a command that will change something: a damaged file is set aside, under the lock.
-    ///
-    /// # Errors
-    /// As [`Index::lock`].
     pub fn load_to_change(folders: &Folders) -> Result<Self> {
         // Locked only where something is wrong: a command that ends early has made no file.
         Index::load(folders).or_else(|_| Ok(Index::lock(folders)?.index))
     }
 
-    /// Loads, changes and writes the index while nobody else does.
-    ///
-    /// # Errors
-    /// When it cannot be locked, read or written, or `change` refuses; it is then unchanged.
+    /// Loads, changes and writes the index while nobody else does. Where `change` fails, it stays as
+    /// it is.
     pub fn update<T>(folders: &Folders, change: impl FnOnce(&mut Index) -> Result<T>) -> Result<T> {
         let mut locked = Index::lock(folders)?;
         let result = change(&mut locked.index)?;
@@ -90,20 +81,18 @@ impl Index {
     }
 
     /// Loads the index and keeps every other cloudcred from changing it, or what it lists, for as
-    /// long as the value lives. Whatever lies half-written beside it or in the file store is nobody's
-    /// then, and removed.
+    /// long as the value lives. Half-written files beside it and in the file store belong to nobody
+    /// then, and are removed.
     ///
     /// # Errors
-    /// When it cannot be locked or read; or is damaged: then it is named and set aside, and nothing
-    /// takes its place before the next command.
+    /// A damaged index is also set aside, and nothing takes its place before the next command.
     pub fn lock(folders: &Folders) -> Result<Locked> {
         private_file::create_folder(&folders.data).map_err(Folders::unusable)?;
         let lock = private_file::open_lock(&folders.data.join("secrets.lock"))
             .map_err(Folders::unusable)?;
         private_file::lock(&lock, "the secret index")?;
-        private_file::sweep(&folders.data, private_file::TEMPORARY, Duration::ZERO)
-            .map_err(Folders::unusable)?;
-        FileStore::new(folders).sweep()?;
+        private_file::sweep(&folders.data, Duration::ZERO).map_err(Folders::unusable)?;
+        file::sweep(folders)?;
         let path = path(folders);
         Ok(Locked {
             index: read(&path)?.map_err(|why| set_aside(&path, &why))?,
@@ -124,8 +113,7 @@ impl Index {
         listed.unwrap_or(name).clone()
     }
 
-    /// # Errors
-    /// When there is none of that name; the near ones are named.
+    /// The entry of that name, or an error that suggests similar names.
     pub fn require(&self, name: &SecretName) -> Result<&Entry> {
         self.find(name).ok_or_else(|| {
             let near = near_names(name.as_str(), self.secrets.iter().map(|e| e.name.as_str()));
@@ -136,8 +124,6 @@ impl Index {
         })
     }
 
-    /// # Errors
-    /// When no secret is current, or the current one is gone.
     pub fn require_current(&self) -> Result<&Entry> {
         match &self.current {
             Some(name) => self.require(name),
@@ -199,25 +185,18 @@ pub struct Locked {
 
 impl Locked {
     /// Writes the index, and keeps the lock.
-    ///
-    /// # Errors
-    /// When it cannot be written. Nearly always the old one is then untouched; see
-    /// [`Locked::save_or`].
     pub fn save(&self) -> Result<()> {
         private_file::write(&self.path, self.text()?.as_bytes()).map_err(Folders::unusable)
     }
 
-    /// Writes the index, or takes back what it was to speak of. A write may fail at its very end,
-    /// when the new index is there already and only its folder is not known to be on disk: then
-    /// nothing is taken back, since the index speaks of it.
-    ///
-    /// # Errors
-    /// As [`Locked::save`].
+    /// Writes the index, or takes back what it was to list. A write may fail at its very end, when
+    /// the new index is in place and only its folder may not be on disk yet: then nothing is taken
+    /// back, since the index lists it.
     pub fn save_or(&self, take_back: impl FnOnce()) -> Result<()> {
         self.save().inspect_err(|_| {
             let there = private_file::read(&self.path, LONGEST_INDEX);
             let new = self.text().map(String::into_bytes);
-            // Where nobody can tell, a copy too many is better than one too few.
+            // Where it cannot be read, a copy too many is better than one too few.
             if let (Ok(there), Ok(new)) = (there, new)
                 && there != Some(new)
             {
@@ -231,12 +210,9 @@ impl Locked {
     }
 }
 
-/// The index, or what is wrong with it.
-///
-/// # Errors
-/// When the file cannot be read, or a newer cloudcred wrote it.
+/// The index, or what is damaged in it.
 fn read(path: &Path) -> Result<Result<Index, String>> {
-    /// All that a later version has for sure in common with this one.
+    /// All that a later version is sure to have in common with this one.
     #[derive(Deserialize)]
     struct Versioned {
         version: u32,
@@ -253,7 +229,7 @@ fn read(path: &Path) -> Result<Result<Index, String>> {
             path.display(),
         ))
         .hint("a newer cloudcred wrote it: use that one")),
-        // Where it has none, the whole of it says more.
+        // Without a version, the parser's message about the whole index says more.
         Ok(Versioned { version: 1 }) | Err(_) => {
             let index = toml::from_str(text);
             Ok(index.map_err(|error: toml::de::Error| error.message().to_owned()))
@@ -279,9 +255,9 @@ fn set_aside(path: &Path, why: &str) -> Error {
             "{damaged} and was set aside as {}",
             aside.display()
         ))
-        .hint("mend it and move it back, or go on without it; it holds no secret itself"),
+        .hint("repair it and move it back, or go on without it; it contains no secret itself"),
         Err(error) => Error::failed(format!("{damaged} and cannot be set aside: {error}"))
-            .hint("mend it, or move it away; it holds no secret itself"),
+            .hint("repair it or move it away; it contains no secret itself"),
     }
 }
 
@@ -373,13 +349,15 @@ mod tests {
         let folders = folders(&home);
         let store = folders.data.join("secrets/aws");
         let left = [
-            folders.data.join(".cloudcred-a1b2c3"),
-            store.join(".cloudcred-d4e5f6"),
+            folders.data.join(".cloudcred-a1B2c3D4e5F6.tmp"),
+            store.join(".cloudcred-012345678901.tmp"),
             store.join(".probe.json"),
-            store.join(".probe-01234567.json"),
         ];
         let kept = [
             store.join("one.json"),
+            store.join(".cloudcred-notes"),
+            store.join(".cloudcred-012345678901.txt"),
+            store.join(".cloudcred-a1B2c3D4e5F7.tmp/inside"),
             store.join(".before-20261124T154200Z-3f9a.json"),
         ];
         for path in left.iter().chain(&kept) {

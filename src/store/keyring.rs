@@ -3,6 +3,7 @@
 //! Every call runs on a thread of its own with a time limit, because a Secret Service may block on
 //! an unlock dialog that nobody sees.
 
+use std::cell::Cell;
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -13,72 +14,45 @@ use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
 use crate::secret::KeyPair;
+use crate::store::{SecretName, Store, StoreKind};
 
 const SERVICE: &str = "CloudStudio";
 
 pub struct Keyring {
     patience: Duration,
+    /// Then it is not asked again: its owner would have to wait, or unlock it, a second time.
+    has_failed: Cell<bool>,
 }
 
 impl Keyring {
     pub fn new(patience: Duration) -> Self {
-        Keyring { patience }
+        Keyring {
+            patience,
+            has_failed: Cell::new(false),
+        }
     }
 
     /// Whether a keyring answers at all; changes nothing.
-    ///
-    /// # Errors
-    /// When none does, naming `--store file`.
     pub fn reachable(&self) -> Result<()> {
-        self.find(".cloudcred-probe").map(drop)
+        self.document(&SecretName::canary()).map(drop)
     }
 
-    /// # Errors
-    /// When no keyring answers in time or it refuses.
-    pub fn put(&self, name: &str, pair: &KeyPair) -> Result<()> {
-        let document = pair.to_document();
-        self.call(name, move |entry| {
-            entry.set_password(document.expose_secret())
-        })
-    }
-
-    /// # Errors
-    /// When no keyring answers in time, it refuses, or it holds something else.
-    pub fn find(&self, name: &str) -> Result<Option<KeyPair>> {
-        let found = self.call(name, |entry| match entry.get_password() {
+    fn document(&self, name: &SecretName) -> Result<Option<Zeroizing<String>>> {
+        self.call(name, |entry| match entry.get_password() {
             Ok(document) => Ok(Some(Zeroizing::new(document))),
             Err(KeyringError::NoEntry) => Ok(None),
-            Err(error) => Err(error),
-        })?;
-        found
-            .map(|document| KeyPair::from_document(&document))
-            .transpose()
-            .map_err(|error| {
-                Error::failed(format!(
-                    "keyring entry {SERVICE}, aws/{name}: {}",
-                    error.message
-                ))
-                .hint(
-                    "remove the entry with your keyring's own program and set the secret up again",
-                )
-            })
-    }
-
-    /// # Errors
-    /// When no keyring answers in time or it refuses.
-    pub fn remove(&self, name: &str) -> Result<bool> {
-        self.call(name, |entry| match entry.delete_credential() {
-            Ok(()) => Ok(true),
-            Err(KeyringError::NoEntry) => Ok(false),
             Err(error) => Err(error),
         })
     }
 
     fn call<T: Send + 'static>(
         &self,
-        name: &str,
+        name: &SecretName,
         act: impl FnOnce(&Entry) -> keyring::v1::Result<T> + Send + 'static,
     ) -> Result<T> {
+        if self.has_failed.get() {
+            return Err(Error::failed("the keyring has failed before"));
+        }
         let user = format!("aws/{name}");
         let (sender, receiver) = mpsc::channel();
         // A call that never returns leaves its thread behind; it ends with the process.
@@ -86,15 +60,49 @@ impl Keyring {
             let result = Entry::new(SERVICE, &user).and_then(|entry| act(&entry));
             drop(sender.send(result));
         });
-        match receiver.recv_timeout(self.patience) {
-            Ok(Ok(value)) => Ok(value),
-            Ok(Err(error)) => Err(refused(error)),
+        let result = match receiver.recv_timeout(self.patience) {
+            Ok(answer) => answer.map_err(refused),
             Err(_) => Err(Error::failed(format!(
                 "the keyring did not answer within {} s",
                 self.patience.as_secs()
             ))
             .hint("unlock the keyring and try again, or keep the secret in a private file with --store file")),
-        }
+        };
+        self.has_failed.set(result.is_err());
+        result
+    }
+}
+
+impl Store for Keyring {
+    fn kind(&self) -> StoreKind {
+        StoreKind::Keyring
+    }
+
+    fn put(&self, name: &SecretName, pair: &KeyPair) -> Result<()> {
+        let document = pair.to_document();
+        self.call(name, move |entry| {
+            entry.set_password(document.expose_secret())
+        })
+    }
+
+    fn find(&self, name: &SecretName) -> Result<Option<KeyPair>> {
+        let document = self.document(name)?;
+        let pair = document.map(|document| KeyPair::from_document(&document));
+        pair.transpose().map_err(|error| {
+            Error::failed(format!(
+                "keyring entry {SERVICE}, aws/{name}: {}",
+                error.message
+            ))
+            .hint("remove the entry with your keyring's own program and set the secret up again")
+        })
+    }
+
+    fn remove(&self, name: &SecretName) -> Result<bool> {
+        self.call(name, |entry| match entry.delete_credential() {
+            Ok(()) => Ok(true),
+            Err(KeyringError::NoEntry) => Ok(false),
+            Err(error) => Err(error),
+        })
     }
 }
 

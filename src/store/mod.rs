@@ -2,15 +2,24 @@
 //!
 //! Whoever changes a secret does it through the [`vault`]. Nothing here calls AWS, asks or prints.
 
+pub mod by_run;
 pub mod file;
 pub mod index;
 pub mod keyring;
 mod name;
 pub mod vault;
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
+use crate::error::{Error, Kind, Result};
+use crate::secret::KeyPair;
+
 pub use name::SecretName;
+
+/// Tells the user something that stops nothing.
+pub type Warn = Arc<dyn Fn(&str) + Send + Sync>;
 
 /// `--store`: what keeps a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
@@ -33,4 +42,84 @@ impl StoreKind {
             StoreKind::Stdout => "stdout",
         }
     }
+}
+
+/// What keeps pairs under names. Each operation stands alone; only the vault brings them together.
+pub trait Store {
+    fn kind(&self) -> StoreKind;
+
+    fn put(&self, name: &SecretName, pair: &KeyPair) -> Result<()>;
+
+    fn find(&self, name: &SecretName) -> Result<Option<KeyPair>>;
+
+    /// Whether there was one.
+    fn remove(&self, name: &SecretName) -> Result<bool>;
+
+    fn has(&self, name: &SecretName, pair: &KeyPair) -> Result<bool> {
+        Ok(self.find(name)?.is_some_and(|there| there.same_as(pair)))
+    }
+
+    /// Puts the pair in place of `old` and reads it back. Where that fails, `old` is put back.
+    fn replace(&self, name: &SecretName, old: Option<&KeyPair>, pair: &KeyPair) -> Result<()> {
+        let kept = self.put(name, pair).and_then(|()| {
+            if self.has(name, pair)? {
+                return Ok(());
+            }
+            Err(
+                Error::failed("the store does not give back what was put into it")
+                    .hint("choose another one with --store"),
+            )
+        });
+        kept.inspect_err(|_| self.restore(name, old))
+    }
+
+    /// Puts the pair where no other one is. An earlier attempt may have put it there already.
+    fn keep(&self, name: &SecretName, pair: &KeyPair) -> Result<()> {
+        match self.find(name)? {
+            Some(there) if there.same_as(pair) => Ok(()),
+            Some(_) => Err(taken(name, self.kind())),
+            None => self.replace(name, None, pair),
+        }
+    }
+
+    /// Gives the name back what it had, as far as the store allows: something has failed already,
+    /// and that is what the user is told.
+    fn restore(&self, name: &SecretName, old: Option<&KeyPair>) {
+        let restored = match old {
+            Some(old) => self.put(name, old),
+            None => self.remove(name).map(drop),
+        };
+        restored.unwrap_or_default();
+    }
+
+    /// Clears the place that a secret has left.
+    fn clear(&self, name: &SecretName) -> Result<()> {
+        self.remove(name).map(drop).map_err(|error| {
+            let (store, why) = (self.kind().name(), error.message);
+            half_done(format!(
+                "done, but a copy is left in the {store} store as `{name}`: {why}"
+            ))
+        })
+    }
+
+    /// Proves that the store works, by writing, reading back and removing a canary.
+    fn probe(&self) -> Result<()> {
+        let canary = SecretName::canary();
+        let pair = KeyPair::new("AKIAPROBEPROBEPROBE0", "probe".into());
+        self.replace(&canary, None, &pair)?;
+        self.remove(&canary).map(drop)
+    }
+}
+
+/// A change that stopped half-way, and that the same command finishes.
+pub fn half_done(message: String) -> Error {
+    Error::new(Kind::PartlyApplied, message).hint("remove the cause and run the same command again")
+}
+
+pub fn taken(name: &SecretName, store: StoreKind) -> Error {
+    let store = store.name();
+    Error::failed(format!(
+        "there is another secret `{name}` in the {store} store"
+    ))
+    .hint("choose another name, or remove that one first")
 }

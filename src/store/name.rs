@@ -27,9 +27,6 @@ impl SecretName {
 
     /// A name to look up: 1 to 64 of letters, digits and `_+=,.@-` (what IAM allows in user names),
     /// not starting with `.` or `-`, which file systems and command lines treat specially.
-    ///
-    /// # Errors
-    /// As [`SecretName::new`].
     pub fn existing(name: &str) -> Result<Self> {
         let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte);
         let why = if name.is_empty() {

@@ -443,8 +443,8 @@ fn the_cache_is_never_a_folder_that_only_some_tools_find() {
 #[test]
 fn what_a_kill_left_in_the_cache_goes_with_the_next_sign_in() {
     let (_, _, home) = scene();
-    let left = ".aws/login/cache/.cloudcred-AbCdEf";
-    let young = ".aws/login/cache/.cloudcred-FeDcBa";
+    let left = ".aws/login/cache/.cloudcred-AbCdEf123456.tmp";
+    let young = ".aws/login/cache/.cloudcred-FeDcBa654321.tmp";
     for file in [left, young] {
         home.write(file, "a token");
     }

@@ -40,6 +40,8 @@ mod secret;
 #[cfg(unix)]
 mod secrets;
 mod setup;
+#[cfg(target_os = "linux")]
+mod store_faults;
 mod shared_files;
 #[cfg(unix)]
 mod wizard;

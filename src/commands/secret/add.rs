@@ -79,20 +79,6 @@ pub fn run(flags: AddSecret, context: &Context) -> Result<()> {
             "this is a key of the root user, which may do everything in the account: AWS advises against having one",
         );
     }
-    let other = vault.other_key(&name, store, &pair)?;
-    let over = match &other {
-        _ if flags.replace => Over::Anything,
-        Some(id) => {
-            // Escaped, since another program may have written it.
-            let shown = id.escape_debug();
-            let text = format!("There is a secret `{name}` already ({shown}). Replace it?");
-            if !prompt.confirm(Question::required(&text, "--replace"))? {
-                return Err(Error::cancelled().hint("nothing was changed"));
-            }
-            Over::Key(id)
-        }
-        None => Over::Nothing,
-    };
     let now = context.env.now();
     let entry = Entry {
         name,
@@ -103,7 +89,25 @@ pub fn run(flags: AddSecret, context: &Context) -> Result<()> {
         created_at: now,
         verified_at: identity.as_ref().map(|_| now),
     };
-    let put = vault.put(&entry, &pair, over)?;
+    let mut agreed: Option<String> = None;
+    let put = loop {
+        let over = match &agreed {
+            _ if flags.replace => Over::Anything,
+            Some(id) => Over::Key(id),
+            None => Over::Nothing,
+        };
+        let refused = match vault.put(&entry, &pair, over) {
+            Ok(put) => break put,
+            Err(refused) => refused,
+        };
+        agreed = match vault.other_key(&entry.name, store, &pair)? {
+            Some(id) if !flags.replace && agreed.as_ref() != Some(&id) => {
+                confirm_replacement(&entry.name, &id, prompt.as_mut())?;
+                Some(id)
+            }
+            _ => return Err(refused),
+        };
+    };
     context.output.result(&Added {
         changed: put.changed,
         verified: identity.is_some(),
@@ -111,6 +115,17 @@ pub fn run(flags: AddSecret, context: &Context) -> Result<()> {
         whose: whose(&put.entry),
         secret: Listed::of(&put.entry, put.is_current),
     })
+}
+
+fn confirm_replacement(name: &SecretName, id: &str, prompt: &mut dyn Prompt) -> Result<()> {
+    // Escaped, since another program may have written it.
+    let shown = id.escape_debug();
+    let text = format!("There is a secret `{name}` already ({shown}). Replace it?");
+    if prompt.confirm(Question::required(&text, "--replace"))? {
+        Ok(())
+    } else {
+        Err(Error::cancelled().hint("nothing was changed"))
+    }
 }
 
 /// The pair, and whose it is unless `--no-verify` is given. A person may try again.

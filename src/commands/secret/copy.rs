@@ -23,10 +23,12 @@ struct Copied {
 
 impl Report for Copied {
     fn text(&self, _: &Page) -> String {
-        match self.cleared {
-            true => "the clipboard is cleared\n".to_owned(),
-            false => "the clipboard holds something else by now, and was left alone\n".to_owned(),
-        }
+        let text = if self.cleared {
+            "the clipboard is cleared\n"
+        } else {
+            "the clipboard holds something else by now and was left alone\n"
+        };
+        text.to_owned()
     }
 }
 
@@ -50,7 +52,7 @@ pub fn run(flags: &CopySecret, context: &Context) -> Result<()> {
         // Before there is anything to be cleared.
         let mut interrupt = Interrupt::listen()?;
         clipboard.put(&text).map_err(reveal)?;
-        tell(&name, flags.field, &clipboard, flags.clear_after, context);
+        tell(&name, flags, &clipboard, context);
         wait(patience, &mut interrupt, context).await;
         clipboard.clear(&text)
     })?;
@@ -61,7 +63,7 @@ pub fn run(flags: &CopySecret, context: &Context) -> Result<()> {
     })
 }
 
-/// Until the time is over or somebody ends it; both are good ends.
+/// Until the time is over or the user ends it.
 async fn wait(patience: Duration, interrupt: &mut Interrupt, context: &Context) {
     let until = Instant::now() + patience;
     loop {
@@ -83,8 +85,8 @@ async fn wait(patience: Duration, interrupt: &mut Interrupt, context: &Context) 
 }
 
 /// What is on the clipboard, and the three steps in the app.
-fn tell(name: &SecretName, field: Field, clipboard: &Clipboard, seconds: u64, context: &Context) {
-    let (what, paste) = match field {
+fn tell(name: &SecretName, flags: &CopySecret, clipboard: &Clipboard, context: &Context) {
+    let (what, paste) = match flags.field {
         Field::Json => (
             "the document of",
             "paste it in place of what the editor shows, and apply",
@@ -106,6 +108,7 @@ fn tell(name: &SecretName, field: Field, clipboard: &Clipboard, seconds: u64, co
         .collect();
     output.say(table(&rows, output.page().width).trim_end());
     if matches!(clipboard, Clipboard::Terminal(_)) {
+        let seconds = flags.clear_after;
         output.say(&format!(
             "It was sent to your terminal, which may not accept it: then `cloudcred secret show {name} --reveal` prints it. In {seconds} s the clipboard is cleared, whatever it holds by then."
         ));

@@ -8,9 +8,9 @@ use crate::error::{Error, Kind, Result};
 use crate::output::{Page, Report};
 use crate::prompt::{Prompt, Question};
 use crate::shared_config::Locations;
-use crate::store::SecretName;
 use crate::store::index::{Entry, Index};
-use crate::store::vault::{Unreadable, Vault};
+use crate::store::vault::Unreadable;
+use crate::store::{SecretName, half_done};
 
 #[derive(Serialize)]
 struct Removed {
@@ -50,84 +50,81 @@ impl Report for Removed {
 
 /// With `forget`, the entry goes even where its store cannot be read.
 pub fn run(name: &str, forget: bool, context: &Context) -> Result<()> {
-    let name = &SecretName::existing(name)?;
     let folders = context.env.folders()?;
     let index = Index::load_to_change(&folders)?;
-    let entry = index.require(name)?.clone();
+    let entry = index.require(&SecretName::existing(name)?)?.clone();
     let locations = Locations::of(&context.env).ok();
     let readers = match &locations {
-        Some(locations) => aws_profile::readers(locations, context.env.program()?, name),
+        Some(locations) => aws_profile::readers(locations, context.env.program()?, &entry.name),
         None => Readers::default(),
     };
     let vault = context.vault(&folders);
-    let unreadable = confirm(&entry, &index, &readers, &vault, forget, context)?;
+    let mut prompt = context.prompt()?;
+    let unreadable = match vault.find(entry.store, &entry.name) {
+        Ok(_) => Unreadable::Refuse,
+        Err(_) if forget => Unreadable::Forget,
+        Err(error) => {
+            confirm_forgetting(error, &entry.name, prompt.as_mut(), context)?;
+            Unreadable::Forget
+        }
+    };
+    if !context.global.yes {
+        let question = question(&entry, &index, &readers);
+        agreed(prompt.as_mut(), &question, "--yes")?;
+    }
     let (mut was_current, mut is_last, mut aws_profiles) = (false, false, Vec::new());
     let removed = vault.remove(&entry, unreadable, |index| {
-        was_current = index.is_current(name);
-        // Where there are others, one of them will be current next.
-        is_last = index.secrets.len() == 1;
+        (was_current, is_last) = (index.is_current(&entry.name), index.secrets.len() == 1);
         // Profiles first: tools then look elsewhere, instead of failing.
         if let Some(locations) = &locations {
+            // Where there are other secrets, one of them will be current next.
             let (program, and_current) = (context.env.program()?, was_current && is_last);
             aws_profiles =
                 aws_profile::forget(&folders, locations, program, &entry.name, and_current)?;
         }
         Ok(())
     });
-    if let Err(error) = removed {
-        return Err(partly(error, &aws_profiles));
+    removed.map_err(|error| partly(error, &aws_profiles))?;
+    let mut idle_aws_profiles = readers.as_current;
+    if !was_current || is_last {
+        idle_aws_profiles.clear();
     }
-    let keeps_readers = was_current && !is_last;
     context.output.result(&Removed {
         removed: entry.name,
         access_key_id: entry.access_key_id,
         was_current,
         aws_profiles,
-        idle_aws_profiles: if keeps_readers {
-            readers.as_current
-        } else {
-            Vec::new()
-        },
+        idle_aws_profiles,
     })
 }
 
-/// Asks what is open, before anything is changed.
-fn confirm(
-    entry: &Entry,
-    index: &Index,
-    readers: &Readers,
-    vault: &Vault,
-    forget: bool,
+/// Asks what to do about a secret whose store cannot be read.
+fn confirm_forgetting(
+    error: Error,
+    name: &SecretName,
+    prompt: &mut dyn Prompt,
     context: &Context,
-) -> Result<Unreadable> {
-    let name = &entry.name;
-    let mut prompt = context.prompt()?;
-    let unreadable = match vault.find(entry.store, name) {
-        Ok(_) => Unreadable::Refuse,
-        Err(_) if forget => Unreadable::Forget,
-        Err(error) if !context.attended => {
-            return Err(error.hint(format!(
-                "nothing was changed; `cloudcred secret remove {name} --forget` removes it from the list all the same"
-            )));
-        }
-        Err(error) => {
-            let text = format!(
-                "`{name}` cannot be read: {}. Remove it from the list all the same?",
-                error.message
-            );
-            agreed(prompt.as_mut(), &text, "--forget")?;
-            Unreadable::Forget
-        }
-    };
-    if context.global.yes {
-        return Ok(unreadable);
+) -> Result<()> {
+    if !context.attended {
+        return Err(error.hint(format!(
+            "nothing was changed; `cloudcred secret remove {name} --forget` removes it from the list all the same"
+        )));
     }
-    let is_current = index.is_current(name);
+    let why = error.message;
+    let text = format!("`{name}` cannot be read: {why}. Remove it from the list all the same?");
+    agreed(prompt, &text, "--forget")
+}
+
+fn question(entry: &Entry, index: &Index, readers: &Readers) -> String {
+    let is_current = index.is_current(&entry.name);
     let mut going = readers.by_its_name.clone();
     if is_current && index.secrets.len() == 1 {
         going.extend(readers.as_current.iter().cloned());
     }
-    let mut text = format!("Remove the secret `{name}` ({})", entry.access_key_id);
+    let mut text = format!(
+        "Remove the secret `{}` ({})",
+        entry.name, entry.access_key_id
+    );
     if is_current {
         text.push_str(", which is the current one");
     }
@@ -135,8 +132,7 @@ fn confirm(
         let names = going.join(", ");
         text.push_str(&format!(", and the AWS profile that reads it ({names})"));
     }
-    agreed(prompt.as_mut(), &format!("{text}?"), "--yes")?;
-    Ok(unreadable)
+    text + "?"
 }
 
 fn agreed(prompt: &mut dyn Prompt, text: &str, flag: &str) -> Result<()> {
@@ -152,10 +148,9 @@ fn partly(error: Error, profiles: &[String]) -> Error {
     if profiles.is_empty() || error.kind == Kind::PartlyApplied {
         return error;
     }
-    let message = format!(
+    half_done(format!(
         "the AWS profile that read it is removed ({}), but not the secret: {}",
         profiles.join(", "),
         error.message
-    );
-    Error::new(Kind::PartlyApplied, message).hint("remove the cause and run the same command again")
+    ))
 }

@@ -4,10 +4,10 @@ use serde::Serialize;
 
 use crate::aws_profile;
 use crate::commands::Context;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::output::{Page, Report};
 use crate::shared_config::Locations;
-use crate::store::SecretName;
+use crate::store::{SecretName, half_done};
 
 #[derive(Serialize)]
 struct Renamed {
@@ -42,12 +42,10 @@ pub fn run(old: &str, new: &str, context: &Context) -> Result<()> {
         };
         let program = context.env.program()?;
         aws_profile::follow(&folders, &locations, program, &old, &new).map_err(|error| {
-            let message = format!(
+            half_done(format!(
                 "renamed, but an AWS profile still reads `{old}`: {}",
                 error.message
-            );
-            Error::new(Kind::PartlyApplied, message)
-                .hint("remove the cause and run the same command again")
+            ))
         })
     })?;
     context.output.result(&Renamed {

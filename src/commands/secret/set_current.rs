@@ -1,5 +1,5 @@
-//! `cloudcred secret use`: "set current". What is current is what `exec`, `export` and
-//! `credential-process` mean when they are given no name.
+//! `cloudcred secret use`: "set current". The current secret is the one that `exec`, `export` and
+//! `credential-process` use when they are given no name.
 
 use serde::Serialize;
 
@@ -8,12 +8,12 @@ use crate::cli::UseSecret;
 use crate::commands::secret::{state, whose};
 use crate::commands::{Context, pick_secret};
 use crate::env::Folders;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::output::{Page, Report, table};
 use crate::prompt::Question;
 use crate::shared_config::Locations;
-use crate::store::SecretName;
 use crate::store::index::Index;
+use crate::store::{SecretName, half_done};
 
 #[derive(Serialize)]
 struct Used {
@@ -50,12 +50,13 @@ pub fn run(flags: &UseSecret, context: &Context) -> Result<()> {
     // A secret that cannot be read would break every tool that relies on the current one.
     let secret = pick_secret::read_listed(Some(&flags.name), &index, context)?;
     let name = secret.entry.name;
-    let wanted = flags.aws_profile.as_deref();
-    let wanted = wanted.map(|it| wanted_profile(it, context)).transpose()?;
+    let profile = flags.aws_profile.as_deref();
+    let profile = profile.map(|it| new_profile(it, context)).transpose()?;
     let vault = context.vault(&folders);
     let previous = vault.set_current(&name)?;
-    let written = match &wanted {
-        Some(wanted) => wanted.write(&folders).map_err(|error| {
+    let written = match &profile {
+        Some(profile) => profile.write(&folders).map_err(|error| {
+            profile.take_back(&folders);
             match vault.restore_current(&name, previous.as_ref()) {
                 Ok(()) => error,
                 Err(_) => still_current(&name, error),
@@ -81,31 +82,37 @@ pub fn run(flags: &UseSecret, context: &Context) -> Result<()> {
 }
 
 /// A profile that is to be written.
-struct Wanted {
+struct NewProfile {
     locations: Locations,
     profile: AwsProfile,
-    /// What it says now, where that is to be given up.
+    /// The one of ours that it replaces.
     replaces: Option<AwsProfile>,
 }
 
-impl Wanted {
+impl NewProfile {
     fn write(&self, folders: &Folders) -> Result<bool> {
         let replaces = self.replaces.as_ref();
         aws_profile::write(folders, &self.locations, &self.profile, replaces)
     }
+
+    /// For when something has failed already, and that is what the user is told.
+    fn take_back(&self, folders: &Folders) {
+        let before = self.replaces.as_ref();
+        let taken_back = aws_profile::take_back(folders, &self.locations, &self.profile, before);
+        taken_back.unwrap_or_default();
+    }
 }
 
 fn still_current(name: &SecretName, error: Error) -> Error {
-    let message = format!(
+    half_done(format!(
         "`{name}` is current now, but its AWS profile is not written: {}",
         error.message
-    );
-    Error::new(Kind::PartlyApplied, message).hint("remove the cause and run the same command again")
+    ))
 }
 
-/// A profile that reads the current secret: switching the secret then needs no other edit. One of
-/// ours that says something else is given up only with consent.
-fn wanted_profile(name: &str, context: &Context) -> Result<Wanted> {
+/// A profile that reads the current secret, so that switching the secret needs no other edit. One of
+/// ours that reads something else is replaced only with consent.
+fn new_profile(name: &str, context: &Context) -> Result<NewProfile> {
     let region = context.region()?.map(str::to_owned);
     let profile = AwsProfile::new(name, context.env.program()?, None, region)?;
     let locations = Locations::of(&context.env)?;
@@ -128,7 +135,7 @@ fn wanted_profile(name: &str, context: &Context) -> Result<Wanted> {
     if let Some(name) = context.env.moves_data() {
         context.output.warn(&aws_profile::works_only_with(name));
     }
-    Ok(Wanted {
+    Ok(NewProfile {
         locations,
         profile,
         replaces,

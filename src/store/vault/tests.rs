@@ -1,4 +1,7 @@
+use std::sync::Arc;
+
 use super::*;
+use crate::store::by_run::{Origin, PutByRun};
 
 struct Case {
     _home: tempfile::TempDir,

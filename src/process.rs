@@ -1,0 +1,60 @@
+//! This process itself: it leaves no core dump behind, which would hold secrets, and it can make way for
+//! another program.
+
+use std::process::Command;
+
+#[cfg(unix)]
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+/// What the limit on core dumps was when the process started, for the programs that it becomes.
+#[cfg(unix)]
+static CORE_LIMIT: std::sync::OnceLock<Rlimit> = std::sync::OnceLock::new();
+
+/// Keeps the memory of this process out of core dumps and away from the user's other processes.
+/// Where the system refuses, nothing else is worse for it.
+#[cfg(unix)]
+pub fn forbid_core_dumps() {
+    let limit = CORE_LIMIT.get_or_init(|| getrlimit(Resource::Core));
+    let none = Rlimit {
+        current: Some(0),
+        maximum: limit.maximum,
+    };
+    setrlimit(Resource::Core, none).unwrap_or_default();
+    // Where the kernel pipes dumps into a program, the limit alone does not stop them.
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+        set_dumpable_behavior(DumpableBehavior::NotDumpable).unwrap_or_default();
+    }
+}
+
+/// Windows writes no dumps unless its owner has set that up.
+#[cfg(not(unix))]
+pub fn forbid_core_dumps() {}
+
+/// Lets the command take this process's place: same process ID, terminal and signals on Unix. Where
+/// a process cannot be replaced, waits for the command and ends with its exit code.
+///
+/// Returns only when the command cannot be started, with the system's reason.
+#[cfg(unix)]
+pub fn replace(command: &mut Command) -> std::io::Error {
+    if let Some(limit) = CORE_LIMIT.get() {
+        setrlimit(Resource::Core, *limit).unwrap_or_default();
+    }
+    let refused = std::os::unix::process::CommandExt::exec(command);
+    forbid_core_dumps();
+    refused
+}
+
+#[cfg(not(unix))]
+#[allow(clippy::disallowed_methods)] // the one place that owns process state
+pub fn replace(command: &mut Command) -> std::io::Error {
+    // Ctrl-C reaches the command as well, which decides what comes of it.
+    if let Err(error) = ctrlc::set_handler(|| {}) {
+        return std::io::Error::other(error);
+    }
+    match command.status() {
+        Ok(status) => std::process::exit(status.code().unwrap_or(1)),
+        Err(error) => error,
+    }
+}

@@ -1,0 +1,132 @@
+//! What the vault does for a run: it finds the run's pair again, and gives back what had its name.
+
+use crate::error::Result;
+use crate::secret::KeyPair;
+use crate::store::index::{Entry, Index};
+use crate::store::vault::Vault;
+use crate::store::{SecretName, StoreKind};
+
+/// A pair that a run has put under a name, and what had the name before.
+pub struct PutByRun<'a> {
+    pub name: &'a SecretName,
+    pub store: StoreKind,
+    pub key_id: &'a str,
+    /// Where the run has kept the pair that it replaced.
+    pub aside: Option<&'a SecretName>,
+    /// The index's entry from before the run.
+    pub replaced: Option<&'a Entry>,
+    pub origin: Origin,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// The run created the key: no other secret of it is of use once it is deleted.
+    Created,
+    /// The user brought the key along, and may have other secrets of it.
+    BroughtAlong,
+}
+
+impl Vault {
+    /// The pair where it is in this store and the index lists the name with its key.
+    pub fn held(
+        &self,
+        name: &SecretName,
+        store: StoreKind,
+        key_id: &str,
+    ) -> Result<Option<KeyPair>> {
+        let entry = self.entry(name)?.filter(|it| it.access_key_id == key_id);
+        let Some(entry) = entry else { return Ok(None) };
+        let pair = self.find(store, &entry.name)?;
+        Ok(pair.filter(|pair| pair.access_key_id == key_id))
+    }
+
+    /// The pair of the key wherever the index says that it is: it may have been renamed or moved.
+    ///
+    /// # Errors
+    /// When a store that should have it cannot be read, and no other has it.
+    pub fn find_key(&self, key_id: &str) -> Result<Option<KeyPair>> {
+        let mut unreadable = None;
+        for entry in Index::load(&self.folders)?.secrets {
+            if entry.access_key_id != key_id {
+                continue;
+            }
+            match self.find(entry.store, &entry.name) {
+                Ok(Some(pair)) if pair.access_key_id == key_id => return Ok(Some(pair)),
+                Ok(_) => {}
+                Err(error) => unreadable = Some(error),
+            }
+        }
+        unreadable.map_or(Ok(None), Err)
+    }
+
+    /// Gives the name back what it had before a run put its pair there. What somebody else has put
+    /// there since stays. Doing it twice does no harm.
+    pub fn give_back(&self, put: &PutByRun<'_>) -> Result<()> {
+        let mut locked = Index::lock(&self.folders)?;
+        let index = &mut locked.index;
+        if put.origin == Origin::Created {
+            self.forget_elsewhere(index, put)?;
+        }
+        let (store, name) = (self.store(put.store)?, index.spelling(put.name));
+        let mut there = store.find(&name)?;
+        let had_it_before = put
+            .replaced
+            .is_some_and(|old| old.access_key_id == put.key_id && old.store == put.store);
+        if !had_it_before && let Some(pair) = there.take_if(|pair| pair.access_key_id == put.key_id)
+        {
+            there = put.aside.map_or(Ok(None), |aside| store.find(aside))?;
+            match &there {
+                Some(old) => store.replace(&name, Some(&pair), old)?,
+                None => drop(store.remove(&name)?),
+            }
+        }
+        if index
+            .find(&name)
+            .is_some_and(|it| it.access_key_id == put.key_id)
+        {
+            // An entry is of use only beside its pair.
+            let replaced = put.replaced;
+            let is_there = |old: &&Entry| {
+                let there = there.as_ref();
+                there.is_some_and(|there| there.access_key_id == old.access_key_id)
+            };
+            match replaced.filter(is_there) {
+                Some(entry) => index.put(entry.clone()),
+                None => index.remove(&name),
+            }
+        }
+        locked.save()?;
+        if let Some(aside) = put.aside {
+            store.remove(aside)?;
+        }
+        Ok(())
+    }
+
+    /// Removes the run's pair from where it was renamed or moved to since. Where it is still in its
+    /// own place, another secret of the same key is somebody's copy, and stays.
+    fn forget_elsewhere(&self, index: &mut Index, put: &PutByRun<'_>) -> Result<()> {
+        let is_it = |entry: &&Entry| entry.access_key_id == put.key_id;
+        let own = index.find(put.name).filter(is_it);
+        if own.is_some_and(|own| own.store == put.store) {
+            return Ok(());
+        }
+        let Some(moved) = index.secrets.iter().find(is_it).cloned() else {
+            return Ok(());
+        };
+        let store = self.store(moved.store)?;
+        if store
+            .find(&moved.name)?
+            .is_some_and(|pair| pair.access_key_id == put.key_id)
+        {
+            store.remove(&moved.name)?;
+        }
+        index.remove(&moved.name);
+        Ok(())
+    }
+
+    /// Removes the pair that a run has set aside; whether there was one.
+    pub fn discard(&self, store: StoreKind, aside: &SecretName) -> Result<bool> {
+        let _locked = Index::lock(&self.folders)?;
+        self.store(store)?.remove(aside)
+    }
+}
