@@ -333,7 +333,7 @@ mod here {
     }
 
     #[cfg(target_os = "linux")]
-    #[test]
+    #[test(CCompiler)]
     fn an_index_that_cannot_be_written_takes_the_profile_back() {
         let home = scene();
         home.write(CONFIG, BEFORE);
@@ -345,7 +345,7 @@ mod here {
     }
 
     #[cfg(target_os = "linux")]
-    #[test]
+    #[test(CCompiler)]
     fn a_secret_that_is_removed_by_half_says_so_and_the_same_again_finishes() {
         let home = scene();
         let program = env!("CARGO_BIN_EXE_cloudcred");

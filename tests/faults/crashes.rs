@@ -2,14 +2,11 @@
 //! full from there on; then the run is resumed, or undone. Never may an active key remain whose
 //! secret nobody has.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
-
 use crate::support::fsync_fault::{counted, full_from, killed_at};
 use crate::support::home::Home;
 use crate::support::moto::SeededAccount;
 use crate::support::proxy::{Proxy, aws_error};
-use crate::{home, home_at, moto, stored_pair};
+use crate::{each, home, home_at, moto, stored_pair};
 
 const SETUP: &[&str] = &[
     "setup",
@@ -78,24 +75,6 @@ fn no_profile_is_left(home: &Home) -> bool {
         || !home.path().join(".aws/config").exists()
 }
 
-/// Runs each case on one of a few threads.
-pub fn each(cases: usize, case: impl Fn(usize) + Sync) {
-    let next = AtomicUsize::new(1);
-    thread::scope(|scope| {
-        for _ in 0..4 {
-            scope.spawn(|| {
-                loop {
-                    let at = next.fetch_add(1, Ordering::Relaxed);
-                    if at > cases {
-                        return;
-                    }
-                    case(at);
-                }
-            });
-        }
-    });
-}
-
 #[test]
 fn a_kill_at_every_write_is_resumed() {
     let writes = writes();
@@ -139,7 +118,6 @@ fn a_kill_at_every_write_is_resumed() {
             None => assert_eq!(resumed["changed"], false, "killed at write {at}"),
         }
     });
-    crate::tell(&format!("faults survived {writes}/{writes}"));
 }
 
 #[test]
@@ -161,7 +139,6 @@ fn a_kill_at_every_write_is_undone() {
             "killed at write {at}: {list}"
         );
     });
-    crate::tell(&format!("faults survived {writes}/{writes}"));
 }
 
 #[test]
@@ -189,7 +166,6 @@ fn a_kill_during_undo_is_undone_when_repeated() {
         nothing_is_left_in_the_stores(&home, &format!("undo killed at write {at}"));
         assert!(no_profile_is_left(&home), "undo killed at write {at}");
     });
-    crate::tell(&format!("faults survived {undo_writes}/{undo_writes}"));
 }
 
 #[test]
@@ -224,7 +200,6 @@ fn a_disk_that_is_full_at_any_time_loses_no_key() {
             _ => panic!("disk full from write {at}: {ran}"),
         }
     });
-    crate::tell(&format!("faults survived {writes}/{writes}"));
 }
 
 /// Resume goes on from wherever undo was cut off.
@@ -251,7 +226,6 @@ fn a_kill_during_undo_is_resumed() {
             as_user.run(&["setup", "--mode", "existing"]).expect(0);
         }
     });
-    crate::tell(&format!("faults survived {undo_writes}/{undo_writes}"));
 }
 
 /// What died in the middle, and then died in the middle of being finished, is taken back.
@@ -277,7 +251,6 @@ fn a_kill_during_resume_is_undone() {
         assert!(account.user("ana").is_none(), "resume killed at write {at}");
         assert!(!home.path().join(STORED).exists(), "resume killed at {at}");
     });
-    crate::tell(&format!("faults survived {resume_writes}/{resume_writes}"));
 }
 
 /// How often a command makes the disk keep something, after a setup that `prepare` may replace.

@@ -407,7 +407,7 @@ fn faults_that_come_together_are_survived() {
         }
     });
     let survived = survived.into_inner();
-    crate::tell(&format!("faults survived {survived}/{}", schedules.len()));
+
     assert_eq!(survived, schedules.len());
 }
 
