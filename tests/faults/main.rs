@@ -16,6 +16,9 @@ mod common;
 #[cfg(target_os = "linux")]
 mod crashes;
 mod matrix;
+#[cfg(target_os = "linux")]
+#[allow(clippy::disallowed_methods)] // as above
+mod random;
 mod refusals;
 mod schedules;
 
@@ -25,5 +28,12 @@ use common::*;
 const AT_A_TIME: usize = 8;
 
 fn main() -> std::process::ExitCode {
-    runner::run(Vec::new(), Some(AT_A_TIME))
+    let mut tables = Vec::new();
+    let mut at_a_time = AT_A_TIME;
+    #[cfg(target_os = "linux")]
+    {
+        tables.extend(random::tests());
+        at_a_time = random::at_a_time().unwrap_or(at_a_time);
+    }
+    runner::run(tables, Some(at_a_time))
 }
