@@ -15,11 +15,13 @@ mod common;
 
 #[cfg(target_os = "linux")]
 mod crashes;
+mod evidence;
 mod matrix;
 #[cfg(target_os = "linux")]
 #[allow(clippy::disallowed_methods)] // as above
 mod random;
 mod refusals;
+mod scene;
 mod schedules;
 
 use common::*;
@@ -28,7 +30,8 @@ use common::*;
 const AT_A_TIME: usize = 8;
 
 fn main() -> std::process::ExitCode {
-    let mut tables = Vec::new();
+    let mut tables = matrix::tests();
+    tables.extend(schedules::tests());
     let mut at_a_time = AT_A_TIME;
     #[cfg(target_os = "linux")]
     {

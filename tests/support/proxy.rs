@@ -65,6 +65,8 @@ pub enum Effect {
     After(Deed),
     /// Passed on, and answered once this has been done.
     Before(Deed),
+    /// This is done, and the connection is closed: the server never hears of it.
+    Instead(Deed),
     /// Passed on once the test opens the gate.
     Hold(Gate),
     /// Passed on, and the connection closed without an answer: AWS did it, and nobody was told.
@@ -437,6 +439,7 @@ fn serve(mut client: TcpStream, upstream: &dyn Upstream, state: &Mutex<State>) -
             deed();
             client.write_all(&answer)?;
         }
+        Some(Effect::Instead(deed)) => deed(),
         Some(Effect::Pass) | None => client.write_all(&upstream.answer(&request)?)?,
     }
     client.shutdown(Shutdown::Both)
