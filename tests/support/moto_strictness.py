@@ -169,7 +169,6 @@ def check_password(policy, password):
 
 
 def apply():
-    keep_few_managed_policies()
     refuse_malformed_names_and_tags()
     refuse_inactive_access_keys()
     refuse_to_delete_users_in_use()
