@@ -173,8 +173,8 @@ impl Schedule {
             has_console_password: mode != Mode::Root && random.chance(40),
             before,
             staleness: Staleness {
-                fresh: *random.pick(&[0, 20, 50, 70]),
-                old: *random.pick(&[0, 1, 3]),
+                fresh: *random.pick(&[0, 30, 60, 80]),
+                old: *random.pick(&[0, 2, 5]),
                 window: Duration::from_secs(*random.pick(&[2, 5, 8])),
             },
             stages,
@@ -184,7 +184,7 @@ impl Schedule {
 }
 
 fn stage(random: &mut Random, verb: Verb, mode: Mode) -> Stage {
-    let faults = (0..random.below(4)).map(|_| {
+    let faults = (0..random.below(5)).map(|_| {
         let fault = Fault::random(random);
         (at(random, verb), fault)
     });
