@@ -333,7 +333,7 @@ mod here {
     }
 
     #[cfg(target_os = "linux")]
-    #[test]
+    #[test(CCompiler)]
     fn a_profile_or_an_index_that_cannot_be_written_leaves_both_as_they_were() {
         // The index and its folder, then the profile's file and its folder.
         for (write, path) in [
@@ -357,7 +357,7 @@ mod here {
     }
 
     #[cfg(target_os = "linux")]
-    #[test]
+    #[test(CCompiler)]
     fn a_secret_that_is_removed_by_half_says_so_and_the_same_again_finishes() {
         let home = scene();
         let program = env!("CARGO_BIN_EXE_cloudcred");

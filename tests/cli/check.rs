@@ -341,7 +341,7 @@ fn two_thousand_profiles_and_a_broken_one_are_read() {
 #[test]
 fn credentials_are_checked_at_the_same_time() {
     let account = moto().seeded_account();
-    let slow = Effect::Delay(Duration::from_millis(300));
+    let slow = Effect::Delay(Duration::from_secs(1));
     let proxy = Proxy::start(moto().address()).rule("*", slow);
     let home = home_at(&proxy.url());
     let pair = keys(&account.bootstrap);
@@ -351,9 +351,9 @@ fn credentials_are_checked_at_the_same_time() {
     home.write(".aws/credentials", &text);
     let began = std::time::Instant::now();
     let report = checked(&home, &[], 0);
-    // One after the other they would take 19 s.
+    // One after the other they would take 64 s.
     assert!(
-        began.elapsed() < Duration::from_secs(9),
+        began.elapsed() < Duration::from_secs(50),
         "{:?}",
         began.elapsed()
     );
@@ -467,7 +467,7 @@ fn made_up_profiles(count: usize) -> String {
 #[cfg(unix)]
 #[test]
 fn two_hundred_profiles_are_checked_in_little_time_and_memory() {
-    if !crate::matrix::full() {
+    if !crate::is_full() {
         return;
     }
     let answer = caller_identity("111122223333", "arn:aws:iam::111122223333:user/a", "AIDA");

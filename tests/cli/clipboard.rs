@@ -12,7 +12,7 @@ use crate::support::terminal::{Key, Terminal};
 use crate::support::x_server::XServer;
 use crate::{home, keep, made_up_pair, stored_pair};
 
-const LIMIT: Duration = Duration::from_secs(20);
+const LIMIT: Duration = Duration::from_secs(60);
 const STORED: &str = ".local/share/cloudcred/secrets/aws/ana.json";
 
 fn scene() -> Home {
@@ -49,7 +49,7 @@ fn end(child: Child) -> Ran {
     }
 }
 
-#[test]
+#[test(XServer)]
 fn the_document_is_there_to_be_pasted_and_gone_afterwards() {
     let server = XServer::start();
     let home = scene().variables(server.environment());
@@ -67,7 +67,7 @@ fn the_document_is_there_to_be_pasted_and_gone_afterwards() {
     assert!(!format!("{ran}").contains(&secret));
 }
 
-#[test]
+#[test(XServer)]
 fn one_field_alone_can_be_pasted() {
     let server = XServer::start();
     let home = scene().variables(server.environment());
@@ -86,7 +86,7 @@ fn one_field_alone_can_be_pasted() {
     }
 }
 
-#[test]
+#[test(XServer)]
 fn what_was_copied_since_stays() {
     let server = XServer::start();
     let home = scene().variables(server.environment());
@@ -98,7 +98,7 @@ fn what_was_copied_since_stays() {
     assert_eq!(server.clipboard().as_deref(), Some("something else"));
 }
 
-#[test]
+#[test(XServer)]
 fn whoever_has_pasted_it_need_not_wait() {
     let server = XServer::start();
     let home = scene().variables(server.environment());

@@ -111,7 +111,7 @@ fn the_command_takes_the_process_and_its_signals() {
         .status()
         .expect("kill can be started");
     assert!(sent.success());
-    let status = process::wait(&mut child, Duration::from_secs(10)).expect("it ends");
+    let status = process::wait(&mut child, Duration::from_secs(120)).expect("it ends");
     assert_eq!(process::exit_code(status), 3);
 }
 

@@ -137,11 +137,11 @@ fn github_is_told_what_to_mask_before_later_steps_get_it() {
     assert!(delimiter.len() > 32);
 }
 
-/// Linux has all of them, and `.ci/run` installs them.
 #[cfg(target_os = "linux")]
 mod shells {
     use std::path::PathBuf;
     use std::process::Command;
+    use std::sync::OnceLock;
     use std::thread;
     use std::time::Duration;
 
@@ -149,14 +149,6 @@ mod shells {
     use crate::support::process::{self, Ran};
 
     const LIMIT: Duration = Duration::from_secs(120);
-    /// Each takes what `--format` prints. A shell that is missing fails its test: `.ci/run` installs it.
-    const SHELLS: [(&str, &str); 4] = [
-        ("bash", "bash"),
-        ("dash", "bash"),
-        ("zsh", "bash"),
-        ("fish", "fish"),
-    ];
-
     fn run_shell(home: &Home, shell: &str, script: &str) -> Ran {
         let mut command = Command::new(shell);
         command.args(["-c", script]);
@@ -201,71 +193,108 @@ mod shells {
         }
     }
 
-    #[test]
-    fn a_thousand_secrets_reach_the_environment_of_every_shell_unchanged() {
-        const WORKERS: usize = 4;
-        let mut generator = Secrets(0x2545_f491_4f6c_dd1d);
-        let secrets: Vec<String> = (0..1000).map(|_| generator.next()).collect();
-        thread::scope(|scope| {
-            for share in secrets.chunks(secrets.len().div_ceil(WORKERS)) {
-                scope.spawn(|| round_trips(share));
-            }
-        });
+    /// Some secrets, and a script for each format that exports and prints one after the other.
+    struct Scripts {
+        secrets: Vec<String>,
+        bash: String,
+        fish: String,
     }
 
-    fn round_trips(secrets: &[String]) {
+    fn thousand_secrets() -> &'static [Scripts] {
+        const WORKERS: usize = 4;
+        static SCRIPTS: OnceLock<Vec<Scripts>> = OnceLock::new();
+        SCRIPTS.get_or_init(|| {
+            let mut generator = Secrets(0x2545_f491_4f6c_dd1d);
+            let secrets: Vec<String> = (0..1000).map(|_| generator.next()).collect();
+            thread::scope(|scope| {
+                let shares = secrets.chunks(secrets.len().div_ceil(WORKERS));
+                let workers: Vec<_> = shares.map(|share| scope.spawn(|| scripts(share))).collect();
+                let done = workers.into_iter().map(|it| it.join().expect("no panic"));
+                done.collect()
+            })
+        })
+    }
+
+    fn scripts(secrets: &[String]) -> Scripts {
         let home = scene();
-        let mut scripts = [("bash", String::new()), ("fish", String::new())];
+        let mut scripts = Scripts {
+            secrets: secrets.to_vec(),
+            bash: String::new(),
+            fish: String::new(),
+        };
         for secret in secrets {
             change_from_outside(&home, secret);
-            for (format, script) in &mut scripts {
+            for (format, script) in [("bash", &mut scripts.bash), ("fish", &mut scripts.fish)] {
                 let printed = home.run(&["export", "--format", format]).expect(0);
                 script.push_str(&printed.stdout);
                 script.push_str("printenv -0 AWS_SECRET_ACCESS_KEY\n");
             }
         }
-        for (shell, format) in SHELLS {
-            let script = scripts.iter().find(|(name, _)| *name == format);
-            let (_, script) = script.expect("one of the two");
+        scripts
+    }
+
+    fn gets_a_thousand_secrets_unchanged(shell: &str) {
+        let home = home();
+        for scripts in thousand_secrets() {
+            let script = if shell == "fish" {
+                &scripts.fish
+            } else {
+                &scripts.bash
+            };
             home.write("script", script);
             let mut command = Command::new(shell);
             command.arg(home.path().join("script"));
             home.clean(&mut command);
             let ran = process::run(command, None, LIMIT).expect(0);
             let got: Vec<&str> = ran.stdout.split_terminator('\0').collect();
-            assert_eq!(got.len(), secrets.len(), "{shell}: {}", ran.stderr);
-            for (got, secret) in got.iter().zip(secrets) {
-                assert_eq!(got, secret, "{shell}");
-            }
+            assert_eq!(got, scripts.secrets, "{}", ran.stderr);
         }
     }
 
-    #[test]
-    fn shells_take_it_as_people_type_it_and_forget_what_conflicts() {
+    fn takes_it_as_people_type_it_and_forgets_what_conflicts(shell: &str) {
         let home = scene()
             .variable("AWS_SESSION_TOKEN", "stale")
             .variable("AWS_PROFILE", "other");
         let secret = "it's \"$(touch x)\" `y` \\ !z\n\u{2019} ü";
         change_from_outside(&home, secret);
-        for (shell, format) in SHELLS {
-            let load = match shell {
-                "fish" => "cloudcred export --format fish | source",
-                _ => "eval \"$(cloudcred export --format bash)\"",
-            };
-            let unset = match shell {
-                "fish" => "cloudcred export --unset --format fish | source",
-                _ => "eval \"$(cloudcred export --unset)\"",
-            };
-            let script = format!(
-                "{load}\nprintenv -0 AWS_SECRET_ACCESS_KEY\nenv | grep -c '^AWS_.*\\(TOKEN\\|PROFILE\\)'\n{unset}\nenv | grep -c '^AWS_.*KEY'\ntrue"
-            );
-            let ran = run_shell(&home, shell, &script).expect(0);
-            assert_eq!(
-                ran.stdout,
-                format!("{secret}\0{}\n0\n", 0),
-                "{shell}: {ran}"
-            );
-            assert!(!home.path().join("x").exists(), "{shell} ran it: {format}");
-        }
+        let (load, unset) = if shell == "fish" {
+            (
+                "cloudcred export --format fish | source",
+                "cloudcred export --unset --format fish | source",
+            )
+        } else {
+            (
+                "eval \"$(cloudcred export --format bash)\"",
+                "eval \"$(cloudcred export --unset)\"",
+            )
+        };
+        let script = format!(
+            "{load}\nprintenv -0 AWS_SECRET_ACCESS_KEY\nenv | grep -c '^AWS_.*\\(TOKEN\\|PROFILE\\)'\n{unset}\nenv | grep -c '^AWS_.*KEY'\ntrue"
+        );
+        let ran = run_shell(&home, shell, &script).expect(0);
+        assert_eq!(ran.stdout, format!("{secret}\00\n0\n"), "{ran}");
+        assert!(!home.path().join("x").exists(), "the shell ran it");
     }
+
+    macro_rules! tests_of {
+        ($shell:ident, $part:ident) => {
+            mod $shell {
+                #[test($part)]
+                fn gets_a_thousand_secrets_unchanged() {
+                    super::gets_a_thousand_secrets_unchanged(stringify!($shell));
+                }
+
+                #[test($part)]
+                fn takes_it_as_people_type_it_and_forgets_what_conflicts() {
+                    let shell = stringify!($shell);
+                    super::takes_it_as_people_type_it_and_forgets_what_conflicts(shell);
+                }
+            }
+        };
+    }
+
+    tests_of!(bash, Bash);
+    tests_of!(dash, Dash);
+    tests_of!(zsh, Zsh);
+    tests_of!(fish, Fish);
 }

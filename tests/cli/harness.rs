@@ -272,7 +272,7 @@ mod terminal {
 }
 
 #[cfg(target_os = "linux")]
-#[test]
+#[test(Keyring)]
 fn the_secret_service_keeps_secrets_apart() {
     use crate::support::secret_service::SecretService;
 

@@ -15,7 +15,7 @@ const SETUP: &[&str] = &[
     "-vv",
 ];
 
-#[test]
+#[test(Keyring)]
 fn it_holds_the_cloudstudio_document_and_nothing_else_does() {
     let service = SecretService::start();
     let account = moto().seeded_account();
@@ -43,7 +43,7 @@ fn it_holds_the_cloudstudio_document_and_nothing_else_does() {
     assert_eq!(service.lookup("CloudStudio", "aws/ana"), None);
 }
 
-#[test]
+#[test(Keyring)]
 fn what_a_killed_probe_has_left_is_removed_by_the_next() {
     let service = SecretService::start();
     let account = moto().seeded_account();
@@ -55,7 +55,7 @@ fn what_a_killed_probe_has_left_is_removed_by_the_next() {
     assert_eq!(service.lookup("CloudStudio", "aws/.probe"), None);
 }
 
-#[test]
+#[test(Keyring)]
 fn a_locked_keyring_is_told_before_anything_is_made() {
     let service = SecretService::start();
     service.lock();
@@ -82,7 +82,7 @@ fn without_a_keyring_the_file_store_is_named_and_not_taken_silently() {
     assert!(home.files().is_empty(), "nothing was written");
 }
 
-#[test]
+#[test(Keyring)]
 fn a_keyring_that_is_locked_after_its_probe_costs_the_key_and_not_its_secret() {
     let service = SecretService::start();
     let account = moto().seeded_account();
@@ -102,7 +102,7 @@ fn a_keyring_that_is_locked_after_its_probe_costs_the_key_and_not_its_secret() {
     assert!(account.user("ana").is_none(), "{ran}");
 }
 
-#[test]
+#[test(Keyring)]
 fn a_secret_whose_keyring_is_gone_is_removed_from_the_list_only_when_told() {
     let service = SecretService::start();
     let pair = made_up_pair(1);

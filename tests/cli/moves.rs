@@ -56,7 +56,7 @@ fn a_secret_keeps_its_pair_and_its_place_under_another_name() {
     );
 }
 
-#[test]
+#[test(Keyring)]
 fn a_secret_moves_into_the_keyring_and_back() {
     let service = SecretService::start();
     let home = home().variables(service.environment());
@@ -83,7 +83,7 @@ fn a_secret_moves_into_the_keyring_and_back() {
     );
 }
 
-#[test]
+#[test(Keyring)]
 fn undo_finds_the_secret_of_its_run_wherever_it_is_by_now() {
     let service = SecretService::start();
     let account = moto().seeded_account();
@@ -104,7 +104,7 @@ fn undo_finds_the_secret_of_its_run_wherever_it_is_by_now() {
     assert_eq!(list(&home)[0]["name"], "other");
 }
 
-#[test]
+#[test(Keyring)]
 fn a_move_that_cannot_be_made_changes_nothing() {
     let home = home();
     keep(&home, "ana", &made_up_pair(1));
@@ -160,7 +160,6 @@ fn at_every_write(
             done(&home, &context);
         }
     }
-    crate::tell(&format!("faults survived {writes}/{writes}, of two kinds"));
 }
 
 /// The stored documents with this secret. What a killed write leaves is swept a minute later.
@@ -177,7 +176,7 @@ fn exported_id(home: &Home) -> serde_json::Value {
     ran.json()["AWS_ACCESS_KEY_ID"].clone()
 }
 
-#[test]
+#[test(CCompiler)]
 fn whenever_a_rename_dies_the_secret_is_where_the_index_says() {
     let pair = made_up_pair(1);
     at_every_write(
@@ -200,7 +199,7 @@ fn whenever_a_rename_dies_the_secret_is_where_the_index_says() {
     );
 }
 
-#[test]
+#[test(Keyring, CCompiler)]
 fn whenever_a_move_dies_the_secret_is_where_the_index_says() {
     let service = SecretService::start();
     let pair = made_up_pair(1);
@@ -243,7 +242,7 @@ fn whenever_a_move_dies_the_secret_is_where_the_index_says() {
     }
 }
 
-#[test]
+#[test(CCompiler)]
 fn whenever_an_add_dies_the_same_again_finishes_it() {
     let pair = made_up_pair(1);
     at_every_write(

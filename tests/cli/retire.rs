@@ -118,11 +118,9 @@ fn the_key_is_deactivated_after_the_user_is_proven_and_activated_by_undo() {
     );
 
     // The latest run is the one that retired the key; the key itself cannot activate it again.
-    let ran = scene.home.run(&["undo", "--yes"]).expect(5);
-    assert!(
-        ran.stderr.contains("only root may activate it again"),
-        "{ran}"
-    );
+    let ran = scene.home.run(&["undo", "--yes"]).expect(4);
+    assert!(ran.stderr.contains("InvalidClientTokenId"), "{ran}");
+    assert!(ran.stderr.contains("--key-stdin"), "{ran}");
     let undo = ["undo", "--yes", "--key-stdin"];
     scene
         .home
@@ -201,7 +199,7 @@ fn a_user_that_fails_its_second_proof_is_told_with_the_key_that_is_inactive() {
     let ran = std::thread::scope(|scope| {
         let run = scope.spawn(|| scene.home.run(SETUP));
         let asked = || (scene.proxy.calls("UpdateAccessKey") > 0).then_some(());
-        poll(Duration::from_secs(30), asked).expect("the key is being deactivated");
+        poll(Duration::from_secs(120), asked).expect("the key is being deactivated");
         scene.proxy.add(Rule {
             action: "GetUser",
             effect: aws_error(403, "SignatureDoesNotMatch", "no"),
@@ -315,7 +313,7 @@ fn the_key_is_deleted_when_root_says_so_once_more() {
 }
 
 #[cfg(target_os = "linux")]
-#[test]
+#[test(CCompiler)]
 fn a_kill_at_every_write_of_the_retirement_is_resumed() {
     use crate::support::fsync_fault::{counted, killed_at};
     // The user is there, so that all writes are the retirement's.
@@ -336,7 +334,7 @@ fn a_kill_at_every_write_of_the_retirement_is_resumed() {
     home.run(&retire).expect(0);
     let writes = std::fs::metadata(&file).expect("it was counted").len();
     assert!(writes > 5, "only {writes} writes");
-    crate::crashes::each(usize::try_from(writes).expect("a few"), |at| {
+    crate::each(usize::try_from(writes).expect("a few"), |at| {
         let mut scene = ready();
         scene.home = killed_at(scene.home, at);
         scene.home.run(&retire).expect(128 + 9);

@@ -348,8 +348,13 @@ fn botocore_reads_the_other_profiles_as_before() {
     assert!(changed > 400, "only {changed} edits change anything");
 }
 
-#[tokio::test]
-async fn the_rust_sdk_reads_the_other_profiles_as_before() {
+#[test]
+fn the_rust_sdk_reads_the_other_profiles_as_before() {
+    let runtime = tokio::runtime::Runtime::new().expect("threads can be started");
+    runtime.block_on(reads_the_other_profiles_as_before());
+}
+
+async fn reads_the_other_profiles_as_before() {
     let mut accepted = 0;
     for (number, edit) in edits(1000).iter().enumerate() {
         let before = others(sdk_profiles(&edit.before).await, edit.profile);

@@ -7,6 +7,7 @@ use std::process::Command;
 
 use crate::support::home::Home;
 use crate::support::moto::{ADMINISTRATOR_ACCESS, Account, Moto};
+use crate::support::parts::Part;
 use crate::support::signin::{self, SignInServer};
 
 const ACCOUNT: &str = "111122223333";
@@ -56,7 +57,7 @@ impl Scene {
         {
             use crate::support::secret_service::SecretService;
             // Not the person's own keyring: either one that is thrown away too, or none.
-            let keyring = SecretService::installed().then(SecretService::start);
+            let keyring = Part::Keyring.is_installed().then(SecretService::start);
             let variables = keyring
                 .as_ref()
                 .map(SecretService::environment)

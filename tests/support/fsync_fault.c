@@ -3,7 +3,8 @@
    FSYNC_FAULT=kill:N    dies at the N-th call, before it has reached the disk
    FSYNC_FAULT=full:N    ENOSPC at the N-th call and at every later one
    FSYNC_FAULT=once:N    ENOSPC at the N-th call alone
-   FSYNC_COUNT=PATH      appends one byte for each call, to learn how many there are */
+   FSYNC_COUNT=PATH      appends one byte for each call, to learn how many there are
+   CLOCK_OFFSET=SECONDS  the clock of the day is wrong by so much */
 
 #define _GNU_SOURCE
 #include <errno.h>
@@ -12,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
+#include <time.h>
 #include <unistd.h>
 
 int fsync(int fd) {
@@ -34,4 +37,33 @@ int fsync(int fd) {
     return -1;
   }
   return syscall(SYS_fsync, fd);
+}
+
+static time_t clock_offset(void) {
+  const char *offset = getenv("CLOCK_OFFSET");
+  return offset ? atol(offset) : 0;
+}
+
+int clock_gettime(clockid_t id, struct timespec *now) {
+  int result = syscall(SYS_clock_gettime, id, now);
+  if (result == 0 && (id == CLOCK_REALTIME || id == CLOCK_REALTIME_COARSE)) now->tv_sec += clock_offset();
+  return result;
+}
+
+int gettimeofday(struct timeval *restrict now, void *restrict zone) {
+  (void)zone;
+  struct timespec precise;
+  int result = clock_gettime(CLOCK_REALTIME, &precise);
+  if (result == 0) {
+    now->tv_sec = precise.tv_sec;
+    now->tv_usec = precise.tv_nsec / 1000;
+  }
+  return result;
+}
+
+time_t time(time_t *now) {
+  struct timespec precise;
+  clock_gettime(CLOCK_REALTIME, &precise);
+  if (now) *now = precise.tv_sec;
+  return precise.tv_sec;
 }

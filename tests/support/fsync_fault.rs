@@ -1,4 +1,5 @@
-//! Makes a program's N-th fsync kill it, or find the disk full: a library that is loaded before libc.
+//! Makes a program's N-th fsync kill it, or find the disk full, or sets its clock wrong: a library that
+//! is loaded before libc.
 //! So the program under test is the real one, without a line of code for tests in it.
 
 use std::path::{Path, PathBuf};
@@ -52,4 +53,9 @@ pub fn full_once(home: Home, call: usize) -> Home {
 /// Nothing happens, and each call adds a byte to the file.
 pub fn counted(home: Home, file: &Path) -> Home {
     loaded(home).variable("FSYNC_COUNT", file.to_str().expect("a path in UTF-8"))
+}
+
+/// The clock of the day is wrong by so many seconds; the fault at a write stays what it is.
+pub fn clock_off_by(home: Home, seconds: i64) -> Home {
+    loaded(home).variable("CLOCK_OFFSET", &seconds.to_string())
 }

@@ -18,7 +18,7 @@ use super::process;
 use super::python;
 
 /// Generous: a cold start of Python reads hundreds of files.
-const START_LIMIT: Duration = Duration::from_secs(60);
+const START_LIMIT: Duration = Duration::from_secs(180);
 
 pub const ADMINISTRATOR_ACCESS: &str = "arn:aws:iam::aws:policy/AdministratorAccess";
 
@@ -31,10 +31,20 @@ pub struct Moto {
 
 impl Moto {
     pub fn start() -> Moto {
+        Moto::start_with(&[])
+    }
+
+    /// moto as it comes, with its mistakes: other people's servers have them.
+    pub fn start_plain() -> Moto {
+        Moto::start_with(&["plain"])
+    }
+
+    fn start_with(arguments: &[&str]) -> Moto {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/moto_server.py");
         let mut command: Command = python::moto().python();
         let mut child = command
             .arg(&script)
+            .args(arguments)
             // Compiled Python has no place among the sources.
             .env("PYTHONDONTWRITEBYTECODE", "1")
             .stdin(Stdio::piped())
@@ -170,6 +180,10 @@ pub struct UserState {
     pub access_keys: Vec<(String, String)>,
     /// Held in clear by moto alone, and only where there is a login profile.
     pub console_password: Option<String>,
+    /// When the login profile was made last.
+    pub login_profile_created: String,
+    /// The names of the inline policies.
+    pub inline_policies: Vec<String>,
 }
 
 impl UserState {
@@ -260,6 +274,20 @@ impl Account {
             "attach_policy",
             json!({ "user": user, "policy_arn": policy_arn }),
         )
+    }
+
+    pub fn create_login_profile(&self, user: &str, password: &str) {
+        let parameters = json!({ "user": user, "password": password });
+        self.control("create_login_profile", parameters)
+    }
+
+    pub fn delete_login_profile(&self, user: &str) {
+        self.control("delete_login_profile", json!({ "user": user }))
+    }
+
+    /// Whatever it has is deleted with it, or must be gone before, as the server has it.
+    pub fn delete_user(&self, user: &str) {
+        self.control("delete_user", json!({ "user": user }))
     }
 
     /// An inline policy that allows these actions and no others.

@@ -2,6 +2,7 @@
 
 Beside AWS's own API it answers POST /control/<account>/<operation>, by which the harness seeds and
 inspects accounts without credentials and without going through the code under test.
+With the argument `plain` it is moto as it comes, whose mistakes people's own servers share.
 It prints its port as one line of JSON, and ends when its standard input does.
 """
 
@@ -55,6 +56,18 @@ def delete_access_key(account, user, access_key_id):
 
 def attach_policy(account, user, policy_arn):
     iam_of(account).attach_user_policy(policy_arn, user)
+
+
+def create_login_profile(account, user, password):
+    iam_of(account).create_login_profile(user, password)
+
+
+def delete_login_profile(account, user):
+    iam_of(account).delete_login_profile(user)
+
+
+def delete_user(account, user):
+    iam_of(account).delete_user(user)
 
 
 def allow(account, user, actions):
@@ -114,6 +127,8 @@ def users(account):
             "attached_policies": list(user.managed_policies),
             "access_keys": [[key.access_key_id, key.status] for key in user.access_keys],
             "console_password": user.password,
+            "login_profile_created": str(getattr(user, "login_profile_created", None)),
+            "inline_policies": list(user.policies),
         }
         for user in list(iam_of(account).users.values())
     }
@@ -122,12 +137,14 @@ def users(account):
 class Server:
     """moto, with the control operations before it and a record of every call."""
 
-    def __init__(self):
+    def __init__(self, plain):
+        self.plain = plain
         self.moto = DomainDispatcherApplication(create_backend_app)
         self.recorded = defaultdict(list)
         operations = [
             create_user, create_access_key, set_access_key_status, delete_access_key, attach_policy,
             allow, create_role, assume_role, set_password_policy, users, self.calls,
+            create_login_profile, delete_login_profile, delete_user,
         ]  # fmt: skip
         self.operations = {operation.__name__: operation for operation in operations}
 
@@ -141,6 +158,9 @@ class Server:
         try:
             return self.moto(environ, start_response)
         except NotImplementedError as error:
+            if self.plain:
+                start_response("500 Internal Server Error", [("Content-Type", "text/html")])
+                return [b"<!doctype html>\n<title>500 Internal Server Error</title>\n"]
             # AWS knows the action; a traceback among the tests' output would say nothing more.
             start_response("501 Not Implemented", [("Content-Type", "text/plain")])
             return [str(error).encode()]
@@ -185,10 +205,14 @@ def main():
     # Ctrl-C in a terminal reaches every process in it. It is meant for the program under test.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=exit_with_stdin, daemon=True).start()
-    moto_strictness.apply()
+    plain = sys.argv[1:] == ["plain"]
+    # That is for speed, and changes no answer.
+    moto_strictness.keep_few_managed_policies()
+    if not plain:
+        moto_strictness.apply()
     # The number of requests that moto lets pass unchecked.
     settings.INITIAL_NO_AUTH_ACTION_COUNT = 0
-    server = make_server("127.0.0.1", 0, Server(), threaded=True, request_handler=QuietRequestHandler)
+    server = make_server("127.0.0.1", 0, Server(plain), threaded=True, request_handler=QuietRequestHandler)
     print(json.dumps({"port": server.server_port}), flush=True)
     # Nobody reads stdout after this line; what moto prints must not end in a broken pipe.
     sys.stdout = sys.stderr

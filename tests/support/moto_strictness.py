@@ -6,8 +6,9 @@ Each function names one difference; when moto learns it, the function goes.
 import json
 import re
 import unicodedata
+from datetime import UTC, datetime
 
-from moto.iam import access_control, models
+from moto.iam import access_control, models, responses
 from moto.iam.exceptions import (
     DeleteConflictException,
     IAMException,
@@ -98,6 +99,33 @@ def refuse_to_delete_users_in_use():
     models.IAMBackend.delete_user = delete_unused
 
 
+def date_login_profiles():
+    """moto gives them the date of their user, by which a second one could not be told from the first."""
+    create, create_answer, get_answer = (
+        models.IAMBackend.create_login_profile,
+        responses.IamResponse.create_login_profile,
+        responses.IamResponse.get_login_profile,
+    )
+
+    def create_dated(self, user_name, password):
+        user = create(self, user_name, password)
+        user.login_profile_created = datetime.now(UTC).replace(tzinfo=None)
+        return user
+
+    def dated(answer):
+        def answer_dated(self):
+            result = answer(self)
+            profile = result.result["LoginProfile"]
+            profile["CreateDate"] = self.backend.get_user(profile["UserName"]).login_profile_created
+            return result
+
+        return answer_dated
+
+    models.IAMBackend.create_login_profile = create_dated
+    responses.IamResponse.create_login_profile = dated(create_answer)
+    responses.IamResponse.get_login_profile = dated(get_answer)
+
+
 def enforce_password_policy():
     """On CreateLoginProfile and UpdateLoginProfile: the account's policy, else AWS's default one."""
     create, update = models.IAMBackend.create_login_profile, models.IAMBackend.update_login_profile
@@ -141,8 +169,8 @@ def check_password(policy, password):
 
 
 def apply():
-    keep_few_managed_policies()
     refuse_malformed_names_and_tags()
     refuse_inactive_access_keys()
     refuse_to_delete_users_in_use()
+    date_login_profiles()
     enforce_password_policy()

@@ -131,7 +131,7 @@ impl Running {
     /// The next line on standard error that holds this.
     #[track_caller]
     pub fn line(&mut self, text: &str) -> String {
-        let deadline = Instant::now() + Duration::from_secs(30);
+        let deadline = Instant::now() + Duration::from_secs(120);
         loop {
             let patience = deadline.saturating_duration_since(Instant::now());
             let Ok(line) = self.lines.recv_timeout(patience) else {
@@ -153,7 +153,7 @@ impl Running {
     #[track_caller]
     pub fn end(mut self) -> Ran {
         drop(self.child.stdin.take());
-        let status = wait(&mut self.child, Duration::from_secs(60));
+        let status = wait(&mut self.child, Duration::from_secs(180));
         if status.is_none() {
             // It may fail only because it has ended by itself just now.
             let _ = self.child.kill();
@@ -166,7 +166,7 @@ impl Running {
             stdout: self.stdout.join().expect("reading stdout does not panic"),
             stderr: self.stderr,
         };
-        assert!(status.is_some(), "still running after a minute\n{ran}");
+        assert!(status.is_some(), "still running after three minutes\n{ran}");
         ran
     }
 }

@@ -51,8 +51,22 @@ pub enum Effect {
     Answer(Answer),
     /// The same after a while.
     AnswerLate(Duration, Answer),
+    /// Passed on as if there were no rule: for the requests before the one that is meant.
+    Pass,
     /// Passed on after a while.
     Delay(Duration),
+    /// Passed on at once, and answered after a while.
+    AnswerAfter(Duration),
+    /// Passed on, and answered so where the server would not refuse it.
+    AnswerIfAccepted(Answer),
+    /// Passed on, and the answer's body changed.
+    Edit(fn(&str) -> String),
+    /// Passed on once this has been done: what somebody else does in the middle of a run.
+    After(Deed),
+    /// Passed on, and answered once this has been done.
+    Before(Deed),
+    /// This is done, and the connection is closed: the server never hears of it.
+    Instead(Deed),
     /// Passed on once the test opens the gate.
     Hold(Gate),
     /// Passed on, and the connection closed without an answer: AWS did it, and nobody was told.
@@ -66,6 +80,27 @@ pub enum Effect {
     /// The connection is closed at once, and the server never hears of it.
     Reset,
 }
+
+/// What somebody else does, as often as it is asked for.
+pub type Deed = Arc<dyn Fn() + Send + Sync>;
+
+/// The server behind a proxy, or what stands before it.
+pub trait Upstream: Send + Sync {
+    /// The whole answer, headers and all.
+    fn answer(&self, request: &Request) -> io::Result<Vec<u8>>;
+}
+
+/// The server itself, by its host and port.
+pub struct Server(pub String);
+
+impl Upstream for Server {
+    fn answer(&self, request: &Request) -> io::Result<Vec<u8>> {
+        request.forward(&self.0)
+    }
+}
+
+/// Decides about the requests that no rule is for.
+type Chooser = Box<dyn FnMut(&Request) -> Option<Effect> + Send>;
 
 /// Holds requests until the test has done what is to happen meanwhile.
 #[derive(Clone, Default)]
@@ -108,7 +143,7 @@ impl Gate {
     }
 }
 
-const GATE_LIMIT: Duration = Duration::from_secs(20);
+const GATE_LIMIT: Duration = Duration::from_secs(120);
 
 #[derive(Clone)]
 pub struct Answer {
@@ -120,6 +155,14 @@ pub struct Answer {
 /// An answer in the server's place.
 pub fn answer(status: u16, body: &str) -> Effect {
     xml(status, body.to_owned())
+}
+
+/// What replaces an answer of the server's only where the server accepts the request.
+pub fn if_accepted(effect: Effect) -> Effect {
+    match effect {
+        Effect::Answer(answer) => Effect::AnswerIfAccepted(answer),
+        effect => effect,
+    }
 }
 
 /// An error as IAM and STS phrase it.
@@ -199,12 +242,17 @@ pub struct Proxy {
 #[derive(Default)]
 struct State {
     rules: Vec<Rule>,
+    chooser: Option<Chooser>,
     calls: BTreeMap<String, u32>,
 }
 
 impl Proxy {
     /// `upstream` is host and port of the server behind it.
     pub fn start(upstream: &str) -> Proxy {
+        Proxy::before(Arc::new(Server(upstream.to_owned())))
+    }
+
+    pub fn before(upstream: Arc<dyn Upstream>) -> Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port on loopback");
         let address = listener
             .local_addr()
@@ -214,12 +262,12 @@ impl Proxy {
             address,
             state: Arc::default(),
         };
-        let (state, upstream) = (Arc::clone(&proxy.state), upstream.to_owned());
+        let state = Arc::clone(&proxy.state);
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
-                let (state, upstream) = (Arc::clone(&state), upstream.clone());
+                let (state, upstream) = (Arc::clone(&state), Arc::clone(&upstream));
                 // A client that hangs up in the middle is what some tests are about.
-                thread::spawn(move || drop(serve(client, &upstream, &state)));
+                thread::spawn(move || drop(serve(client, &*upstream, &state)));
             }
         });
         proxy
@@ -230,7 +278,7 @@ impl Proxy {
         let arn = format!("arn:aws:iam::{account_id}:root");
         Proxy::start(upstream).rule(
             "GetCallerIdentity",
-            caller_identity(account_id, &arn, account_id),
+            if_accepted(caller_identity(account_id, &arn, account_id)),
         )
     }
 
@@ -240,7 +288,7 @@ impl Proxy {
         let proxy = Proxy::start(upstream);
         proxy.add(Rule {
             action: "GetCallerIdentity",
-            effect: caller_identity(account_id, &arn, account_id),
+            effect: if_accepted(caller_identity(account_id, &arn, account_id)),
             times: None,
             which: Which::SignedBy(ids),
         });
@@ -284,6 +332,18 @@ impl Proxy {
         locked(&self.state).rules.push(rule);
     }
 
+    /// From now on this decides about the requests that no rule is for.
+    pub fn choose(&self, chooser: impl FnMut(&Request) -> Option<Effect> + Send + 'static) {
+        locked(&self.state).chooser = Some(Box::new(chooser));
+    }
+
+    /// From now on every request is passed on as it is.
+    pub fn calm(&self) {
+        let mut state = locked(&self.state);
+        state.rules.clear();
+        state.chooser = None;
+    }
+
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
@@ -304,7 +364,9 @@ impl State {
                 && rule.which.includes(request)
         });
         *self.calls.entry(action).or_default() += 1;
-        let rule = rule?;
+        let Some(rule) = rule else {
+            return self.chooser.as_mut()?(request);
+        };
         if let Some(times) = &mut rule.times {
             *times -= 1;
         }
@@ -319,7 +381,7 @@ fn locked(state: &Mutex<State>) -> MutexGuard<'_, State> {
 }
 
 /// One request per connection: clients are told to close it.
-fn serve(mut client: TcpStream, upstream: &str, state: &Mutex<State>) -> io::Result<()> {
+fn serve(mut client: TcpStream, upstream: &dyn Upstream, state: &Mutex<State>) -> io::Result<()> {
     let request = Request::read(&client)?;
     let effect = locked(state).take(&request);
     match effect {
@@ -330,46 +392,90 @@ fn serve(mut client: TcpStream, upstream: &str, state: &Mutex<State>) -> io::Res
         }
         Some(Effect::Reset) => {}
         Some(Effect::Truncate) => {
-            let answer = request.forward(upstream)?;
+            let answer = upstream.answer(&request)?;
             client.write_all(&answer[..answer.len() / 2])?;
         }
         Some(Effect::CutClean(percentage)) => {
-            let answer = request.forward(upstream)?;
+            let answer = upstream.answer(&request)?;
             client.write_all(&cut(&answer, percentage))?;
         }
         Some(Effect::Late(delay)) => {
             client.shutdown(Shutdown::Both)?;
             thread::sleep(delay);
-            drop(request.forward(upstream)?);
+            drop(upstream.answer(&request)?);
             return Ok(());
         }
         Some(Effect::Hold(gate)) => {
             gate.pass();
-            client.write_all(&request.forward(upstream)?)?;
+            client.write_all(&upstream.answer(&request)?)?;
         }
-        Some(Effect::DropReply) => drop(request.forward(upstream)?),
+        Some(Effect::DropReply) => drop(upstream.answer(&request)?),
         Some(Effect::Delay(delay)) => {
             thread::sleep(delay);
-            client.write_all(&request.forward(upstream)?)?;
+            client.write_all(&upstream.answer(&request)?)?;
         }
-        None => client.write_all(&request.forward(upstream)?)?,
+        Some(Effect::AnswerAfter(delay)) => {
+            let answer = upstream.answer(&request)?;
+            thread::sleep(delay);
+            client.write_all(&answer)?;
+        }
+        Some(Effect::AnswerIfAccepted(instead)) => {
+            let answer = upstream.answer(&request)?;
+            if status(&answer) == Some(200) {
+                client.write_all(instead.to_http().as_bytes())?;
+            } else {
+                client.write_all(&answer)?;
+            }
+        }
+        Some(Effect::Edit(edit)) => {
+            client.write_all(&edited(&upstream.answer(&request)?, edit))?;
+        }
+        Some(Effect::After(deed)) => {
+            deed();
+            client.write_all(&upstream.answer(&request)?)?;
+        }
+        Some(Effect::Before(deed)) => {
+            let answer = upstream.answer(&request)?;
+            deed();
+            client.write_all(&answer)?;
+        }
+        Some(Effect::Instead(deed)) => deed(),
+        Some(Effect::Pass) | None => client.write_all(&upstream.answer(&request)?)?,
     }
     client.shutdown(Shutdown::Both)
 }
 
 /// The answer with a part of its body, and with a length that agrees.
 fn cut(answer: &[u8], percent: usize) -> Vec<u8> {
+    let (head, body) = head_and_body(answer);
+    with_body(&head, &body[..body.len() * percent / 100])
+}
+
+/// The answer with its body changed, and with a length that agrees.
+pub(super) fn edited(answer: &[u8], edit: impl FnOnce(&str) -> String) -> Vec<u8> {
+    let (head, body) = head_and_body(answer);
+    with_body(&head, edit(&String::from_utf8_lossy(body)).as_bytes())
+}
+
+pub(super) fn status(answer: &[u8]) -> Option<u16> {
+    let line = String::from_utf8_lossy(answer.split(|byte| *byte == b'\r').next()?).into_owned();
+    line.split(' ').nth(1)?.parse().ok()
+}
+
+pub(super) fn head_and_body(answer: &[u8]) -> (String, &[u8]) {
     const END_OF_HEAD: &[u8] = b"\r\n\r\n";
     let at = answer
         .windows(END_OF_HEAD.len())
         .position(|it| it == END_OF_HEAD)
         .expect("an HTTP answer has a head");
-    let (head, body) = (&answer[..at], &answer[at + END_OF_HEAD.len()..]);
-    let body = &body[..body.len() * percent / 100];
-    let head = String::from_utf8_lossy(head);
+    let head = String::from_utf8_lossy(&answer[..at]).into_owned();
+    (head, &answer[at + END_OF_HEAD.len()..])
+}
+
+fn with_body(head: &str, body: &[u8]) -> Vec<u8> {
     let mut lines = head.lines();
     let chunked = lines.any(|line| header(line, "transfer-encoding").is_some());
-    assert!(!chunked, "only a body in one piece can be cut cleanly");
+    assert!(!chunked, "only a body in one piece can be changed");
     let lines = head
         .lines()
         .filter(|line| header(line, "content-length").is_none());
@@ -378,7 +484,7 @@ fn cut(answer: &[u8], percent: usize) -> Vec<u8> {
     [cut.as_bytes(), body].concat()
 }
 
-pub(super) struct Request {
+pub struct Request {
     /// The request line and the headers, each with its line end, without the empty line.
     head: Vec<String>,
     pub body: Vec<u8>,
@@ -418,15 +524,19 @@ impl Request {
         self.head.iter().find_map(|line| header(line, name))
     }
 
-    fn action(&self) -> String {
-        let body = String::from_utf8_lossy(&self.body);
-        body.split('&')
-            .find_map(|field| field.strip_prefix("Action="))
-            .map_or_else(|| self.target(), str::to_owned)
+    pub fn action(&self) -> String {
+        self.field("Action").unwrap_or_else(|| self.target())
+    }
+
+    /// A field of the form.
+    pub fn field(&self, name: &str) -> Option<String> {
+        let mut fields = form_urlencoded::parse(&self.body);
+        let (_, value) = fields.find(|(field, _)| field == name)?;
+        Some(value.into_owned())
     }
 
     /// The upstream's whole answer. Only the Connection header differs, which is never signed.
-    fn forward(&self, upstream: &str) -> io::Result<Vec<u8>> {
+    pub fn forward(&self, upstream: &str) -> io::Result<Vec<u8>> {
         let mut server = TcpStream::connect(upstream)?;
         let mut bytes = Vec::new();
         for line in self

@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
+use super::parts::Part;
 use super::process;
 
-const START_LIMIT: Duration = Duration::from_secs(20);
+const START_LIMIT: Duration = Duration::from_secs(120);
 /// A question to the Secret Service that would open a dialog waits for an answer forever.
-const ANSWER_LIMIT: Duration = Duration::from_secs(10);
-const INSTALL: &str = "sudo apt-get install gnome-keyring libsecret-tools dbus";
+const ANSWER_LIMIT: Duration = Duration::from_secs(60);
 
 /// The bus itself starts nothing on request: what is not running here must not be found.
 const BUS_CONFIGURATION: &str = r#"<busconfig>
@@ -47,20 +47,11 @@ pub struct SecretService {
 }
 
 impl SecretService {
-    /// Whether this machine has the programs that it takes.
-    pub fn installed() -> bool {
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        ["dbus-run-session", "gnome-keyring-daemon", "secret-tool"]
-            .iter()
-            .all(|program| {
-                std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
-            })
-    }
-
     pub fn start() -> SecretService {
         assert!(
-            SecretService::installed(),
-            "no Secret Service can be started. To install it, run\n\n    {INSTALL}\n"
+            Part::Keyring.is_installed(),
+            "no Secret Service can be started. To install it, run\n\n    {}\n",
+            Part::Keyring.install_command()
         );
         // In /tmp, since the path of a socket may have a hundred characters at most.
         let folder = tempfile::Builder::new()
@@ -86,7 +77,7 @@ impl SecretService {
             .stdout(Stdio::piped())
             .stderr(log)
             .spawn()
-            .unwrap_or_else(|error| panic!("cannot start dbus-run-session ({error}): {INSTALL}"));
+            .unwrap_or_else(|error| panic!("cannot start dbus-run-session ({error})"));
         let stdin = session.stdin.take();
         let mut bus_address = String::new();
         BufReader::new(session.stdout.take().expect("stdout is piped"))
@@ -98,12 +89,13 @@ impl SecretService {
             stdin,
             bus_address: bus_address.trim_end().to_owned(),
         };
-        process::poll(START_LIMIT, || service.store("harness", "ready", "yes").then_some(())).unwrap_or_else(
-            || {
-                let log = fs::read_to_string(service.folder.path().join("log")).unwrap_or_default();
-                panic!("gnome-keyring does not answer on its bus. It is installed by\n\n    {INSTALL}\n\n{log}")
-            },
-        );
+        process::poll(START_LIMIT, || {
+            service.store("harness", "ready", "yes").then_some(())
+        })
+        .unwrap_or_else(|| {
+            let log = fs::read_to_string(service.folder.path().join("log")).unwrap_or_default();
+            panic!("gnome-keyring does not answer on its bus\n\n{log}")
+        });
         service
     }
 

@@ -11,7 +11,7 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 
 use super::process;
 
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(120);
 const ROWS: u16 = 50;
 /// Lines that left the screen at its top are kept, to be shown when a test fails.
 const SCROLLBACK: usize = 1000;
@@ -71,6 +71,14 @@ impl Terminal {
         if let Some(folder) = command.get_current_dir() {
             inside = inside.current_dir(folder);
         }
+        // SAFETY: signal() may be called between fork and exec.
+        let inside = unsafe {
+            inside.pre_exec(|| {
+                // Under nohup it is ignored, and would be in the program too.
+                libc::signal(libc::SIGHUP, libc::SIG_DFL);
+                Ok(())
+            })
+        };
         let child = inside
             .spawn(pts)
             .unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));

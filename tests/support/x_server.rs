@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::process;
 
-const LIMIT: Duration = Duration::from_secs(10);
+const LIMIT: Duration = Duration::from_secs(60);
 const INSTALL: &str = "sudo apt-get install xvfb xclip";
 
 pub struct XServer {

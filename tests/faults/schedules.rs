@@ -4,208 +4,28 @@
 //! The slow ones, which wait for what IAM's servers come to know only later, run where
 //! `CLOUDCRED_FULL_MATRIX` is set, as in `.ci/run`.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 use std::time::Duration;
 
-use crate::matrix::full;
+use crate::runner::Test;
+use crate::scene::{REUSE, SETUP, Scene, denied, no_keys, no_user};
 use crate::support::aws_cli;
-use crate::support::home::Home;
-use crate::support::moto::{ADMINISTRATOR_ACCESS, SeededAccount};
-use crate::support::process::Ran;
+use crate::support::moto::ADMINISTRATOR_ACCESS;
 use crate::support::proxy::{Effect, Proxy, Rule, Which, answer, aws_error};
-use crate::{home, home_at, moto, stored_pair};
-
-const SETUP: &[&str] = &[
-    "setup",
-    "--yes",
-    "--mode",
-    "iam-user",
-    "--user-name",
-    "ana",
-    "--store",
-    "file",
-    "-v",
-];
-const REUSE: &[&str] = &["--if-exists", "reuse"];
-const STORED: &str = ".local/share/cloudcred/secrets/aws/ana.json";
-const RUN_LIMIT: Duration = Duration::from_secs(150);
-
-/// Everything of one schedule.
-struct Scene {
-    account: SeededAccount,
-    proxy: Proxy,
-    home: Home,
-    /// The keys that the user has from before the run.
-    before: Vec<String>,
-}
-
-impl Scene {
-    fn new() -> Self {
-        let account = moto().seeded_account();
-        let proxy = Proxy::start(moto().address());
-        let home = home_at(&proxy.url()).credentials(&account.bootstrap);
-        Scene {
-            account,
-            proxy,
-            home,
-            before: Vec::new(),
-        }
-    }
-
-    /// With a user that is there already, and has a key.
-    fn with_user() -> Self {
-        let mut scene = Scene::new();
-        scene.account.create_user("ana");
-        scene.before = vec![scene.account.create_access_key("ana").access_key_id];
-        scene
-    }
-
-    fn fault(self, action: &'static str, effect: Effect, times: Option<u32>) -> Self {
-        self.proxy.add(Rule {
-            action,
-            effect,
-            times,
-            which: Which::All,
-        });
-        self
-    }
-
-    fn once(self, action: &'static str, effect: Effect) -> Self {
-        self.fault(action, effect, Some(1))
-    }
-
-    fn always(self, action: &'static str, effect: Effect) -> Self {
-        self.fault(action, effect, None)
-    }
-
-    /// All is well again.
-    fn mended(mut self) -> Self {
-        self.home = self.home.endpoint(&moto().url());
-        self
-    }
-
-    /// Other faults.
-    fn behind(mut self, proxy: Proxy) -> Self {
-        self.home = self.home.endpoint(&proxy.url());
-        self.proxy = proxy;
-        self
-    }
-
-    fn run(&self, arguments: &[&str]) -> Ran {
-        self.home.run_for(arguments, RUN_LIMIT)
-    }
-
-    fn stored_id(&self) -> Option<String> {
-        let path = self.home.path().join(STORED);
-        path.exists()
-            .then(|| stored_pair(&self.home.read(STORED)).access_key_id)
-    }
-
-    /// The IDs of the user's keys but for those from before.
-    fn keys(&self) -> Vec<String> {
-        let user = self.account.user("ana");
-        let keys = user.map(|user| user.access_keys).unwrap_or_default();
-        let ids = keys.into_iter().map(|(id, _)| id);
-        ids.filter(|id| !self.before.contains(id)).collect()
-    }
-
-    /// The stored pair is the one new key, and it works.
-    fn works(&self) -> Result<(), String> {
-        let stored = self.stored_id().ok_or("no pair is stored")?;
-        let new = self.keys();
-        if new != [stored.clone()] {
-            return Err(format!("stored is {stored}, and the user has {new:?}"));
-        }
-        let user = self.account.user("ana").ok_or("there is no user")?;
-        if !user.tags.contains_key(&stored) || user.attached_policies.is_empty() {
-            return Err(format!("the user is half-made: {user:?}"));
-        }
-        let as_user = home().credentials(&stored_pair(&self.home.read(STORED)));
-        match as_user.run(&["setup", "--mode", "existing"]).code {
-            0 => Ok(()),
-            code => Err(format!("the pair does not work ({code})")),
-        }
-    }
-
-    /// Nothing of the run is left but what was there before.
-    fn gone(&self) -> Result<(), String> {
-        let user = self.account.user("ana");
-        if self.home.path().join(STORED).exists() {
-            return Err("a secret is left".to_owned());
-        }
-        match user {
-            None => Ok(()),
-            Some(user) if self.before.is_empty() => Err(format!("a user is left: {user:?}")),
-            Some(user) if user.attached_policies.is_empty() && self.keys().is_empty() => Ok(()),
-            Some(user) => Err(format!("something is left: {user:?}")),
-        }
-    }
-
-    /// A key that is active has its secret in the store.
-    fn keeps_its_secret(&self) -> Result<(), String> {
-        match self.stored_id().map(|id| vec![id]) == Some(self.keys()) {
-            true => Ok(()),
-            false => Err(format!("the secret of {:?} is lost", self.keys())),
-        }
-    }
-
-    /// What the exit code says is so; and what it leaves open is taken back later.
-    fn ends_well(self, arguments: &[&str]) -> Result<(), String> {
-        let ran = self.run(arguments);
-        match ran.code {
-            0 => self.works().map_err(|why| format!("{why}\n{ran}")),
-            1 | 4 => self.gone().map_err(|why| format!("{why}\n{ran}")),
-            5 => {
-                let scene = self.mended();
-                let undone = scene.run(&["undo", "--yes"]);
-                let gone = match undone.code {
-                    0 => scene.gone(),
-                    _ => Err("it cannot be undone".to_owned()),
-                };
-                gone.map_err(|why| format!("{why}\n{ran}\n{undone}"))
-            }
-            _ => Err(format!("another exit code\n{ran}")),
-        }
-    }
-}
-
-fn denied() -> Effect {
-    aws_error(403, "AccessDenied", "not you")
-}
-
-fn no_user() -> Effect {
-    let message = "The user with name ana cannot be found.";
-    aws_error(404, "NoSuchEntity", message)
-}
-
-fn no_keys() -> Effect {
-    let body = "<ListAccessKeysResponse xmlns=\"https://iam.amazonaws.com/doc/2010-05-08/\">\
-        <ListAccessKeysResult><IsTruncated>false</IsTruncated><AccessKeyMetadata/>\
-        </ListAccessKeysResult></ListAccessKeysResponse>";
-    answer(200, body)
-}
-
-fn pass() -> Effect {
-    Effect::Delay(Duration::ZERO)
-}
-
-struct Schedule {
-    name: String,
-    run: Box<dyn Fn() -> Result<(), String> + Send + Sync>,
-}
+use crate::{is_full, moto};
 
 fn schedule(
-    name: impl Into<String>,
-    run: impl Fn() -> Result<(), String> + Send + Sync + 'static,
-) -> Schedule {
-    Schedule {
-        name: name.into(),
-        run: Box::new(run),
-    }
+    name: impl AsRef<str>,
+    run: impl FnOnce() -> Result<(), String> + Send + 'static,
+) -> Test {
+    let words = name
+        .as_ref()
+        .replace(|c: char| !c.is_ascii_alphanumeric(), "_");
+    Test::new(format!("schedules::{words}"), || {
+        run().unwrap_or_else(|why| panic!("{why}"));
+    })
 }
 
-fn schedules() -> Vec<Schedule> {
+pub fn tests() -> Vec<Test> {
     let mut all = cut_answers();
     all.push(schedule("a page of a proxy's own in AWS's place", || {
         let page = answer(200, "<html>Please sign in to this network</html>");
@@ -221,9 +41,10 @@ fn schedules() -> Vec<Schedule> {
         let scene = scene.mended();
         scene.run(&["resume", "--yes"]).expect(0);
         scene.works()?;
-        match scene.stored_id() == id {
-            true => Ok(()),
-            false => Err("resume made another key".to_owned()),
+        if scene.stored_id() == id {
+            Ok(())
+        } else {
+            Err("resume made another key".to_owned())
         }
     }));
     all.push(schedule(
@@ -248,7 +69,7 @@ fn schedules() -> Vec<Schedule> {
     all.push(schedule("a refusal after a lost answer", || {
         Scene::with_user()
             .once("CreateAccessKey", Effect::DropReply)
-            .fault("ListAccessKeys", pass(), Some(2))
+            .fault("ListAccessKeys", Effect::Pass, Some(2))
             .fault("ListAccessKeys", no_keys(), Some(8))
             .always("CreateAccessKey", denied())
             .ends_well(&[SETUP, REUSE].concat())
@@ -303,14 +124,14 @@ fn schedules() -> Vec<Schedule> {
             }
         },
     ));
-    if full() {
+    if is_full() {
         all.extend(slow_schedules());
     }
     all
 }
 
 /// AWS did it, and what it said is not all there.
-fn cut_answers() -> Vec<Schedule> {
+fn cut_answers() -> Vec<Test> {
     let mut all = Vec::new();
     for percentage in [0, 5, 30, 45, 60, 75, 90, 99] {
         for action in ["CreateUser", "CreateAccessKey", "CreateLoginProfile"] {
@@ -318,7 +139,7 @@ fn cut_answers() -> Vec<Schedule> {
                 format!("{action} cut at {percentage} %"),
                 move || {
                     let scene = Scene::new().once(action, Effect::CutClean(percentage));
-                    scene.ends_well(&[SETUP, &["--console-password", "generate"]].concat())
+                    scene.is_ridden_out(&[SETUP, &["--console-password", "generate"]].concat())
                 },
             ));
         }
@@ -334,7 +155,7 @@ fn cut_answers() -> Vec<Schedule> {
     all
 }
 
-fn slow_schedules() -> Vec<Schedule> {
+fn slow_schedules() -> Vec<Test> {
     let mut all = Vec::new();
     for stale in [8, 11, 20] {
         all.push(schedule(
@@ -387,28 +208,6 @@ fn slow_schedules() -> Vec<Schedule> {
         },
     ));
     all
-}
-
-#[test]
-fn faults_that_come_together_are_survived() {
-    let schedules = schedules();
-    let (next, survived) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    let survives = |schedule: &Schedule| match (schedule.run)() {
-        Ok(()) => drop(survived.fetch_add(1, Ordering::Relaxed)),
-        Err(why) => println!("{}: {why}", schedule.name),
-    };
-    thread::scope(|scope| {
-        for _ in 0..8 {
-            scope.spawn(|| {
-                while let Some(schedule) = schedules.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    survives(schedule);
-                }
-            });
-        }
-    });
-    let survived = survived.into_inner();
-    crate::tell(&format!("faults survived {survived}/{}", schedules.len()));
-    assert_eq!(survived, schedules.len());
 }
 
 /// What a run has made may be in use by the time it is taken up again.

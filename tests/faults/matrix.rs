@@ -3,14 +3,13 @@
 //! All combinations take a minute or two: they run where `CLOUDCRED_FULL_MATRIX` is set, as in
 //! `.ci/run`; else those of the two calls that must not be repeated blindly.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 use std::time::Duration;
 
+use crate::runner::Test;
 use crate::support::home::Home;
 use crate::support::moto::SeededAccount;
 use crate::support::proxy::{Effect, Proxy, Rule, Which, aws_error};
-use crate::{home, home_at, moto, stored_pair};
+use crate::{home_at, is_full, moto, stored_pair};
 
 const SETUP: &[&str] = &[
     "setup",
@@ -40,41 +39,48 @@ const ALL: &[&str] = &[
 
 struct Case {
     action: &'static str,
-    name: &'static str,
+    fault: &'static str,
     effect: Effect,
-    times: Option<u32>,
+    is_permanent: bool,
 }
 
-pub fn full() -> bool {
-    std::env::var_os("CLOUDCRED_FULL_MATRIX").is_some()
+pub fn tests() -> Vec<Test> {
+    let mut tests: Vec<Test> = cases().into_iter().map(Case::into_test).collect();
+    if is_full() {
+        tests.push(Test::new(
+            "matrix::a_key_that_aws_never_accepts_stays_stored_and_can_be_resumed",
+            a_key_that_aws_never_accepts_stays_stored_and_can_be_resumed,
+        ));
+        tests.push(Test::new(
+            "matrix::a_key_that_is_denied_all_along_is_not_told_to_be_on_its_way",
+            a_key_that_is_denied_all_along_is_not_told_to_be_on_its_way,
+        ));
+    }
+    tests
 }
 
 fn cases() -> Vec<Case> {
-    let full = full();
-    let actions = if full { ALL } else { DELICATE };
+    let actions = if is_full() { ALL } else { DELICATE };
     let mut cases = Vec::new();
     for &action in actions {
-        let effects = [
+        for (fault, effect) in [
             ("throttled", aws_error(400, "Throttling", "Rate exceeded")),
             ("503", aws_error(503, "ServiceUnavailable", "later")),
             ("reset", Effect::Reset),
-            ("lost reply", Effect::DropReply),
+            ("lost_reply", Effect::DropReply),
             ("truncated", Effect::Truncate),
-            ("5 s latency", Effect::Delay(Duration::from_secs(5))),
-        ];
-        for (name, effect) in effects {
-            let slow = matches!(effect, Effect::Delay(_));
-            for times in [Some(1), None] {
+            ("5_s_latency", Effect::Delay(Duration::from_secs(5))),
+        ] {
+            for is_permanent in [false, true] {
                 // Slow for ever would only be slow; and a run without its first answers only ends.
-                if times.is_none() && (slow || !full) {
+                if is_permanent && (fault == "5_s_latency" || !is_full()) {
                     continue;
                 }
-                let effect = effect.clone();
                 cases.push(Case {
                     action,
-                    name,
-                    effect,
-                    times,
+                    fault,
+                    effect: effect.clone(),
+                    is_permanent,
                 });
             }
         }
@@ -82,33 +88,53 @@ fn cases() -> Vec<Case> {
     cases
 }
 
+impl Case {
+    fn into_test(self) -> Test {
+        let how_often = if self.is_permanent { "always" } else { "once" };
+        let name = format!("matrix::{}_{}_{how_often}", self.action, self.fault);
+        Test::new(name, move || self.run())
+    }
+
+    fn run(self) {
+        let account = moto().seeded_account();
+        let proxy = Proxy::start(moto().address());
+        proxy.add(Rule {
+            action: self.action,
+            effect: self.effect,
+            times: (!self.is_permanent).then_some(1),
+            which: Which::All,
+        });
+        let home = home_at(&proxy.url()).credentials(&account.bootstrap);
+        if self.is_permanent {
+            ends_well(&account, home);
+        } else {
+            home.run(SETUP).expect(0);
+            works(&account, &home).unwrap_or_else(|why| panic!("{why}"));
+            let calls = account.changing_calls();
+            assert!(!calls.contains(&"DeleteUser".to_owned()), "{calls:?}");
+        }
+    }
+}
+
 /// Either the user works and its pair is stored, or nothing is left, or what is left is named and
 /// can be taken back.
-fn survives(case: &Case) -> Result<(), String> {
-    let account = moto().seeded_account();
-    let proxy = Proxy::start(moto().address());
-    proxy.add(Rule {
-        action: case.action,
-        effect: case.effect.clone(),
-        times: case.times,
-        which: Which::All,
-    });
-    let home = home_at(&proxy.url()).credentials(&account.bootstrap);
-    let ran = home.run(SETUP);
-    let told = || format!("{} {} {:?}: {ran}", case.action, case.name, case.times);
-    match ran.code {
-        0 => works(&account, &home).map_err(|why| format!("{why}\n{}", told())),
-        1 => gone(&account, &home).map_err(|why| format!("{why}\n{}", told())),
-        5 => {
-            let direct = home.endpoint(&moto().url());
-            let undone = direct.run(&["undo", "--yes"]);
-            match undone.code {
-                0 => gone(&account, &direct).map_err(|why| format!("{why}\n{}", told())),
-                _ => Err(format!("{undone}\n{}", told())),
-            }
+fn ends_well(account: &SeededAccount, home: Home) {
+    let ran = home.run(&[SETUP, &["--output", "json"]].concat());
+    let end = match ran.code {
+        0 => works(account, &home),
+        1 => {
+            assert_eq!(ran.json()["error"]["kind"], "failed", "{ran}");
+            gone(account, &home)
         }
-        _ => Err(told()),
-    }
+        _ => {
+            assert_eq!(ran.code, 5, "{ran}");
+            assert_eq!(ran.json()["error"]["kind"], "partly_applied", "{ran}");
+            let direct = home.endpoint(&moto().url());
+            direct.run(&["undo", "--yes"]).expect(0);
+            gone(account, &direct)
+        }
+    };
+    end.unwrap_or_else(|why| panic!("{why}\n{ran}"));
 }
 
 fn works(account: &SeededAccount, home: &Home) -> Result<(), String> {
@@ -118,7 +144,7 @@ fn works(account: &SeededAccount, home: &Home) -> Result<(), String> {
     if keys != [&pair.access_key_id] {
         return Err(format!("the user has {keys:?}"));
     }
-    let as_user = self::home().credentials(&pair);
+    let as_user = crate::home().credentials(&pair);
     let checked = as_user.run(&["setup", "--mode", "existing"]);
     if checked.code != 0 || !user.tags.contains_key(&pair.access_key_id) {
         return Err(format!(
@@ -136,31 +162,6 @@ fn gone(account: &SeededAccount, home: &Home) -> Result<(), String> {
         return Err("a secret is left".to_owned());
     }
     Ok(())
-}
-
-#[test]
-fn every_fault_at_every_call_is_survived() {
-    let cases = cases();
-    let (next, survived) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    thread::scope(|scope| {
-        if full() {
-            scope.spawn(a_key_that_aws_never_accepts_stays_stored_and_can_be_resumed);
-            scope.spawn(a_key_that_is_denied_all_along_is_not_told_to_be_on_its_way);
-        }
-        for _ in 0..8 {
-            scope.spawn(|| {
-                while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    match survives(case) {
-                        Ok(()) => drop(survived.fetch_add(1, Ordering::Relaxed)),
-                        Err(why) => println!("{why}"),
-                    }
-                }
-            });
-        }
-    });
-    let survived = survived.into_inner();
-    crate::tell(&format!("faults survived {survived}/{}", cases.len()));
-    assert_eq!(survived, cases.len());
 }
 
 /// Takes the two minutes that cloudcred waits for a key to be known everywhere.
