@@ -5,7 +5,7 @@
 
 use serde::Serialize;
 
-/// What kind of ending an error is. The kind alone decides the exit code.
+/// What kind of error it is. The kind alone decides the exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
@@ -21,9 +21,9 @@ pub enum Kind {
     PartlyApplied,
     /// The user said no, or pressed Ctrl-C.
     Cancelled,
-    /// The command to be run is there, but cannot be started.
+    /// The command to run exists, but cannot be started.
     CommandRefused,
-    /// The command to be run is not there.
+    /// The command to run does not exist.
     CommandNotFound,
 }
 
@@ -84,7 +84,7 @@ impl Error {
         Error::new(Kind::Cancelled, "cancelled")
     }
 
-    /// A question that nobody can answer; `flag` is how to answer it on the command line.
+    /// A question that nobody is there to answer; `flag` answers it on the command line.
     pub fn answer_needed(question: &str, flag: &str) -> Self {
         Error::new(
             Kind::AnswerNeeded,
@@ -105,6 +105,17 @@ impl Error {
     pub fn hint(mut self, hint: impl AsRef<str>) -> Self {
         self.hint = Some(one_line(hint.as_ref()));
         self
+    }
+
+    /// Adds to the hint what else can be done.
+    pub fn and_hint(self, more: impl AsRef<str>) -> Self {
+        match &self.hint {
+            Some(hint) => {
+                let joined = format!("{hint}; {}", more.as_ref());
+                self.hint(joined)
+            }
+            None => self.hint(more),
+        }
     }
 
     /// The message and, in parentheses, the hint: for an answer that is refused, or a warning.
@@ -187,6 +198,9 @@ mod tests {
         assert_eq!(error.hint.as_deref(), Some("a b"));
         assert_eq!(error.with_hint(), "first second [31mred (a b)");
         assert_eq!(Error::failed("no").with_hint(), "no");
+        let hint = |error: Error| error.and_hint("c").hint;
+        assert_eq!(hint(error).as_deref(), Some("a b; c"));
+        assert_eq!(hint(Error::failed("no")).as_deref(), Some("c"));
     }
 
     #[test]
