@@ -41,8 +41,11 @@ mod secret;
 mod secrets;
 mod setup;
 mod shared_files;
+mod sign_in_faults;
 #[cfg(unix)]
 mod wizard;
+#[cfg(unix)]
+mod wizard_faults;
 
 use support::home::Home;
 use support::moto::{KeyPair, Moto, shared};

@@ -11,7 +11,6 @@ use crate::commands::Context;
 use crate::commands::aws::Aws;
 use crate::commands::secret::place::clear;
 use crate::commands::secret::{Listed, whose};
-use crate::commands::setup::given::pair_from_stdin;
 use crate::env::Folders;
 use crate::error::{Error, Kind, Result};
 use crate::output::{Page, Report};
@@ -122,7 +121,7 @@ fn proven_pair(
     let asked = !flags.key_stdin || context.env.stdin_is_terminal;
     loop {
         let pair = match flags.key_stdin {
-            true => pair_from_stdin(context, prompt)?,
+            true => context.pair_from_stdin(prompt)?,
             false => prompt.key_pair(Question::required(
                 "Access key, both halves (not shown)",
                 "--key-stdin < FILE",

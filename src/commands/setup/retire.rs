@@ -8,8 +8,8 @@ use crate::aws::kind::Kind;
 use crate::aws::sdk::Session;
 use crate::aws_profile::{self, AwsProfile};
 use crate::commands::Context;
-use crate::commands::asking::Asking;
 use crate::commands::aws::Aws;
+use crate::commands::lookups::LiveLookups;
 use crate::error::{self, Error, Result};
 use crate::prompt::{Choice, Prompt, Question};
 use crate::secret::KeyPair;
@@ -17,7 +17,7 @@ use crate::setup::execute::{Access, InHand, execute};
 use crate::setup::journal::{Journal, Record, run_name};
 use crate::setup::plan::{Goal, Plan, deletion, retirement};
 use crate::setup::report::{RootKey, RootKeyStatus};
-use crate::setup::wizard::Inquiry;
+use crate::setup::wizard::Lookups;
 use crate::shared_config::{Locations, SharedConfig};
 use crate::store::index::Index;
 
@@ -37,13 +37,13 @@ pub fn retire(
     id: &str,
     made: &Record,
     caller: &Found,
-    asking: &Asking,
+    lookups: &LiveLookups,
     context: &Context,
 ) -> Result<Retired> {
     let mut goal = made.goal.clone();
     goal.access_key_id = made.access_key_id().map(str::to_owned);
     let plan = retirement(id, &goal);
-    let record = carry_out(&plan, caller, asking.aws, context).map_err(|error| {
+    let record = carry_out(&plan, caller, lookups.aws, context).map_err(|error| {
         let message = format!(
             "{} is ready, but its root key was not retired: {}",
             goal.owner().short(),
@@ -65,7 +65,7 @@ pub fn retire(
     if context.attended {
         let mut prompt = context.prompt()?;
         // The key is out of use: whatever happens now, the run has gone well.
-        match delete(id, &goal, asking, prompt.as_mut(), context) {
+        match delete(id, &goal, lookups, prompt.as_mut(), context) {
             Ok(true) => key.status = RootKeyStatus::Deleted,
             Ok(false) => {}
             Err(error) => {
@@ -74,11 +74,11 @@ pub fn retire(
                 context.output.warn(&text);
             }
         }
-        if let Err(error) = offer_secret(id, &goal, asking.aws, prompt.as_mut(), context) {
+        if let Err(error) = offer_secret(id, &goal, lookups.aws, prompt.as_mut(), context) {
             context.output.warn(&error.with_hint());
         }
     }
-    let warnings = still_configured(id, asking.aws, context);
+    let warnings = still_configured(id, lookups.aws, context);
     for warning in &warnings {
         context.output.warn(warning);
     }
@@ -129,7 +129,7 @@ fn kept_pair(goal: &Goal, aws: &Aws) -> Result<KeyPair> {
 fn delete(
     id: &str,
     goal: &Goal,
-    asking: &Asking,
+    lookups: &LiveLookups,
     prompt: &mut dyn Prompt,
     context: &Context,
 ) -> Result<bool> {
@@ -145,7 +145,7 @@ fn delete(
     if prompt.select(question, &choices, 0)? == 0 {
         return Ok(false);
     }
-    let root = asking.sign_in(prompt)?;
+    let root = lookups.sign_in(prompt)?;
     let identity = root.identity();
     if !identity.is_some_and(|it| it.is_root() && it.account_id == goal.account_id) {
         let who = identity.map_or("nobody".to_owned(), |it| it.described());
@@ -154,7 +154,7 @@ fn delete(
                 .hint("delete it in the console, as root"),
         );
     }
-    carry_out(&deletion(id, goal), &root, asking.aws, context)?;
+    carry_out(&deletion(id, goal), &root, lookups.aws, context)?;
     Ok(true)
 }
 
