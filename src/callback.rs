@@ -1,5 +1,5 @@
 //! Waits on this machine's loopback address for the one request with which a browser brings the
-//! answer of a sign-in. Speaks just enough HTTP for that, and knows nothing of what the answer means.
+//! answer of a sign-in. Speaks just enough HTTP for that, and does not know what the answer means.
 
 use std::collections::VecDeque;
 use std::io;
@@ -8,22 +8,21 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::task::{AbortHandle, JoinSet, yield_now};
 use tokio::time::{sleep, timeout};
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
 
 const PATH: &str = "/oauth/callback";
-/// Of a request's head. An authorization code has up to two kilobytes.
+/// The longest head of a request. An authorization code has up to two kilobytes.
 const LONGEST_HEAD: usize = 16 * 1024;
-/// How long a connection may take to say what it wants, and to take its answer.
+/// How long a connection may take to send its request, and to take its answer.
 const CONNECTION_LIMIT: Duration = Duration::from_secs(10);
-/// Browsers open a few connections ahead; more than this is no browser.
-const AT_ONCE: usize = 16;
-/// Before asking again for a connection that the system could not give: often for want of files,
-/// which takes a while.
-const BREATH: Duration = Duration::from_millis(100);
+/// How many connections are open at once. A browser opens a few.
+const AT_ONCE: usize = 64;
+/// The pause after a connection that the system could not give, often for want of file handles.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// A listener that nobody outside of this machine can reach.
 pub struct Callback {
@@ -60,16 +59,20 @@ impl Callback {
         format!("http://127.0.0.1:{}{PATH}", self.port)
     }
 
-    /// Waits for the first request to [`Callback::address`] and ends with what `accept` makes of
-    /// its query. The browser is told how it ended. Requests for anything else get 404, and so do
-    /// those that no browser makes for a page that somebody opens: from within another page, or for
-    /// a host name that somebody has led here. Connections that say nothing keep nobody from being
-    /// heard.
+    /// Waits for a request to [`Callback::address`] whose query `accept` takes for its own, and ends
+    /// with what it makes of it. The browser is told how it ended. Whatever else is requested gets
+    /// an error page, and so does what no browser requests for a page that somebody opens: from within
+    /// another page, or for a host name that somebody has led here. No number of other connections
+    /// keeps the browser out.
     ///
     /// # Errors
     /// `accept`'s; or that nothing came within `limit`.
-    pub async fn wait<T>(self, limit: Duration, accept: impl Fn(&str) -> Result<T>) -> Result<T> {
-        timeout(limit, self.first(accept))
+    pub async fn wait<T>(
+        self,
+        limit: Duration,
+        accept: impl Fn(&str) -> Option<Result<T>>,
+    ) -> Result<T> {
+        timeout(limit, self.serve(accept))
             .await
             .unwrap_or_else(|_| {
                 Err(Error::failed(format!(
@@ -80,108 +83,69 @@ impl Callback {
             })
     }
 
-    async fn first<T>(self, accept: impl Fn(&str) -> Result<T>) -> Result<T> {
-        let mut requests: JoinSet<io::Result<Request>> = JoinSet::new();
+    async fn serve<T>(self, accept: impl Fn(&str) -> Option<Result<T>>) -> Result<T> {
+        let mut connections: JoinSet<Option<Request>> = JoinSet::new();
         // The oldest first.
-        let mut read_from: VecDeque<AbortHandle> = VecDeque::new();
+        let mut open: VecDeque<AbortHandle> = VecDeque::new();
         loop {
             let request = tokio::select! {
                 connection = self.listener.accept() => {
+                    open.retain(|connection| !connection.is_finished());
                     let Ok((stream, _)) = connection else {
-                        // What is wrong with one connection is wrong with that one only.
-                        sleep(BREATH).await;
+                        // The oldest may hold what the system lacks.
+                        open.pop_front().iter().for_each(AbortHandle::abort);
+                        sleep(PAUSE).await;
                         continue;
                     };
-                    read_from.retain(|reading| !reading.is_finished());
-                    if read_from.len() >= AT_ONCE {
-                        // The browser that somebody has signed in with comes last.
-                        read_from.pop_front().iter().for_each(AbortHandle::abort);
+                    if open.len() >= AT_ONCE {
+                        open.pop_front().iter().for_each(AbortHandle::abort);
                     }
-                    read_from.push_back(requests.spawn(read(stream)));
+                    open.push_back(connections.spawn(read(stream, self.port)));
+                    // What it has sent already is read before another one could displace it.
+                    yield_now().await;
                     continue;
                 }
-                Some(request) = requests.join_next() => request,
+                Some(request) = connections.join_next() => request,
             };
-            let Ok(Ok(request)) = request else {
+            let Ok(Some(request)) = request else {
                 continue;
             };
-            match request.query(self.port) {
-                Some(query) => {
-                    let accepted = accept(&query);
+            match accept(&request.query) {
+                None => {
+                    let text = "This is not the sign-in that cloudcred waits for.";
+                    open.push_back(connections.spawn(async {
+                        answer(request.stream, "400 Bad Request", text).await;
+                        None
+                    }));
+                }
+                Some(accepted) => {
                     let text = match &accepted {
                         Ok(_) => "You can close this page and return to the terminal.",
                         Err(_) => "This did not work. Return to the terminal: it says why.",
                     };
-                    request.answer("200 OK", text).await;
+                    answer(request.stream, "200 OK", text).await;
                     return accepted;
                 }
-                None => {
-                    request
-                        .answer("404 Not Found", "There is nothing here.")
-                        .await
-                }
             }
         }
     }
 }
 
+/// A request to the callback's path, not answered yet.
 struct Request {
     stream: TcpStream,
-    /// As it was sent; holds the code.
-    head: Zeroizing<Vec<u8>>,
+    /// Holds the code.
+    query: Zeroizing<String>,
 }
 
-impl Request {
-    /// The query, where a browser was sent to the callback's path on this port.
-    fn query(&self, port: u16) -> Option<Zeroizing<String>> {
-        let mut lines = std::str::from_utf8(&self.head).ok()?.lines();
-        let target = lines.next()?.strip_prefix("GET ")?.split(' ').next()?;
-        let (path, query) = target.split_once('?')?;
-        let mut host = None;
-        for line in lines.take_while(|line| !line.is_empty()) {
-            let (name, value) = line.split_once(':')?;
-            let value = value.trim();
-            if name.eq_ignore_ascii_case("host") && host.replace(value).is_some() {
-                return None;
-            }
-            // Browsers tell why they ask (Fetch Metadata, W3C): an image's or a script's address
-            // in somebody's page is none that a person was sent to.
-            if name.eq_ignore_ascii_case("sec-fetch-mode") && value != "navigate" {
-                return None;
-            }
-        }
-        let here = ["127.0.0.1", "localhost"].map(|name| format!("{name}:{port}"));
-        let is_here = here.iter().any(|here| Some(here.as_str()) == host);
-        (path == PATH && is_here).then(|| Zeroizing::new(query.to_owned()))
-    }
-
-    /// A browser that does not take its page is no reason to fail.
-    async fn answer(mut self, status: &str, text: &str) {
-        let page = format!(
-            "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>cloudcred</title>\n\
-             <body style=\"font: 1.2rem sans-serif; margin: 4rem\"><h1>cloudcred</h1>\n<p>{text}</p>\n"
-        );
-        // The page's address holds the code: it is neither kept nor told to anybody.
-        let answer = format!(
-            "HTTP/1.1 {status}\r\nContent-Type: text/html; charset=utf-8\r\n\
-             Content-Length: {}\r\nCache-Control: no-store\r\nReferrer-Policy: no-referrer\r\n\
-             Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'\r\n\
-             Connection: close\r\n\r\n{page}",
-            page.len()
-        );
-        let sent = async {
-            self.stream.write_all(answer.as_bytes()).await?;
-            self.stream.shutdown().await
-        };
-        drop(timeout(CONNECTION_LIMIT, sent).await);
-    }
-}
-
-async fn read(mut stream: TcpStream) -> io::Result<Request> {
+/// Reads one request; answers it unless it is one for the callback's path.
+async fn read(mut stream: TcpStream, port: u16) -> Option<Request> {
     // Of its whole size at once: growing would leave copies of the code behind.
     let mut head = Zeroizing::new(Vec::with_capacity(LONGEST_HEAD));
     let reading = async {
-        while !head.windows(4).any(|end| end == b"\r\n\r\n") {
+        let mut seen = 0;
+        while !head[seen..].windows(4).any(|end| end == b"\r\n\r\n") {
+            seen = head.len().saturating_sub(3);
             let room = LONGEST_HEAD - head.len();
             if room == 0 || (&mut stream).take(room as u64).read_buf(&mut *head).await? == 0 {
                 return Err(io::Error::from(io::ErrorKind::InvalidData));
@@ -189,8 +153,58 @@ async fn read(mut stream: TcpStream) -> io::Result<Request> {
         }
         Ok(())
     };
-    timeout(CONNECTION_LIMIT, reading).await??;
-    Ok(Request { stream, head })
+    timeout(CONNECTION_LIMIT, reading).await.ok()?.ok()?;
+    match query_of(&head, port) {
+        Some(query) => Some(Request { stream, query }),
+        None => {
+            answer(stream, "404 Not Found", "There is nothing here.").await;
+            None
+        }
+    }
+}
+
+/// The query, if a browser was sent to the callback's path on this port.
+fn query_of(head: &[u8], port: u16) -> Option<Zeroizing<String>> {
+    let mut lines = std::str::from_utf8(head).ok()?.lines();
+    let target = lines.next()?.strip_prefix("GET ")?.split(' ').next()?;
+    let (path, query) = target.split_once('?')?;
+    let mut host = None;
+    for line in lines.take_while(|line| !line.is_empty()) {
+        let (name, value) = line.split_once(':')?;
+        let value = value.trim();
+        if name.eq_ignore_ascii_case("host") && host.replace(value).is_some() {
+            return None;
+        }
+        // Browsers say why they request something (Fetch Metadata, W3C): nobody is sent to the
+        // address of an image or a script in another page.
+        if name.eq_ignore_ascii_case("sec-fetch-mode") && value != "navigate" {
+            return None;
+        }
+    }
+    let here = ["127.0.0.1", "localhost"].map(|name| format!("{name}:{port}"));
+    let is_here = here.iter().any(|here| Some(here.as_str()) == host);
+    (path == PATH && is_here).then(|| Zeroizing::new(query.to_owned()))
+}
+
+/// A browser that does not take its page is no reason to fail.
+async fn answer(mut stream: TcpStream, status: &str, text: &str) {
+    let page = format!(
+        "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>cloudcred</title>\n\
+         <body style=\"font: 1.2rem sans-serif; margin: 4rem\"><h1>cloudcred</h1>\n<p>{text}</p>\n"
+    );
+    // The page's address holds the code, so it is neither cached nor passed on.
+    let answer = format!(
+        "HTTP/1.1 {status}\r\nContent-Type: text/html; charset=utf-8\r\n\
+         Content-Length: {}\r\nCache-Control: no-store\r\nReferrer-Policy: no-referrer\r\n\
+         Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'\r\n\
+         Connection: close\r\n\r\n{page}",
+        page.len()
+    );
+    let sent = async {
+        stream.write_all(answer.as_bytes()).await?;
+        stream.shutdown().await
+    };
+    drop(timeout(CONNECTION_LIMIT, sent).await);
 }
 
 #[cfg(test)]
@@ -215,10 +229,11 @@ mod tests {
         answer
     }
 
-    fn accept(query: &str) -> Result<String> {
+    fn accept(query: &str) -> Option<Result<String>> {
         match query {
-            "wrong" => Err(Error::failed("wrong")),
-            query => Ok(query.to_owned()),
+            "theirs" => None,
+            "wrong" => Some(Err(Error::failed("wrong"))),
+            query => Some(Ok(query.to_owned())),
         }
     }
 
@@ -289,6 +304,85 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_answer_of_another_sign_in_does_not_end_the_wait() {
+        let (port, waiting) = listening().await;
+        for _ in 0..2 * AT_ONCE {
+            let page = ask(port, "GET /oauth/callback?theirs").await;
+            assert!(page.starts_with("HTTP/1.1 400"), "{page}");
+            assert!(page.contains("not the sign-in"), "{page}");
+        }
+        ask(port, "GET /oauth/callback?code=1").await;
+        assert_eq!(
+            waiting.await.expect("no panic").expect("accepted"),
+            "code=1"
+        );
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_flood_that_goes_on_keeps_no_browser_out() {
+        let (port, waiting) = listening().await;
+        // Idle ones, half a request, half closed, and requests whose answer nobody reads.
+        let flood = tokio::spawn(async move {
+            let mut connections = VecDeque::new();
+            for number in 0.. {
+                let Ok(mut stream) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await else {
+                    continue;
+                };
+                let sent: &[u8] = match number % 4 {
+                    0 => b"",
+                    1 => b"GET /oauth/callback?co",
+                    2 => b"GET / HTTP/1.1\r\n\r\n",
+                    _ => b"GET /oauth/callback?theirs HTTP/1.1\r\nHost: localhost\r\n\r\n",
+                };
+                drop(stream.write_all(sent).await);
+                if number % 8 == 0 {
+                    drop(stream.shutdown().await);
+                }
+                connections.push_back(stream);
+                if connections.len() > 300 {
+                    connections.pop_front();
+                }
+            }
+        });
+        sleep(Duration::from_millis(300)).await;
+        let asking = ask(port, "GET /oauth/callback?code=1");
+        let answer = timeout(CONNECTION_LIMIT / 2, asking).await;
+        flood.abort();
+        assert!(answer.expect("soon").contains("return to the terminal"));
+        assert!(waiting.await.expect("no panic").is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_slow_request_is_read_until_its_time_is_over() {
+        let callback = Callback::bind(None).await.expect("a free port");
+        let port = callback.port;
+        let address = callback.listener.local_addr().expect("bound");
+        assert!(address.ip().is_loopback());
+        let waiting = tokio::spawn(callback.wait(PATIENCE, accept));
+        let request =
+            format!("GET /oauth/callback?code=1 HTTP/1.1\r\nHost: localhost:{port}\r\n\r\n");
+        let mut slow = TcpStream::connect(address).await.expect("it listens");
+        for piece in request.as_bytes().chunks(7) {
+            slow.write_all(piece).await.expect("taken");
+            sleep(Duration::from_millis(5)).await;
+        }
+        assert!(waiting.await.expect("no panic").is_ok());
+
+        // Without an end it is dropped. The clock is the test's.
+        let (client, server) = {
+            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+                .await
+                .expect("bound");
+            let address = listener.local_addr().expect("bound");
+            let client = TcpStream::connect(address).await.expect("it listens");
+            (client, listener.accept().await.expect("connected").0)
+        };
+        tokio::time::pause();
+        assert!(read(server, port).await.is_none());
+        drop(client);
+    }
+
+    #[tokio::test]
     async fn a_refused_answer_ends_the_wait_and_is_told_in_the_browser() {
         let (port, waiting) = listening().await;
         let answer = ask(port, "GET /oauth/callback?wrong").await;
@@ -297,7 +391,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_head_without_end_is_given_up() {
+    async fn a_head_that_is_too_long_is_given_up() {
         let (port, waiting) = listening().await;
         let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))
             .await

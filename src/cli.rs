@@ -7,7 +7,6 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::env::is_region;
 use crate::export::ExportFormat;
 use crate::output::{Color, Format};
-use crate::setup::request::{IfExists, PasswordChoice};
 use crate::store::StoreKind;
 
 /// From whatever you have to verified, safely stored AWS credentials for CloudStudio
@@ -37,7 +36,7 @@ pub struct Global {
     /// The AWS region to work in
     #[arg(long, global = true, value_name = "REGION", value_parser = region)]
     pub region: Option<String>,
-    /// The code that the profile's MFA device shows, where its role needs one
+    /// The current code of the MFA device that the profile's role asks for
     #[arg(long, global = true, value_name = "CODE")]
     pub mfa_code: Option<String>,
     /// Accept the plan without being asked
@@ -61,14 +60,15 @@ pub struct Global {
 }
 
 fn region(text: &str) -> Result<String, &'static str> {
-    match is_region(text) {
-        true => Ok(text.to_owned()),
-        false => Err("a region has letters, digits and `-` only, as eu-west-1"),
+    if is_region(text) {
+        Ok(text.to_owned())
+    } else {
+        Err("a region has only letters, digits and `-`, such as eu-west-1")
     }
 }
 
 impl Global {
-    /// The profile, for a command that works with one.
+    /// The profile, for a command that works with only one.
     pub fn profile(&self) -> Option<&String> {
         self.profiles.last()
     }
@@ -80,13 +80,13 @@ pub enum Command {
     Setup(Box<Setup>),
     /// Every AWS credential on this machine: whose it is, and whether it works
     Check(Check),
-    /// Sign in with the browser, for a short-lived session that AWS's tools can use, too
+    /// Sign in with the browser for a short-lived session that AWS's tools can use, too
     Login(Login),
     /// Finish what an interrupted run began
     Resume(Reopen),
     /// Take back what a run made, and nothing else
     Undo(Reopen),
-    /// Print a secret as AWS's tools ask for it in `credential_process`
+    /// Print a secret in the format of AWS's `credential_process`
     CredentialProcess {
         /// The secret [default: the current one]
         name: Option<String>,
@@ -101,9 +101,10 @@ pub enum Command {
 }
 
 /// `--mode`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum ModeChoice {
     /// Keep what works; ask where a person can be asked
+    #[default]
     Auto,
     /// Leave the AWS CLI configuration that works in place
     Existing,
@@ -113,7 +114,30 @@ pub enum ModeChoice {
     Root,
 }
 
-#[derive(Args)]
+/// `--if-exists`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum IfExists {
+    /// Stop when the user exists
+    Fail,
+    /// Keep the user, and add what it lacks
+    Reuse,
+}
+
+/// `--console-password`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PasswordChoice {
+    /// No console password
+    None,
+    /// Make one that fits the account's policy, and show it once
+    Generate,
+    /// Ask for it, twice
+    Prompt,
+    /// Read it from standard input
+    Stdin,
+}
+
+/// What `setup` is to do, as far as flags say it: `None` and empty lists are open questions.
+#[derive(Args, Default)]
 pub struct Setup {
     /// What CloudStudio should use
     #[arg(long, value_enum, default_value = "auto")]
@@ -160,10 +184,10 @@ pub struct Setup {
     /// Print addresses instead of opening them in the browser
     #[arg(long)]
     pub no_browser: bool,
-    /// Say that you know what a root key means
+    /// Confirm that you know the risk of a root key
     #[arg(long)]
     pub acknowledge_root_risk: bool,
-    /// Once the new user is proven, deactivate the root key that created it
+    /// Once the new user's key works, deactivate the root key that created the user
     #[arg(long)]
     pub retire_root_key: bool,
     /// Show the plan and change nothing
@@ -171,22 +195,54 @@ pub struct Setup {
     pub dry_run: bool,
 }
 
+impl Setup {
+    /// The flags that say what to create or to keep, as far as they are given.
+    pub fn given_for_a_new_key(&self) -> Vec<&'static str> {
+        let mut flags = self.given_for_a_user();
+        flags.extend(given([
+            ("--if-exists", self.if_exists.is_some()),
+            ("--secret", self.secret.is_some()),
+            ("--store", self.store.is_some()),
+            ("--aws-profile", self.aws_profile.is_some()),
+        ]));
+        flags
+    }
+
+    /// Those that concern an IAM user only.
+    pub fn given_for_a_user(&self) -> Vec<&'static str> {
+        let boundary = self.permissions_boundary.is_some();
+        given([
+            ("--user-name", self.user_name.is_some()),
+            ("--policy-arn", !self.policy_arns.is_empty()),
+            ("--permissions-boundary", boundary),
+            ("--tag", !self.tags.is_empty()),
+            ("--console-password", self.console_password.is_some()),
+            ("--key-description", self.key_description.is_some()),
+        ])
+    }
+}
+
+fn given<const N: usize>(flags: [(&'static str, bool); N]) -> Vec<&'static str> {
+    let given = flags.into_iter().filter(|(_, is_given)| *is_given);
+    given.map(|(flag, _)| flag).collect()
+}
+
 #[derive(Args)]
 pub struct Check {
-    /// Only read the files and variables, and ask nobody
+    /// Only read files and variables; do not ask AWS
     #[arg(long)]
     pub offline: bool,
 }
 
 #[derive(Args)]
 pub struct Login {
-    /// The browser is on another machine: ask for the code that it shows
+    /// Sign in with a browser on another machine, and paste the code that it shows
     #[arg(long)]
     pub remote: bool,
     /// Print the sign-in address instead of opening it
     #[arg(long)]
     pub no_browser: bool,
-    /// The port at which the browser's answer is awaited [default: any free one]
+    /// The port on which to wait for the browser [default: any free one]
     #[arg(long, value_name = "PORT", conflicts_with = "remote")]
     pub redirect_port: Option<u16>,
 }
@@ -212,7 +268,7 @@ pub enum Secret {
         #[arg(long)]
         reveal: bool,
     },
-    /// Keep an access key that you have: CloudStudio's JSON, AWS's CSV, shell exports, or two lines
+    /// Store an access key that you have: CloudStudio's JSON, AWS's CSV, shell exports, or two lines
     Add(AddSecret),
     /// Make one secret the current one, as CloudStudio's "set current" does
     Use(UseSecret),
@@ -222,14 +278,14 @@ pub enum Secret {
     Rename {
         /// Its name, as `secret list` shows it
         old: String,
-        /// The name that it gets
+        /// Its new name
         new: String,
     },
-    /// Keep one secret in another place
+    /// Move one secret to another store
     Move {
         /// Its name, as `secret list` shows it
         name: String,
-        /// The place that it moves to
+        /// The store to move it to
         #[arg(long, value_enum)]
         store: LastingStore,
     },
@@ -237,13 +293,13 @@ pub enum Secret {
     Remove {
         /// Its name, as `secret list` shows it
         name: String,
-        /// Remove it from the list even where its keyring or file cannot be asked
+        /// Remove it from the list even if its keyring or file cannot be reached
         #[arg(long)]
         forget: bool,
     },
 }
 
-/// `--store`, for a secret that stays.
+/// `--store`, for a secret that exists already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LastingStore {
     /// The system's keyring: Keychain, Credential Manager, or a Secret Service
@@ -263,7 +319,7 @@ impl From<LastingStore> for StoreKind {
 
 #[derive(Args)]
 pub struct AddSecret {
-    /// The name that it gets
+    /// Its name
     pub name: String,
     /// Where it is kept [default: keyring]
     #[arg(long, value_enum)]
@@ -274,7 +330,7 @@ pub struct AddSecret {
     /// Do not ask AWS whether the key works
     #[arg(long)]
     pub no_verify: bool,
-    /// Give up the pair that has the name
+    /// Replace the pair that has this name
     #[arg(long)]
     pub replace: bool,
 }
@@ -302,7 +358,7 @@ pub enum Field {
 pub struct CopySecret {
     /// The secret [default: the current one]
     pub name: Option<String>,
-    /// What of it
+    /// Which part of it
     #[arg(long, value_enum, default_value = "json")]
     pub field: Field,
     /// Clear the clipboard after this many seconds, unless it holds something else by then
@@ -322,7 +378,7 @@ pub struct Export {
     /// The syntax [default: bash; on Windows powershell]
     #[arg(long, value_enum)]
     pub format: Option<ExportFormat>,
-    /// Print what unsets the variables again
+    /// Print commands that unset the variables
     #[arg(long)]
     pub unset: bool,
     /// Print it even to a terminal

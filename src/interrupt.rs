@@ -1,8 +1,10 @@
-//! Ctrl-C (and SIGTERM, SIGHUP, SIGQUIT; on Windows Ctrl-Break and the closed window) as a value to wait for or to look at between two steps.
+//! Ctrl-C and its like (SIGTERM, SIGHUP, SIGQUIT; on Windows Ctrl-Break and the closed window), as a
+//! value to wait for or to look at between two steps.
 //!
 //! Nothing is cleaned up in here: whoever is interrupted ends its own work in its own time.
 
 use std::future::Future;
+use std::io;
 
 use crate::error::{Error, Result};
 
@@ -26,31 +28,31 @@ struct Signals {
 impl Interrupt {
     /// # Errors
     /// When the system refuses a signal handler.
-    #[cfg(unix)]
     pub fn listen() -> Result<Self> {
+        Interrupt::handlers().map_err(|cause| Error::from(anyhow::Error::from(cause)))
+    }
+
+    #[cfg(unix)]
+    fn handlers() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        let listen = |kind| signal(kind).map_err(|cause| Error::from(anyhow::Error::from(cause)));
         Ok(Interrupt {
             signals: Mutex::new([
-                listen(SignalKind::interrupt())?,
-                listen(SignalKind::terminate())?,
-                listen(SignalKind::hangup())?,
-                listen(SignalKind::quit())?,
+                signal(SignalKind::interrupt())?,
+                signal(SignalKind::terminate())?,
+                signal(SignalKind::hangup())?,
+                signal(SignalKind::quit())?,
             ]),
         })
     }
 
-    /// # Errors
-    /// When the system refuses a console handler.
     #[cfg(windows)]
-    pub fn listen() -> Result<Self> {
+    fn handlers() -> io::Result<Self> {
         use tokio::signal::windows::{ctrl_break, ctrl_c, ctrl_close};
-        let refused = |cause| Error::from(anyhow::Error::from(cause));
         Ok(Interrupt {
             signals: Mutex::new(Signals {
-                ctrl_c: ctrl_c().map_err(refused)?,
-                ctrl_break: ctrl_break().map_err(refused)?,
-                close: ctrl_close().map_err(refused)?,
+                ctrl_c: ctrl_c()?,
+                ctrl_break: ctrl_break()?,
+                close: ctrl_close()?,
             }),
         })
     }
@@ -85,7 +87,7 @@ impl Interrupt {
         }
     }
 
-    /// Runs work that may be dropped at any point; reading, never changing.
+    /// Runs work that may be dropped at any point because it changes nothing.
     ///
     /// # Errors
     /// `Cancelled` on an interruption, else what the work returns.
@@ -96,4 +98,46 @@ impl Interrupt {
             result = work => result,
         }
     }
+}
+
+/// Runs a blocking read on a thread of its own, outside of any tokio runtime. On an interruption the
+/// thread is left behind, because a blocked read cannot be ended; it ends with the process.
+///
+/// # Errors
+/// `Cancelled`; or when the system refuses a thread or a signal handler.
+pub fn interruptible<T: Send + 'static>(read: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+    let runtime = signal_runtime()?;
+    let interrupt = {
+        let _inside = runtime.enter();
+        Interrupt::listen()?
+    };
+    let answer = start_thread(read);
+    let result = runtime.block_on(interrupt.or_cancel(async {
+        let lost = |_| Error::failed("a read ended without a result");
+        answer.await.map_err(lost)
+    }));
+    result.map_err(|error| match error.kind {
+        crate::error::Kind::Cancelled => error.hint("nothing was changed"),
+        _ => error,
+    })
+}
+
+/// Only waits for signals, on the thread that blocks on it.
+///
+/// # Errors
+/// When the system refuses it.
+pub fn signal_runtime() -> Result<tokio::runtime::Runtime> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .build();
+    runtime.map_err(|cause| Error::from(anyhow::Error::from(cause)))
+}
+
+/// Runs `work` on a thread that nobody joins.
+pub fn start_thread<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> tokio::sync::oneshot::Receiver<T> {
+    let (sender, receiver) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || drop(sender.send(work())));
+    receiver
 }

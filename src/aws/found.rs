@@ -22,6 +22,8 @@ pub enum Source {
     Instance,
     /// A pair that the user gave to this command.
     Given,
+    /// A browser sign-in of this very process, written nowhere.
+    SignIn,
 }
 
 impl Source {
@@ -34,6 +36,7 @@ impl Source {
             Source::Container => "the container's role".to_owned(),
             Source::Instance => "the instance's role".to_owned(),
             Source::Given => "the given key".to_owned(),
+            Source::SignIn => "the browser sign-in".to_owned(),
         }
     }
 
@@ -53,6 +56,7 @@ impl Source {
             Source::Container => "container",
             Source::Instance => "instance",
             Source::Given => "given",
+            Source::SignIn => "sign_in",
         }
     }
 }

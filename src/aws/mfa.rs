@@ -24,7 +24,7 @@ const LIMIT: Duration = Duration::from_secs(10);
 
 /// A profile whose role asks for a code.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GuardedRole {
+pub struct MfaRole {
     pub profile: String,
     /// The MFA device's serial number or ARN.
     pub serial: String,
@@ -43,8 +43,8 @@ enum Origin {
     Environment,
 }
 
-impl GuardedRole {
-    /// `None` where no code is needed, or where one alone would not help.
+impl MfaRole {
+    /// `None` if no code is needed, or if a code alone would not help.
     pub fn of(profile: &Profile, all: &Profiles) -> Option<Self> {
         let configured = configured(profile, all);
         if configured.defect.is_some() {
@@ -52,7 +52,7 @@ impl GuardedRole {
         }
         let get = |key| value(profile, key).map(str::to_owned);
         let origin = get("source_profile").map_or(Origin::Environment, Origin::Profile);
-        Some(GuardedRole {
+        Some(MfaRole {
             profile: profile.name.clone(),
             serial: configured.mfa_serial?,
             role_arn: get("role_arn")?,
@@ -64,11 +64,11 @@ impl GuardedRole {
         })
     }
 
-    /// Assumes the role with this code, which is good for one call, and checks what comes of it.
-    /// `all` holds the profile's sources.
+    /// Assumes the role with this code, which is good for one call, and checks the session. `all` holds
+    /// the profile's sources.
     ///
     /// # Errors
-    /// AWS's refusal; a wrong code is told as such.
+    /// AWS's refusal; for a wrong code, saying so.
     pub async fn assume(&self, sdk: &Sdk, all: &Profiles, code: &str) -> Result<Found> {
         let region = sdk.region_of(self.region.as_deref());
         let config = sdk.provider_config(region.clone());
@@ -95,7 +95,8 @@ impl GuardedRole {
             .await
             .map_err(|error| self.refused(Failure::of("sts:AssumeRole", error)))?;
         let keys = answer.credentials.ok_or_else(|| {
-            Error::failed("AWS's answer to sts:AssumeRole holds no keys").hint("try again")
+            Error::failed("AWS's answer to sts:AssumeRole contains no credentials")
+                .hint("try again")
         })?;
         let access_key_id = keys.access_key_id().to_owned();
         let expiry = std::time::SystemTime::try_from(*keys.expiration()).ok();
@@ -138,16 +139,16 @@ impl GuardedRole {
     }
 }
 
-/// The credentials of a profile that assumes a role. Its own keys come first, even where it is a role,
-/// too, or the very one that is assumed (aws-config, `profile/credentials/repr.rs`).
+/// The credentials of the profile that assumes the role. Its own keys come first, even if it has a role
+/// itself or is the profile whose role is assumed (aws-config, `profile/credentials/repr.rs`).
 fn source(
     name: &str,
     all: &Profiles,
     config: &ProviderConfig,
 ) -> Result<SharedCredentialsProvider> {
     let Some(profile) = all.find(name) else {
-        let message = format!("there is no source_profile `{name}` any more");
-        return Err(Error::credentials(message).hint("mend ~/.aws/config and try again"));
+        let message = format!("the source_profile `{name}` no longer exists");
+        return Err(Error::credentials(message).hint("fix ~/.aws/config and try again"));
     };
     let get = |key| value(profile, key);
     let keys = (get("aws_access_key_id"), get("aws_secret_access_key"));
@@ -162,14 +163,11 @@ fn source(
 }
 
 /// A code as MFA devices show it.
-///
-/// # Errors
-/// `Usage`, with the rule.
 pub fn check_code(code: &str) -> Result<()> {
     if code.len() == 6 && code.bytes().all(|byte| byte.is_ascii_digit()) {
         return Ok(());
     }
-    Err(Error::usage("this is no MFA code").hint("give the six digits that the device shows"))
+    Err(Error::usage("this is not an MFA code").hint("enter the six digits that the device shows"))
 }
 
 #[cfg(test)]
@@ -196,7 +194,7 @@ mod tests {
         }
         .profiles();
         let all = profiles.profiles.iter();
-        let guarded = all.filter_map(|profile| GuardedRole::of(profile, &profiles));
+        let guarded = all.filter_map(|profile| MfaRole::of(profile, &profiles));
         let names: Vec<String> = guarded.map(|role| role.profile).collect();
         assert_eq!(names, ["a", "e", "h"]);
     }

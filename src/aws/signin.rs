@@ -29,7 +29,7 @@ pub use session::{SignedIn, cache_file, cache_folder};
 const UNRESERVED: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
 const OPERATION: &str = "signin:CreateOAuth2Token";
 
-/// One attempt to sign in; its secrets are good for this one only.
+/// One attempt to sign in; its secrets are good for this one alone.
 pub struct Attempt {
     /// `https://{region}.signin.aws.amazon.com`, or where `AWS_ENDPOINT_URL_SIGNIN` leads.
     base: String,
@@ -74,7 +74,7 @@ impl Attempt {
                 "the region {} has no browser sign-in",
                 sdk.region()
             ))
-            .hint("name another one with --region")
+            .hint("choose another one with --region")
             .caused_by(anyhow::anyhow!(cause))
         })?;
         let base = base.trim_end_matches('/').to_owned();
@@ -105,44 +105,40 @@ impl Attempt {
         format!("{}/v1/authorize?{query}", self.base)
     }
 
-    /// The code in the answer that the browser brings: `state=…&code=…`.
+    /// The code in the query that the browser brings: `state=…&code=…`. `None` if it belongs to another
+    /// sign-in, or to none.
     ///
     /// # Errors
-    /// When AWS refused, or the answer belongs to another sign-in.
-    pub fn code(&self, answer: &str) -> Result<SecretString> {
+    /// When AWS refused, or there is no code.
+    pub fn code(&self, query: &str) -> Option<Result<SecretString>> {
         let mut code = None;
         let mut refusal = None;
-        let mut state_is_ours = false;
-        for (name, value) in form_urlencoded::parse(answer.as_bytes()) {
+        let mut is_ours = false;
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             let value = Zeroizing::new(value.into_owned());
             match name.as_ref() {
-                "state" => state_is_ours = *value == self.state,
+                "state" => is_ours = *value == self.state,
                 "code" => code = Some(SecretString::from(value.as_str())),
                 "error" => refusal = Some(value.to_string()),
                 _ => {}
             }
         }
-        if !state_is_ours {
-            return Err(Error::failed(
-                "the answer that arrived belongs to another sign-in (its state differs)",
-            )
-            .hint("nothing was written; run the command again, and use the page that it opens"));
-        }
-        match (code, refusal) {
+        let code = match (code, refusal) {
             (_, Some(refusal)) => Err(Error::credentials(format!(
                 "AWS refused the sign-in ({refusal})"
             ))
             .hint(format!("nothing was written; {PERMISSION}"))),
             (Some(code), None) if !code.expose_secret().is_empty() => Ok(code),
-            _ => Err(Error::failed("the answer that arrived holds no code")
+            _ => Err(Error::failed("the answer that arrived contains no code")
                 .hint("nothing was written; run the command again")),
-        }
+        };
+        is_ours.then_some(code)
     }
 
     /// The code in what was pasted: base64 of `state=…&code=…`.
     ///
     /// # Errors
-    /// When it is something else, and as [`Attempt::code`].
+    /// When it is something else, or of another sign-in; and as [`Attempt::code`].
     pub fn pasted_code(&self, pasted: &SecretString) -> Result<SecretString> {
         let base64 = GeneralPurpose::new(
             &alphabet::STANDARD,
@@ -151,14 +147,18 @@ impl Attempt {
         let mut text = Zeroizing::new(String::with_capacity(pasted.expose_secret().len()));
         text.extend(pasted.expose_secret().split_whitespace());
         let answer = Zeroizing::new(base64.decode(text.as_bytes()).unwrap_or_default());
-        match std::str::from_utf8(&answer) {
-            Ok(answer) if answer.contains("code=") => self.code(answer),
-            _ => Err(Error::failed("this is not the code that the page shows")
-                .hint("nothing was written; run the command again and copy the whole code")),
+        let answer = std::str::from_utf8(&answer).unwrap_or_default();
+        if !answer.contains("code=") {
+            return Err(Error::failed("this is not the code that the page shows")
+                .hint("nothing was written; run the command again and copy the whole code"));
         }
+        self.code(answer).unwrap_or_else(|| {
+            Err(Error::failed("this code belongs to another sign-in")
+                .hint("nothing was written; run the command again and use the page that it names"))
+        })
     }
 
-    /// Gives the code for the session. Sent once: a code is good for one request.
+    /// Exchanges the code for the session. Sent once: a code is good for one request.
     ///
     /// # Errors
     /// AWS's refusal.
@@ -180,7 +180,7 @@ impl Attempt {
             .map_err(refused)?;
         let answer = answer.token_output.ok_or_else(|| {
             Error::failed("AWS's answer to the sign-in is empty")
-                .hint("run the command again; nothing was written")
+                .hint("nothing was written; run the command again")
         })?;
         SignedIn::new(answer, self.client_id, &self.key, self.region.as_ref())
     }
@@ -265,27 +265,36 @@ mod tests {
     #[test]
     fn a_code_is_taken_from_an_answer_with_our_state_only() {
         let attempt = attempt();
-        let code = attempt.code("code=a%2Bb&state=ours").expect("ours");
+        let code = attempt
+            .code("code=a%2Bb&state=ours")
+            .expect("ours")
+            .expect("a code");
         assert_eq!(code.expose_secret(), "a+b");
+        for other in [
+            "code=c&state=theirs",
+            "code=c&state=",
+            "code=c",
+            "",
+            "state=theirs&error=access_denied",
+        ] {
+            assert!(attempt.code(other).is_none(), "{other}");
+        }
         for (answer, kind, said) in [
-            ("code=c&state=theirs", Kind::Failed, "another sign-in"),
-            ("code=c", Kind::Failed, "another sign-in"),
             ("state=ours", Kind::Failed, "no code"),
+            ("state=ours&code=", Kind::Failed, "no code"),
             (
                 "state=ours&error=access_denied",
                 Kind::Credentials,
                 "access_denied",
             ),
-            (
-                "state=theirs&error=access_denied",
-                Kind::Failed,
-                "another sign-in",
-            ),
         ] {
-            let error = attempt.code(answer).expect_err(answer);
+            let error = attempt.code(answer).expect("ours").expect_err(answer);
             assert_eq!(error.kind, kind, "{answer}");
             assert!(error.message.contains(said), "{error}");
         }
+        let theirs = STANDARD.encode("code=c&state=theirs");
+        let error = attempt.pasted_code(&theirs.into()).expect_err("not ours");
+        assert!(error.message.contains("another sign-in"), "{error}");
     }
 
     #[test]

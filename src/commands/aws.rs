@@ -12,7 +12,7 @@ use crate::interrupt::Interrupt;
 use crate::setup::steps::context::Access;
 use crate::store::vault::Vault;
 
-/// The surroundings of a command that speaks to AWS.
+/// What a command needs to speak to AWS.
 pub struct Aws {
     runtime: Option<Runtime>,
     pub interrupt: Interrupt,
@@ -23,10 +23,10 @@ pub struct Aws {
 
 impl Aws {
     /// # Errors
-    /// When the system refuses threads or signal handlers, or tells no home folder; and when a
-    /// variable names no region that there can be.
+    /// When the system refuses threads or signal handlers, or there is no home directory; or when a
+    /// variable names an impossible region.
     pub fn start(context: &Context) -> Result<Self> {
-        // The SDK reads the variables by itself, and takes anything for a region.
+        // The SDK reads the variables by itself, and takes anything as a region.
         context.region()?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
@@ -61,7 +61,7 @@ impl Aws {
         }
     }
 
-    /// Runs work to its end, that looks at interruptions itself.
+    /// Runs work that looks at interruptions itself, to its end.
     pub fn run<T>(&self, work: impl Future<Output = T>) -> T {
         self.runtime
             .as_ref()
@@ -83,7 +83,7 @@ impl Aws {
 }
 
 impl Drop for Aws {
-    /// Does not wait for a name lookup or a keyring that hangs: nobody needs the answer any more.
+    /// Does not wait for a name lookup or a keyring that hangs: nobody needs the answer now.
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();

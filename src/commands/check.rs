@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::aws::found::{Found, Source, State, Status, Warning};
-use crate::aws::mfa::{GuardedRole, check_code};
+use crate::aws::mfa::{MfaRole, check_code};
 use crate::aws::profiles::{Checking, Scope, check, list, look_at_keys, look_at_roots};
 use crate::aws::sdk::Sdk;
 use crate::aws::warnings::{Scene, warnings};
@@ -88,6 +88,7 @@ fn place(source: &Source, profiles: &Profiles) -> &'static str {
         Source::Container => return "container",
         Source::Instance => return "instance",
         Source::Given => return "given",
+        Source::SignIn => return "sign_in",
     };
     let keys = profile.and_then(|profile| profile.place_of("aws_access_key_id"));
     match keys.or_else(|| Some(profile?.at?.0)) {
@@ -138,15 +139,15 @@ fn role_of_the_code<'c>(
     found: &[Found],
     profiles: &Profiles,
     context: &'c Context,
-) -> Result<Option<(GuardedRole, &'c str)>> {
+) -> Result<Option<(MfaRole, &'c str)>> {
     let Some(code) = &context.global.mfa_code else {
         return Ok(None);
     };
     check_code(code)?;
     let names = found.iter().filter_map(|found| found.source.profile_name());
     let named = names.filter_map(|name| profiles.find(name));
-    let mut roles: Vec<GuardedRole> = named
-        .filter_map(|profile| GuardedRole::of(profile, profiles))
+    let mut roles: Vec<MfaRole> = named
+        .filter_map(|profile| MfaRole::of(profile, profiles))
         .collect();
     let role = roles.pop();
     match roles.is_empty() {
@@ -159,13 +160,7 @@ fn role_of_the_code<'c>(
 }
 
 /// Puts what the role is with its code in the place of what it is without.
-async fn assume(
-    role: &GuardedRole,
-    code: &str,
-    found: &mut [Found],
-    sdk: &Sdk,
-    profiles: &Profiles,
-) {
+async fn assume(role: &MfaRole, code: &str, found: &mut [Found], sdk: &Sdk, profiles: &Profiles) {
     let mut all = found.iter_mut();
     let is_it = |found: &&mut Found| found.source.profile_name() == Some(&role.profile);
     let Some(found) = all.find(is_it) else {

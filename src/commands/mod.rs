@@ -1,6 +1,5 @@
 //! One file per command: gather, decide, act, report.
 
-mod asking;
 mod aws;
 mod check;
 mod credential_process;
@@ -8,11 +7,13 @@ mod exec;
 mod export;
 mod finish;
 mod login;
+mod lookups;
 mod past_run;
 mod pick_secret;
 mod resume;
 mod secret;
 mod setup;
+mod sign_in;
 mod undo;
 
 use std::ffi::OsString;
@@ -25,7 +26,10 @@ use crate::cli::{Cli, Command, Global};
 use crate::env::{Env, Folders};
 use crate::error::{Error, Result};
 use crate::output::{Color, Format, Output};
-use crate::prompt::{Prompt, Terminal, Unattended};
+use crate::pasted;
+use crate::prompt::{Prompt, Question, Terminal, Unattended};
+use crate::secret::KeyPair;
+use crate::stdin;
 use crate::store::vault::Vault;
 
 /// What every command gets.
@@ -46,6 +50,15 @@ impl Context {
         }
     }
 
+    /// The pair of `--key-stdin`. A terminal would show what is typed: there it is asked for, hidden.
+    fn pair_from_stdin(&self, prompt: &mut dyn Prompt) -> Result<KeyPair> {
+        if self.env.stdin_is_terminal {
+            let text = "Access key, both halves (not shown)";
+            return prompt.key_pair(Question::required(text, "--key-stdin < FILE"));
+        }
+        pasted::parse(&stdin::read_to_end()?)
+    }
+
     /// The region that a flag or a variable names.
     fn region(&self) -> Result<Option<&str>> {
         match &self.global.region {
@@ -63,8 +76,7 @@ impl Context {
         }
     }
 
-    /// How long a keyring may take: a person may have to unlock it first; a script should soon be
-    /// told.
+    /// How long a keyring may take: a person may have to unlock it first; a script should learn soon.
     fn patience(&self) -> Duration {
         Duration::from_secs(if self.attended { 60 } else { 5 })
     }
@@ -99,39 +111,31 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         return error.kind.exit_code();
     }
     let result = match cli.command {
-        Command::Check(flags) => match check::run(flags, &context) {
-            Ok(code) => return code,
-            Err(error) => Err(error),
-        },
-        Command::Setup(flags) => match setup::run(*flags, &context) {
-            Ok(code) => return code,
-            Err(error) => Err(error),
-        },
-        Command::Login(flags) => login::run(flags, &context),
-        Command::Resume(flags) => resume::run(flags, &context),
-        Command::Undo(flags) => undo::run(flags, &context),
-        Command::Secret(command) => secret::run(command, &context),
-        Command::Export(flags) => export::run(flags, &context),
-        Command::Exec(flags) => exec::run(flags, &context),
+        Command::Check(flags) => check::run(flags, &context),
+        Command::Setup(flags) => setup::run(*flags, &context),
+        Command::Login(flags) => login::run(flags, &context).map(|()| 0),
+        Command::Resume(flags) => resume::run(flags, &context).map(|()| 0),
+        Command::Undo(flags) => undo::run(flags, &context).map(|()| 0),
+        Command::Secret(command) => secret::run(command, &context).map(|()| 0),
+        Command::Export(flags) => export::run(flags, &context).map(|()| 0),
+        Command::Exec(flags) => exec::run(flags, &context).map(|()| 0),
         Command::CredentialProcess { name } => {
-            return match credential_process::run(name.as_deref(), &context) {
-                Ok(()) => 0,
-                Err(error) => {
-                    // Standard output is the protocol's, whatever `--output` says.
+            let result = credential_process::run(name.as_deref(), &context);
+            // Standard output belongs to the protocol, whatever `--output` says.
+            return result.map_or_else(
+                |error| {
                     output.say(&format!("cloudcred: {}", error.message));
                     error.kind.exit_code()
-                }
-            };
+                },
+                |()| 0,
+            );
         }
     };
-    match result {
-        Ok(()) => 0,
-        Err(error) => {
-            output.done();
-            output.error(&error);
-            error.kind.exit_code()
-        }
-    }
+    result.unwrap_or_else(|error| {
+        output.done();
+        output.error(&error);
+        error.kind.exit_code()
+    })
 }
 
 /// clap's own words for people; the contract's document for `--output json`.
@@ -148,7 +152,7 @@ fn misused(error: &clap::Error, arguments: &[OsString], env: &Env) -> u8 {
         output.error(&Error::usage(message).hint("cloudcred --help lists the commands and flags"));
         return 2;
     }
-    // Nothing can be said when even that cannot be printed.
+    // If even that cannot be printed, nothing can be said.
     error.print().unwrap_or_default();
     if error.use_stderr() { 2 } else { 0 }
 }

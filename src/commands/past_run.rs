@@ -4,9 +4,8 @@ use crate::aws::found::Found;
 use crate::aws::profiles::{self, Scope};
 use crate::cli::Reopen;
 use crate::commands::Context;
-use crate::commands::asking::{Asking, guarded_roles};
 use crate::commands::aws::Aws;
-use crate::commands::setup::given::pair_from_stdin;
+use crate::commands::lookups::{LiveLookups, mfa_roles};
 use crate::env::Folders;
 use crate::error::{Error, Result, did_you_mean, near_names};
 use crate::private_file;
@@ -14,7 +13,7 @@ use crate::prompt::{Prompt, Question};
 use crate::secret::KeyPair;
 use crate::setup::journal::{Record, is_going_on, runs};
 use crate::setup::steps::Step;
-use crate::setup::wizard::{Inquiry, ask_for_pair};
+use crate::setup::wizard::{Lookups, ask_for_pair};
 use crate::store::index::Index;
 
 /// The run of that name, else the latest that `is_meant`.
@@ -79,7 +78,7 @@ pub fn given_pair(
     prompt: &mut dyn Prompt,
 ) -> Result<Option<KeyPair>> {
     match flags.key_stdin {
-        true => pair_from_stdin(context, prompt).map(Some),
+        true => context.pair_from_stdin(prompt).map(Some),
         false => Ok(None),
     }
 }
@@ -116,27 +115,27 @@ pub fn caller(
             });
             let found = aws.read(profiles::find(&aws.sdk, &context.env, scope))?;
             let first = found.into_iter().next();
-            let asking = Asking {
+            let lookups = LiveLookups {
                 aws,
                 context,
                 no_browser: false,
             };
-            let guarded = guarded_roles(context);
-            let mut roles = guarded.iter();
+            let roles = mfa_roles(context);
+            let mut roles = roles.iter();
             let role = roles.find(|role| Some(&role.profile) == profile);
             match (first, role) {
                 (Some(found), _) if found.identity().is_some() => found,
-                (_, Some(role)) => asking.with_code(role, prompt)?,
+                (_, Some(role)) => lookups.assume_with_mfa(role, prompt)?,
                 // The key that the run knows is the one that it has retired.
                 (_, None) if record.concerns_root_key() && context.attended => {
                     prompt.tell("A root key is concerned, so sign in as the root user.")?;
-                    asking.sign_in(prompt)?
+                    lookups.sign_in(prompt)?
                 }
                 (Some(found), None) if !context.attended => found,
                 (_, None) => {
                     let text = "Access key that may manage IAM, both halves (not shown)";
                     let question = Question::required(text, "--profile or --key-stdin");
-                    ask_for_pair(question, &asking, prompt, &Ok)?.1
+                    ask_for_pair(question, &lookups, prompt, &Ok)?.1
                 }
             }
         }

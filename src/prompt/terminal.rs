@@ -1,27 +1,30 @@
 //! A person at a terminal.
 //!
-//! Rules of the terminal, kept in this file alone: questions go to stderr; Ctrl-C ends with 130 and
-//! the end of input (Ctrl-D) with 3, never with an answer; what is hidden is never echoed; whatever
-//! happens, the terminal is left as it was found.
+//! The rules of the terminal: questions go to stderr; Ctrl-C ends with 130 and the end of input
+//! (Ctrl-D) with 3, never with an answer; what is hidden is never echoed, also not after Ctrl-Z and
+//! `fg`; whatever happens, the terminal is left as it was found.
 //!
 //! Built on `console`, dialoguer's own foundation, because dialoguer 0.12 cannot keep two of these
 //! rules: it swallows Ctrl-D (its `Password` even asks again for ever), and between two hidden
 //! lines it flushes the terminal, which loses the rest of a pasted JSON document.
 
+mod input;
 mod mode;
+mod selection;
 
-use std::io::{self, BufRead};
-use std::ops::Range;
+use std::io;
 
 use console::{Key, Term, measure_text_width, truncate_str};
 use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
-use crate::interrupt::Interrupt;
+use crate::interrupt::{Interrupt, signal_runtime, start_thread};
 use crate::output::plain;
 use crate::pasted::{self, Pasted};
-use crate::prompt::terminal::mode::TerminalMode;
+use crate::prompt::terminal::input::{read_hidden_line, read_line, read_long_line};
+use crate::prompt::terminal::mode::{Keys, TerminalMode};
+use crate::prompt::terminal::selection::Selection;
 use crate::prompt::{Check, Choice, Prompt, Question};
 use crate::secret::KeyPair;
 
@@ -39,20 +42,18 @@ impl Terminal {
     /// # Errors
     /// When the system refuses a signal handler.
     pub fn new(unicode: bool) -> Result<Self> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_io()
-            .build()
-            .map_err(|cause| Error::from(anyhow::Error::from(cause)))?;
-        let interrupt = {
+        let runtime = signal_runtime()?;
+        let (interrupt, mode) = {
             let _inside = runtime.enter();
-            Interrupt::listen()?
+            let mode = TerminalMode::of_stdin().map_err(anyhow::Error::from)?;
+            (Interrupt::listen()?, mode)
         };
         Ok(Terminal {
             term: Term::stderr(),
             unicode,
             interrupt,
             runtime,
-            mode: TerminalMode::of_stdin(),
+            mode,
         })
     }
 
@@ -63,28 +64,37 @@ impl Terminal {
         question: Question,
         read: impl FnOnce() -> io::Result<T> + Send + 'static,
     ) -> Result<T> {
-        let (sender, receiver) = tokio::sync::oneshot::channel();
-        std::thread::spawn(move || drop(sender.send(read())));
-        let interrupt = &mut self.interrupt;
-        let answer = self.runtime.block_on(async {
-            tokio::select! {
-                biased;
-                () = interrupt.wait() => Err(unchanged()),
-                answer = receiver => Ok(answer),
+        let mut reading = start_thread(read);
+        let answer = loop {
+            let (interrupt, mode) = (&mut self.interrupt, &mut self.mode);
+            let event = self.runtime.block_on(async {
+                tokio::select! {
+                    biased;
+                    () = interrupt.wait() => Event::Interrupted,
+                    is_hidden = mode.continued() => Event::Continued { is_hidden },
+                    answer = &mut reading => Event::Answered(answer.ok()),
+                }
+            });
+            match event {
+                Event::Continued { is_hidden: true } => self.ask(question, None)?,
+                Event::Continued { is_hidden: false } => {}
+                Event::Answered(answer) => break answer,
+                // console answers Ctrl-C in raw mode by raising the signal and failing the read.
+                Event::Interrupted => break Some(Err(io::ErrorKind::Interrupted.into())),
             }
-        });
-        let failed = match answer {
-            Ok(Ok(Ok(value))) => return Ok(value),
-            // console answers Ctrl-C in raw mode by raising the signal and failing the read.
-            Ok(Ok(Err(error))) if error.kind() == io::ErrorKind::Interrupted => unchanged(),
-            Ok(Ok(Err(error))) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                Error::end_of_input(question.text, question.flag)
-            }
-            Ok(Ok(Err(error))) => Error::from(anyhow::Error::from(error)),
-            Ok(Err(_)) => Error::end_of_input(question.text, question.flag),
-            Err(cancelled) => cancelled,
         };
-        self.mode.restore();
+        let failed = match answer {
+            Some(Ok(value)) => return Ok(value),
+            // Questions come before anything is done.
+            Some(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {
+                Error::cancelled().hint("nothing was changed")
+            }
+            Some(Err(error)) if error.kind() != io::ErrorKind::UnexpectedEof => {
+                Error::from(anyhow::Error::from(error))
+            }
+            _ => Error::end_of_input(question.text, question.flag),
+        };
+        self.mode.take(Keys::AsFound);
         // Leave the question's line, and the cursor visible.
         drop(self.term.show_cursor());
         drop(self.term.write_line(""));
@@ -96,7 +106,7 @@ impl Terminal {
         match self.read(question, move || term.read_key())? {
             // Ctrl-D and, on Windows, Ctrl-Z; in raw mode they are characters like any other.
             Key::Char(key) if key == '\u{4}' || (cfg!(windows) && key == '\u{1a}') => {
-                self.mode.restore();
+                self.mode.take(Keys::AsFound);
                 drop(self.term.show_cursor());
                 self.line("")?;
                 Err(Error::end_of_input(question.text, question.flag))
@@ -105,7 +115,7 @@ impl Terminal {
         }
     }
 
-    /// The caller hides the input before, and shows it again once nothing hidden is awaited.
+    /// The caller hides the input before, and shows it again after the last hidden line.
     fn hidden_line(&mut self, question: Question) -> Result<SecretString> {
         self.ask(question, None)?;
         let term = self.term.clone();
@@ -167,87 +177,11 @@ impl Terminal {
     fn refuse(&self, error: &Error) -> Result<()> {
         self.line(&format!("  {}", error.with_hint()))
     }
-
-    /// Which choices fit on the screen, around the one the cursor is at.
-    fn window(&self, choices: &[Choice], at: usize, one_line: bool, above: usize) -> Range<usize> {
-        let width = self.width();
-        let tallest = choices
-            .iter()
-            .map(|choice| 1 + textwrap::wrap(&choice.note, width - 4).len())
-            .max()
-            .unwrap_or(1);
-        let rows = usize::from(self.term.size().0).saturating_sub(above + 1);
-        let room = (rows / if one_line { 1 } else { tallest }).clamp(1, choices.len());
-        let start = at.saturating_sub(room / 2).min(choices.len() - room);
-        start..start + room
-    }
-
-    /// Prints a selection; returns how many lines it took.
-    fn draw(&self, question: Question, choices: &[Choice], at: usize) -> Result<usize> {
-        let width = self.width();
-        let label_width = choices
-            .iter()
-            .map(|c| measure_text_width(&c.label))
-            .max()
-            .unwrap_or(0);
-        let one_line = choices
-            .iter()
-            .all(|c| 4 + label_width + measure_text_width(&c.note) <= width);
-        let mark = self.term.style().cyan().bold().apply_to("?");
-        let strong = self.term.style().bold();
-        let mut lines: Vec<String> = textwrap::wrap(question.text, width - 2)
-            .into_iter()
-            .map(|line| format!("  {}", strong.apply_to(line)))
-            .collect();
-        if let Some(first) = lines.first_mut() {
-            *first = format!("{mark} {}", first.trim_start());
-        }
-        if let Some(last) = lines.last_mut() {
-            let free = width.saturating_sub(measure_text_width(last));
-            if free > question.flag.len() {
-                let gap = " ".repeat(free - question.flag.len());
-                let flag = self.term.style().dim().apply_to(question.flag);
-                last.push_str(&format!("{gap}{flag}"));
-            }
-        }
-        let shown = self.window(choices, at, one_line, lines.len());
-        for (index, choice) in choices
-            .iter()
-            .enumerate()
-            .skip(shown.start)
-            .take(shown.len())
-        {
-            let (mark, style) = if index == at {
-                (">", self.term.style().cyan().bold())
-            } else {
-                (" ", self.term.style())
-            };
-            let dim = self.term.style().dim();
-            let label = style.apply_to(format!("{mark} {}", choice.label));
-            if one_line {
-                let gap = " ".repeat(label_width - measure_text_width(&choice.label));
-                lines.push(format!("{label}{gap}  {}", dim.apply_to(&choice.note)));
-                continue;
-            }
-            lines.push(label.to_string());
-            if !choice.note.is_empty() {
-                let note = textwrap::wrap(&choice.note, width - 4);
-                lines.extend(
-                    note.into_iter()
-                        .map(|line| format!("    {}", dim.apply_to(line))),
-                );
-            }
-        }
-        for line in &lines {
-            self.line(&truncate_str(line, width, "…"))?;
-        }
-        Ok(lines.len())
-    }
 }
 
 impl Drop for Terminal {
     fn drop(&mut self) {
-        self.mode.restore();
+        self.mode.take(Keys::AsFound);
     }
 }
 
@@ -267,18 +201,28 @@ impl Prompt for Terminal {
     fn select(&mut self, question: Question, choices: &[Choice], default: usize) -> Result<usize> {
         let mut at = default.min(choices.len().saturating_sub(1));
         // Before anything is drawn: a key pressed early must not be taken as line editing.
-        self.mode.take_keys();
+        self.mode.take(Keys::Single);
         self.mode.discard_typed();
         shown(self.term.hide_cursor())?;
         loop {
-            let lines = self.draw(question, choices, at)?;
+            let selection = Selection {
+                term: &self.term,
+                question,
+                choices,
+                width: self.width(),
+            };
+            let lines = selection.lines(at);
+            for line in &lines {
+                self.line(&truncate_str(line, self.width(), "…"))?;
+            }
+            let lines = lines.len();
             match self.key(question)? {
                 Key::ArrowDown | Key::Tab | Key::Char('j') => at = (at + 1) % choices.len(),
                 Key::ArrowUp | Key::BackTab | Key::Char('k') => {
                     at = (at + choices.len() - 1) % choices.len();
                 }
                 Key::Enter => {
-                    self.mode.restore();
+                    self.mode.take(Keys::AsFound);
                     shown(self.term.clear_last_lines(lines))?;
                     shown(self.term.show_cursor())?;
                     let answer = self.term.style().cyan().apply_to(&choices[at].label);
@@ -292,7 +236,7 @@ impl Prompt for Terminal {
     }
 
     fn text(&mut self, question: Question, default: Option<&str>, check: Check) -> Result<String> {
-        // Before the question is seen, nobody answers it.
+        // What was typed before the question was seen does not answer it.
         self.mode.discard_typed();
         loop {
             self.ask(question, default)?;
@@ -321,7 +265,7 @@ impl Prompt for Terminal {
             ..question
         };
         // Before the question is drawn: whoever types it in has no reason to wait.
-        self.mode.hide_input();
+        self.mode.take(Keys::HiddenLine);
         self.mode.discard_typed();
         loop {
             let first = self.hidden_line(question)?;
@@ -331,30 +275,29 @@ impl Prompt for Terminal {
             }
             let second = self.hidden_line(again)?;
             if first.expose_secret() == second.expose_secret() {
-                self.mode.restore();
+                self.mode.take(Keys::AsFound);
                 return Ok(first);
             }
-            self.refuse(&Error::failed("the two are not the same"))?;
+            self.refuse(&Error::failed("the passwords do not match"))?;
         }
     }
 
     fn hidden(&mut self, question: Question) -> Result<SecretString> {
-        // Key by key: a line that the terminal edits has room for 4095 characters on Linux and 1023
-        // on macOS, and what is pasted here may be longer.
-        self.mode.take_keys();
+        // What is pasted here may be longer than a line that the terminal edits.
+        self.mode.take(Keys::Single);
         self.mode.discard_typed();
         self.ask(question, None)?;
         let term = self.term.clone();
         let line = self.read(question, move || read_long_line(&term))?;
         self.mode.discard_paste();
-        self.mode.restore();
+        self.mode.take(Keys::AsFound);
         self.line("")?;
         Ok(SecretString::from(line.trim()))
     }
 
     fn key_pair(&mut self, question: Question) -> Result<KeyPair> {
         // Input stays hidden until the last line: what is pasted arrives faster than we read.
-        self.mode.hide_input();
+        self.mode.take(Keys::HiddenLine);
         loop {
             self.ask(question, None)?;
             let mut text = Zeroizing::new(String::with_capacity(pasted::LONGEST_INPUT));
@@ -393,7 +336,7 @@ impl Prompt for Terminal {
             self.line("")?;
             match pair {
                 Ok(pair) => {
-                    self.mode.restore();
+                    self.mode.take(Keys::AsFound);
                     self.line(&format!("  read the key {}", pair.access_key_id))?;
                     return Ok(pair);
                 }
@@ -426,54 +369,14 @@ impl Prompt for Terminal {
     }
 }
 
-/// A line as the terminal gives it, with its editing keys; the end of input is an error.
-fn read_line() -> io::Result<Zeroizing<String>> {
-    let mut line = Zeroizing::new(String::with_capacity(8 * 1024));
-    match io::stdin().lock().read_line(&mut line)? {
-        0 => Err(io::ErrorKind::UnexpectedEof.into()),
-        _ => Ok(line),
-    }
-}
-
-/// On Unix [`TerminalMode`] has switched the echo off for as long as the question lasts.
-#[cfg(unix)]
-fn read_hidden_line(_: &Term) -> io::Result<Zeroizing<String>> {
-    read_line()
-}
-
-/// A line of any length, while [`TerminalMode`] gives key by key.
-#[cfg(unix)]
-fn read_long_line(_: &Term) -> io::Result<Zeroizing<String>> {
-    use std::io::Read;
-    let mut line = Zeroizing::new(String::with_capacity(pasted::LONGEST_INPUT));
-    for byte in io::stdin().lock().bytes() {
-        match char::from(byte?) {
-            '\r' | '\n' => return Ok(line),
-            // Ctrl-D.
-            '\u{4}' if line.is_empty() => break,
-            '\u{7f}' | '\u{8}' => drop(line.pop()),
-            control if control.is_ascii_control() => {}
-            typed if typed.is_ascii() && line.len() < pasted::LONGEST_INPUT => line.push(typed),
-            _ => return Err(io::ErrorKind::InvalidData.into()),
-        }
-    }
-    Err(io::ErrorKind::UnexpectedEof.into())
-}
-
-#[cfg(not(unix))]
-fn read_long_line(term: &Term) -> io::Result<Zeroizing<String>> {
-    read_hidden_line(term)
-}
-
-/// On Windows console reads key by key without echo, and flushes nothing.
-#[cfg(not(unix))]
-fn read_hidden_line(term: &Term) -> io::Result<Zeroizing<String>> {
-    term.read_secure_line().map(Zeroizing::new)
-}
-
-/// Questions come before anything is done.
-fn unchanged() -> Error {
-    Error::cancelled().hint("nothing was changed")
+enum Event<T> {
+    Interrupted,
+    /// After a stop.
+    Continued {
+        is_hidden: bool,
+    },
+    /// `None` if the thread has ended without an answer.
+    Answered(Option<io::Result<T>>),
 }
 
 fn shown(result: io::Result<()>) -> Result<()> {

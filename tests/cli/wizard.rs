@@ -130,7 +130,7 @@ fn a_password_is_typed_twice_and_never_shown_on_a_narrow_terminal() {
         .type_text("Correct-Horse-7!\n")
         .wait_for("? The same again")
         .type_text("Correct-Horse-8!\n")
-        .wait_for("the two are not the same")
+        .wait_for("the passwords do not match")
         .type_text("Correct-Horse-7!\n");
     // The second of two questions with the same words: wait for what it is drawn with.
     terminal.type_text("Correct-Horse-7!\n");

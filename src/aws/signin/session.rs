@@ -27,7 +27,7 @@ pub struct SignedIn {
     pub login_session: String,
     /// Twelve digits.
     pub account_id: String,
-    /// When the present keys end; tools renew them for as long as the console session lasts.
+    /// When the present keys expire; tools renew them for as long as the console session lasts.
     pub expires_at: Timestamp,
     credentials: Credentials,
     document: SecretString,
@@ -87,7 +87,7 @@ impl SignedIn {
     ) -> Result<Self> {
         let lacks = |what: &str| {
             Error::failed(format!("AWS's answer to the sign-in lacks {what}"))
-                .hint("run the command again; nothing was written")
+                .hint("nothing was written; run the command again")
         };
         let token = answer.access_token().ok_or_else(|| lacks("the keys"))?;
         let id_token = answer.id_token().ok_or_else(|| lacks("the identity"))?;
@@ -98,7 +98,7 @@ impl SignedIn {
         let expires_at = Timestamp::try_from(expiry)
             .ok()
             .and_then(|time| Timestamp::from_second(time.as_second()).ok())
-            .ok_or_else(|| lacks("a possible end"))?;
+            .ok_or_else(|| lacks("a possible expiry"))?;
         let dpop_key = key.to_pem();
         let document = Document {
             access_token: CachedToken {
@@ -124,12 +124,16 @@ impl SignedIn {
         })
     }
 
-    /// The session itself, before AWS's tools take it from the cache.
+    /// The session itself, from memory.
     pub fn session(&self, region: aws_config::Region) -> Session {
         Session {
             provider: SharedCredentialsProvider::new(self.credentials.clone()),
             region,
         }
+    }
+
+    pub fn access_key_id(&self) -> &str {
+        self.credentials.access_key_id()
     }
 
     /// What the cache holds.
@@ -184,13 +188,13 @@ fn account_of(arn: &str) -> Option<String> {
 /// Where AWS's tools look for the documents of sessions.
 ///
 /// # Errors
-/// When no variable names a home folder, and one is needed; or when AWS's tools would look in
-/// different places.
+/// When a home directory is needed and there is none; or when AWS's tools would look in different
+/// places.
 pub fn cache_folder(env: &Env) -> Result<PathBuf> {
     const VARIABLE: &str = "AWS_LOGIN_CACHE_DIRECTORY";
     match env.var(VARIABLE) {
         // botocore expands it (`utils.py`, `get_login_token_cache_directory`), aws-config does not
-        // (`login/cache.rs`): for the one it is a home folder, for the other a folder called `~`.
+        // (`login/cache.rs`): for one it is the home directory, for the other a folder called `~`.
         Some(folder) if folder.starts_with('~') => Err(Error::failed(format!(
             "{VARIABLE} is {folder}: some of AWS's tools take `~` literally"
         ))
@@ -198,7 +202,7 @@ pub fn cache_folder(env: &Env) -> Result<PathBuf> {
         Some(folder) => Ok(PathBuf::from(folder)),
         None => {
             let home = shared_config::home_of(env).ok_or_else(|| {
-                Error::failed("this machine tells no home folder, so ~/.aws cannot be found")
+                Error::failed("cannot find your home directory, and so not ~/.aws")
                     .hint(format!("set HOME, or {VARIABLE}"))
             })?;
             Ok([home.as_str(), ".aws", "login", "cache"].iter().collect())

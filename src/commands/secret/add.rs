@@ -10,7 +10,6 @@ use crate::cli::AddSecret;
 use crate::commands::Context;
 use crate::commands::aws::Aws;
 use crate::commands::secret::{Listed, whose};
-use crate::commands::setup::given::pair_from_stdin;
 use crate::error::{Error, Kind, Result};
 use crate::output::{Page, Report};
 use crate::prompt::{Prompt, Question};
@@ -142,7 +141,7 @@ fn proven_pair(
     let asked = !flags.key_stdin || context.env.stdin_is_terminal;
     loop {
         let pair = if flags.key_stdin {
-            pair_from_stdin(context, prompt)?
+            context.pair_from_stdin(prompt)?
         } else {
             let text = "Access key, both halves (not shown)";
             prompt.key_pair(Question::required(text, "--key-stdin < FILE"))?

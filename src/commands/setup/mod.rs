@@ -1,6 +1,6 @@
 //! `cloudcred setup`: look, ask, plan, confirm, execute, report.
 
-pub mod given;
+mod flags;
 mod retire;
 
 use std::time::Instant;
@@ -12,8 +12,8 @@ use crate::aws::sdk::Sdk;
 use crate::aws_profile::{self, AwsProfile};
 use crate::cli::{ModeChoice, Setup};
 use crate::commands::Context;
-use crate::commands::asking::{Asking, guarded_roles};
 use crate::commands::aws::Aws;
+use crate::commands::lookups::{LiveLookups, mfa_roles};
 use crate::commands::{finish, past_run, resume, undo};
 use crate::error::{Error, Result};
 use crate::output::{Format, table};
@@ -23,11 +23,11 @@ use crate::setup::journal::{Journal, Record, run_name};
 use crate::setup::password;
 use crate::setup::plan::{Plan, plan};
 use crate::setup::report::SetupReport;
-use crate::setup::request::{ConsolePassword, Request, Wanted};
+use crate::setup::request::{ConsolePassword, Request};
 use crate::setup::run::Run;
 use crate::setup::steps::Step;
 use crate::setup::steps::context::RunSecrets;
-use crate::setup::wizard::{self, Inquiry, Scene};
+use crate::setup::wizard::{Lookups, Wizard};
 use crate::shared_config::Locations;
 use crate::store::index::Index;
 
@@ -36,31 +36,38 @@ use crate::store::index::Index;
 ///
 /// # Errors
 /// Whatever else keeps it from what is wanted.
-pub fn run(flags: Setup, context: &Context) -> Result<u8> {
-    given::check_combination(&flags, context.global.output)?;
-    check_before_sign_in(&flags, context)?;
-    let (dry_run, login, no_browser) = (flags.dry_run, flags.login, flags.no_browser);
+pub fn run(mut flags: Setup, context: &Context) -> Result<u8> {
+    flags::check_combination(&flags, context.global.output)?;
+    flags::check_values(&flags)?;
+    if flags.login && flags.mode == ModeChoice::Auto {
+        // The session is there to create the user.
+        flags.mode = ModeChoice::IamUser;
+    }
+    if flags.login && !context.attended {
+        flags::check_answers_to_come(&flags, context.global.yes)?;
+    }
+    let dry_run = flags.dry_run;
     let mut prompt = context.prompt()?;
-    let wanted = given::wanted(flags, context, prompt.as_mut())?;
-    wanted.check()?;
-    if let Some(name) = &wanted.aws_profile {
+    let piped = flags::read_piped(&flags, context, prompt.as_mut())?;
+    if let Some(name) = &flags.aws_profile {
         let profile = AwsProfile::new(name, context.env.program()?, None, None)?;
         aws_profile::check_free(&Locations::of(&context.env)?, &profile)?;
     }
     let aws = Aws::start(context)?;
-    let index = match dry_run {
-        true => Index::load(&aws.folders),
-        false => Index::load_to_change(&aws.folders),
+    let index = if dry_run {
+        Index::load(&aws.folders)
+    } else {
+        Index::load_to_change(&aws.folders)
     }?;
-    let asking = Asking {
+    let lookups = LiveLookups {
         aws: &aws,
         context,
-        no_browser,
+        no_browser: flags.no_browser,
     };
-    let guarded = guarded_roles(context);
-    let found = match login {
-        true => vec![asking.sign_in(prompt.as_mut())?],
-        false => aws.read(look(&wanted, &aws.sdk, context))?,
+    let credentials = if flags.login {
+        vec![lookups.sign_in(prompt.as_mut())?]
+    } else {
+        aws.read(look(&flags, &aws.sdk, context))?
     };
     match abandoned_run(&aws, dry_run, prompt.as_mut(), context)? {
         None => {}
@@ -71,23 +78,27 @@ pub fn run(flags: Setup, context: &Context) -> Result<u8> {
             return undo::undo(&run, None, &aws, prompt, context).map(|()| 0);
         }
     }
-    let scene = Scene {
-        found: &found,
-        guarded: &guarded,
+    let mut wizard = Wizard {
+        credentials: &credentials,
+        mfa_roles: &mfa_roles(context),
         index: &index,
         host_name: context.env.host_name.as_deref(),
-        named: login || context.global.profile().is_some(),
+        credentials_are_named: flags.login || context.global.profile().is_some(),
         attended: context.attended,
         console: Console::of_region(aws.sdk.region().as_ref()),
-        opens_pages: !no_browser,
+        lookups: &lookups,
+        prompt: prompt.as_mut(),
+        flags,
+        piped,
     };
-    let mut request = wizard::complete(wanted, &scene, &asking, prompt.as_mut())?;
+    let mut request = wizard.complete()?;
     let facts = loop {
+        check_not_expired(request.caller(), &aws, context)?;
         context.output.working("Looking at what is there already …");
         let facts = aws.read(gather(&request, &aws.sdk, &aws.vault, &index, &context.env));
         context.output.done();
         let facts = facts?;
-        if !wizard::settle(&mut request, &facts, &scene, prompt.as_mut())? {
+        if !wizard.resolve_conflicts(&mut request, &facts)? {
             break facts;
         }
     };
@@ -106,6 +117,7 @@ pub fn run(flags: Setup, context: &Context) -> Result<u8> {
                 return Err(Error::cancelled().hint("nothing was changed"));
             }
         }
+        check_not_expired(request.caller(), &aws, context)?;
         // Gives the terminal back before the work begins.
         drop(prompt);
         if plan.goal.prints {
@@ -140,23 +152,20 @@ pub fn run(flags: Setup, context: &Context) -> Result<u8> {
         key.page = retire::page(request.caller());
         let mut goal = record.goal.clone();
         goal.access_key_id = record.access_key_id().map(str::to_owned);
-        retire::after_retirement(&goal, &mut report, &asking, context)?;
+        retire::after_retirement(&goal, &mut report, &lookups, context)?;
     }
     finish::deliver(&report, context).map(|()| 0)
 }
 
-/// What nobody could answer after the sign-in is told before it.
-fn check_before_sign_in(flags: &Setup, context: &Context) -> Result<()> {
-    if !flags.login || context.attended {
-        return Ok(());
-    }
-    if flags.mode == ModeChoice::Root && !flags.acknowledge_root_risk {
-        let question = "a root key may do everything in the account";
-        return Err(Error::answer_needed(question, "--acknowledge-root-risk"));
-    }
-    match context.global.yes {
-        true => Ok(()),
-        false => Err(Error::answer_needed("Go ahead?", "--yes")),
+/// A session may end while the questions are answered.
+fn check_not_expired(caller: &Found, aws: &Aws, context: &Context) -> Result<()> {
+    match caller.expires_at {
+        Some(end) if end <= aws.sdk.aws_time(context.env.now()) => {
+            let whose = caller.source.described();
+            let message = format!("the session of {whose} has expired");
+            Err(Error::credentials(message).hint("nothing was changed; run the command again"))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -202,8 +211,8 @@ fn abandoned_run(
 }
 
 /// Finds and shows the credentials that matter here.
-async fn look(wanted: &Wanted, sdk: &Sdk, context: &Context) -> Result<Vec<Found>> {
-    if wanted.given_pair.is_some() && wanted.mode.is_some() {
+async fn look(flags: &Setup, sdk: &Sdk, context: &Context) -> Result<Vec<Found>> {
+    if flags.key_stdin && flags.mode != ModeChoice::Auto {
         return Ok(Vec::new());
     }
     let scope = match context.global.profile() {

@@ -7,8 +7,8 @@ use crate::aws::found::Found;
 use crate::aws::kind::Kind;
 use crate::aws_profile::{self, AwsProfile};
 use crate::commands::Context;
-use crate::commands::asking::Asking;
 use crate::commands::aws::Aws;
+use crate::commands::lookups::LiveLookups;
 use crate::error::{Error, Result};
 use crate::prompt::{Choice, Prompt, Question};
 use crate::secret::KeyPair;
@@ -17,7 +17,7 @@ use crate::setup::plan::{Goal, deletion};
 use crate::setup::report::{RootKeyStatus, SetupReport};
 use crate::setup::run::Run;
 use crate::setup::steps::context::RunSecrets;
-use crate::setup::wizard::Inquiry;
+use crate::setup::wizard::Lookups;
 use crate::shared_config::{Locations, SharedConfig};
 use crate::store::index::Index;
 
@@ -25,7 +25,7 @@ use crate::store::index::Index;
 pub fn after_retirement(
     goal: &Goal,
     report: &mut SetupReport,
-    lookups: &Asking,
+    lookups: &LiveLookups,
     context: &Context,
 ) -> Result<()> {
     let Some(key) = &mut report.root_key else {
@@ -93,7 +93,7 @@ pub fn kept_pair(goal: &Goal, aws: &Aws) -> Result<KeyPair> {
 fn delete(
     id: &str,
     goal: &Goal,
-    asking: &Asking,
+    lookups: &LiveLookups,
     prompt: &mut dyn Prompt,
     context: &Context,
 ) -> Result<bool> {
@@ -109,8 +109,8 @@ fn delete(
     if prompt.select(question, &choices, 0)? == 0 {
         return Ok(false);
     }
-    let aws = asking.aws;
-    let root = asking.sign_in(prompt)?;
+    let aws = lookups.aws;
+    let root = lookups.sign_in(prompt)?;
     let identity = root.identity();
     if !identity.is_some_and(|it| it.is_root() && it.account_id == goal.account_id) {
         let who = identity.map_or("nobody".to_owned(), |it| it.described());

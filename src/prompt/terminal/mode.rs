@@ -1,42 +1,75 @@
-//! How the terminal takes keys: with or without echo, line by line or key by key; and as it was found.
+//! How the terminal takes keys: with or without echo, line by line or key by key; and how it was found.
 
 use std::io;
 
-/// The terminal's mode as it was found.
+#[cfg(unix)]
+use rustix::termios::{
+    LocalModes, OptionalActions, QueueSelector, Termios, tcflush, tcgetattr, tcsetattr,
+};
+
+/// How keys are taken.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Keys {
+    /// As the terminal was found.
+    AsFound,
+    /// A line without echo.
+    HiddenLine,
+    /// Key by key without echo; Ctrl-C still raises its signal.
+    Single,
+}
+
+/// The terminal behind standard input.
 pub struct TerminalMode {
     #[cfg(unix)]
-    found: Option<rustix::termios::Termios>,
+    found: Option<Termios>,
+    #[cfg(unix)]
+    continued: tokio::signal::unix::Signal,
+    keys: Keys,
 }
 
 #[cfg(unix)]
 impl TerminalMode {
-    pub fn of_stdin() -> Self {
-        TerminalMode {
-            found: rustix::termios::tcgetattr(io::stdin()).ok(),
+    /// Must be called inside a tokio runtime.
+    pub fn of_stdin() -> io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let number = rustix::process::Signal::CONT.as_raw();
+        Ok(TerminalMode {
+            found: tcgetattr(io::stdin()).ok(),
+            continued: signal(SignalKind::from_raw(number))?,
+            keys: Keys::AsFound,
+        })
+    }
+
+    /// `Now` rather than `Flush`: typed-ahead and pasted input must not be thrown away. A terminal
+    /// that is gone cannot be set; nothing else depends on it then.
+    pub fn take(&mut self, keys: Keys) {
+        self.keys = keys;
+        if let Some(mut mode) = self.found.clone() {
+            mode.local_modes.remove(match keys {
+                Keys::AsFound => LocalModes::empty(),
+                Keys::HiddenLine => LocalModes::ECHO,
+                Keys::Single => LocalModes::ICANON | LocalModes::ECHO,
+            });
+            tcsetattr(io::stdin(), OptionalActions::Now, &mode).unwrap_or_default();
         }
     }
 
-    /// Key by key without echo; Ctrl-C still raises its signal.
-    pub fn take_keys(&self) {
-        use rustix::termios::LocalModes;
-        self.set(|mode| {
-            mode.local_modes
-                .remove(LocalModes::ICANON | LocalModes::ECHO)
-        });
-    }
-
-    pub fn hide_input(&self) {
-        self.set(|mode| mode.local_modes.remove(rustix::termios::LocalModes::ECHO));
-    }
-
-    pub fn restore(&self) {
-        self.set(|_| {});
+    /// Waits until the process goes on after a stop (Ctrl-Z and `fg`). The shell has then set its own
+    /// mode, which shows what is typed: sets ours again, and discards what was shown already. Whether
+    /// what is typed is hidden now.
+    pub async fn continued(&mut self) -> bool {
+        self.continued.recv().await;
+        let is_hidden = self.keys != Keys::AsFound;
+        if is_hidden {
+            self.take(self.keys);
+            self.discard_typed();
+        }
+        is_hidden
     }
 
     pub fn discard_typed(&self) {
         // A terminal that is gone has nothing to throw away.
-        let input = rustix::termios::QueueSelector::IFlush;
-        rustix::termios::tcflush(io::stdin(), input).unwrap_or_default();
+        tcflush(io::stdin(), QueueSelector::IFlush).unwrap_or_default();
     }
 
     /// Throws away what still arrives, until nothing has for a moment.
@@ -55,29 +88,24 @@ impl TerminalMode {
             }
         }
     }
-
-    /// `Now` rather than `Flush`: typed-ahead and pasted input must not be thrown away. A terminal
-    /// that is gone cannot be set; nothing else depends on it then.
-    fn set(&self, change: impl FnOnce(&mut rustix::termios::Termios)) {
-        if let Some(mut mode) = self.found.clone() {
-            change(&mut mode);
-            let now = rustix::termios::OptionalActions::Now;
-            rustix::termios::tcsetattr(io::stdin(), now, &mode).unwrap_or_default();
-        }
-    }
 }
 
 #[cfg(not(unix))]
 impl TerminalMode {
-    pub fn of_stdin() -> Self {
-        TerminalMode {}
+    pub fn of_stdin() -> io::Result<Self> {
+        Ok(TerminalMode {
+            keys: Keys::AsFound,
+        })
     }
 
-    pub fn take_keys(&self) {}
+    pub fn take(&mut self, keys: Keys) {
+        self.keys = keys;
+    }
 
-    pub fn hide_input(&self) {}
-
-    pub fn restore(&self) {}
+    /// Never: no process is stopped here.
+    pub async fn continued(&mut self) -> bool {
+        std::future::pending().await
+    }
 
     pub fn discard_typed(&self) {}
 

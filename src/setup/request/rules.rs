@@ -1,5 +1,7 @@
 //! AWS's rules for what a user may choose: names, ARNs, descriptions and tags. Text in, verdict out.
 
+use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory};
+
 use crate::error::{Error, Result};
 
 /// IAM's rule for user names (API reference, CreateUser): 1 to 64 of `[\w+=,.@-]`, ASCII.
@@ -11,33 +13,30 @@ pub fn check_user_name(name: &str) -> Result<()> {
     if (1..=64).contains(&name.len()) && name.bytes().all(allowed) {
         return Ok(());
     }
-    Err(Error::usage(format!("`{name}` is no valid IAM user name"))
-        .hint("use 1 to 64 letters, digits and _+=,.@- with --user-name"))
+    Err(
+        Error::usage(format!("`{name}` is not a valid IAM user name"))
+            .hint("use 1 to 64 letters, digits and _+=,.@- with --user-name"),
+    )
 }
 
 /// # Errors
-/// `Usage`, when it is no policy's ARN.
+/// `Usage`, when it is not the ARN of a policy.
 pub fn check_policy_arn(arn: &str) -> Result<()> {
-    let mut parts = arn.splitn(6, ':');
-    let mut is = |expected: &dyn Fn(&str) -> bool| parts.next().is_some_and(expected);
-    let valid = is(&|arn| arn == "arn")
-        && is(&|partition| partition.starts_with("aws"))
-        && is(&|service| service == "iam")
-        && is(&str::is_empty)
-        && is(&|account| account == "aws" || account.len() == 12)
-        && is(&|resource| {
-            resource
-                .strip_prefix("policy/")
-                .is_some_and(|name| !name.is_empty())
-        });
-    if valid {
+    let parts: Vec<&str> = arn.splitn(6, ':').collect();
+    if let ["arn", partition, "iam", "", account, resource] = parts[..]
+        && partition.starts_with("aws")
+        && (account == "aws" || account.len() == 12)
+        && resource
+            .strip_prefix("policy/")
+            .is_some_and(|name| !name.is_empty())
+    {
         return Ok(());
     }
-    Err(Error::usage(format!("`{arn}` is no ARN of a policy"))
-        .hint("give it as in arn:aws:iam::aws:policy/ReadOnlyAccess, or arn:aws:iam::111122223333:policy/NAME"))
+    Err(Error::usage(format!("`{arn}` is not the ARN of a policy"))
+        .hint("use one like arn:aws:iam::aws:policy/ReadOnlyAccess or arn:aws:iam::111122223333:policy/NAME"))
 }
 
-/// IAM's rule for tag values (API reference, Tag): at most 256 letters, digits, spaces and
+/// IAM's rule for tag values (API reference, Tag): at most 256 letters, numbers, spaces and
 /// `_.:/=+-@`.
 ///
 /// # Errors
@@ -49,8 +48,8 @@ pub fn check_key_description(description: &str) -> Result<()> {
     })
 }
 
-/// Takes `KEY=VALUE`s apart and checks them by IAM's rules: their characters, no key twice
-/// (whatever its case), and at most 50 tags a user, three of which are ours.
+/// Splits each `KEY=VALUE` and checks it by IAM's rules: its characters, no key twice (upper and lower
+/// case are the same), and at most 50 tags a user, three of which are ours.
 ///
 /// # Errors
 /// `Usage`, with the rule.
@@ -63,7 +62,7 @@ pub fn parse_tags(texts: &[String]) -> Result<Vec<(String, String)>> {
             .any(|(other, _)| other.eq_ignore_ascii_case(&key))
         {
             return Err(Error::usage(format!("the tag `{key}` is given twice"))
-                .hint("give each --tag once; IAM does not tell `a` from `A`"));
+                .hint("give each --tag once; to IAM, `a` and `A` are the same key"));
         }
         tags.push((key, value));
     }
@@ -76,7 +75,7 @@ pub fn parse_tags(texts: &[String]) -> Result<Vec<(String, String)>> {
 
 fn parse_tag(text: &str) -> Result<(String, String)> {
     let wrong = |why: String| {
-        Error::usage(format!("`{text}` is no valid tag: {why}"))
+        Error::usage(format!("`{text}` is not a valid tag: {why}"))
             .hint("use --tag KEY=VALUE with letters, digits, spaces and _.:/=+-@")
     };
     let (key, value) = text
@@ -98,37 +97,41 @@ fn check_tag_text(text: &str, shortest: usize, longest: usize) -> Result<(), Str
     if length > longest {
         return Err(format!("it has {length} characters, more than {longest}"));
     }
-    let mut refused: Vec<char> = text.chars().filter(|c| !tag_character(*c)).collect();
+    let mut refused: Vec<String> = text
+        .chars()
+        .filter(|c| !is_allowed_in_tag(*c))
+        .map(|c| match c.general_category_group() {
+            // Neither has a shape of its own.
+            GeneralCategoryGroup::Mark | GeneralCategoryGroup::Other => {
+                format!("U+{:04X}", u32::from(c))
+            }
+            _ => format!("`{c}`"),
+        })
+        .collect();
     refused.dedup();
     if refused.is_empty() {
         return Ok(());
     }
-    let refused: Vec<String> = refused
-        .iter()
-        .map(|c| match c.is_control() {
-            true => format!("`{}`", c.escape_default()),
-            false => format!("`{c}`"),
-        })
-        .collect();
     Err(format!("it contains {}", refused.join(" ")))
 }
 
-fn tag_character(c: char) -> bool {
-    c.is_alphanumeric() || c == ' ' || "_.:/=+-@".contains(c)
+/// IAM's pattern for tags: `[\p{L}\p{Z}\p{N}_.:/=+\-@]` (API reference, Tag).
+fn is_allowed_in_tag(c: char) -> bool {
+    use GeneralCategoryGroup::{Letter, Number, Separator};
+    matches!(c.general_category_group(), Letter | Separator | Number) || "_.:/=+-@".contains(c)
 }
 
-/// `CloudStudio on ana-laptop`, without what a tag refuses.
+/// `CloudStudio on ana-laptop`, without the characters that a tag may not have.
 pub fn default_key_description(host_name: Option<&str>) -> String {
-    match host_name {
-        Some(host) => {
-            let host: String = host
-                .chars()
-                .filter(|c| tag_character(*c))
-                .take(100)
-                .collect();
-            format!("CloudStudio on {host}")
-        }
-        None => "CloudStudio".to_owned(),
+    let host: String = host_name
+        .unwrap_or_default()
+        .chars()
+        .filter(|c| is_allowed_in_tag(*c))
+        .take(100)
+        .collect();
+    match host.trim() {
+        "" => "CloudStudio".to_owned(),
+        host => format!("CloudStudio on {host}"),
     }
 }
 
@@ -153,14 +156,45 @@ mod tests {
         let error = check_key_description("it's (mine)").expect_err("refused");
         assert!(error.message.contains("`'` `(` `)`"), "{}", error.message);
         check_key_description("Ünïcode letters are fine").expect("allowed");
+        for text in ["é", "日本", "①½Ⅳ", "a\u{a0}b\u{2003}c\u{3000}d"] {
+            check_key_description(text).expect(text);
+        }
+        for (text, named) in [
+            ("e\u{301}", "U+0301"),
+            ("\u{903}", "U+0903"),
+            ("\u{20dd}", "U+20DD"),
+            ("Ⓐ", "`Ⓐ`"),
+            ("🎉", "`🎉`"),
+            ("a\u{200d}b", "U+200D"),
+            ("a\tb", "U+0009"),
+            ("a\u{9b}b", "U+009B"),
+            ("a·b", "`·`"),
+            ("a\u{e000}", "U+E000"),
+        ] {
+            let error = check_key_description(text).expect_err(text);
+            assert!(error.message.contains(named), "{}", error.message);
+            let tag = format!("team={text}");
+            let error = parse_tags(&[tag]).expect_err(text);
+            assert!(error.message.contains("its value"), "{}", error.message);
+            parse_tags(&[format!("{text}=x")]).expect_err(text);
+        }
         check_key_description("").expect("an empty value is allowed");
         check_key_description(&"x".repeat(257)).expect_err("too long");
     }
 
     #[test]
     fn a_default_description_is_always_accepted() {
-        for host in [None, Some("ana-laptop"), Some("weird,host(name)#")] {
-            check_key_description(&default_key_description(host)).expect("made to fit");
+        for (host, expected) in [
+            (None, "CloudStudio"),
+            (Some(""), "CloudStudio"),
+            (Some("(\u{301}Ⓐ\u{200d}) "), "CloudStudio"),
+            (Some("ana-laptop"), "CloudStudio on ana-laptop"),
+            (Some("weird,host(name)#"), "CloudStudio on weirdhostname"),
+            (Some("ana\u{301}s-Ⓜac"), "CloudStudio on anas-ac"),
+        ] {
+            let description = default_key_description(host);
+            assert_eq!(description, expected);
+            check_key_description(&description).expect("made to fit");
         }
     }
 

@@ -19,8 +19,8 @@ use crate::error::{Error, Kind, Result};
 use crate::setup::steps::context::{Change, Leftover, Outcome, Settled, Stop, Work};
 use crate::setup::steps::orphan_keys::{Attempts, keys_of, suspects};
 use crate::setup::steps::secret::Destination;
+use crate::store::by_run::Origin;
 use crate::store::index::Entry;
-use crate::store::vault::Origin;
 
 /// How long STS may take to answer for a stored pair.
 const STS_LIMIT: Duration = Duration::from_secs(10);

@@ -6,8 +6,9 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::error::Result;
 use crate::secret::KeyPair;
 use crate::setup::steps::context::{Change, Leftover, Outcome, Settled, Stop, Work};
+use crate::store::by_run::{Origin, PutByRun};
 use crate::store::index::Entry;
-use crate::store::vault::{Origin, Over, PutByRun};
+use crate::store::vault::Over;
 use crate::store::{SecretName, StoreKind};
 
 /// Where a step keeps its pair.

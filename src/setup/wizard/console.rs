@@ -4,14 +4,13 @@
 use crate::aws::console::Console;
 use crate::aws::found::Found;
 use crate::error::{Error, Result};
-use crate::prompt::{Choice, Prompt, Question};
+use crate::prompt::{Choice, Question};
 use crate::secret::KeyPair;
-use crate::setup::wizard::credentials::{ask_for_pair, working};
-use crate::setup::wizard::{Inquiry, Scene, of_root};
+use crate::setup::wizard::context::{Wizard, working};
 
 /// A numbered list, and the pages that it leads through.
 struct Guide {
-    title: String,
+    title: &'static str,
     steps: Vec<String>,
     /// What a page is called, and its address.
     pages: Vec<(&'static str, String)>,
@@ -21,7 +20,7 @@ struct Guide {
 fn for_root(console: Console) -> Guide {
     let page = console.security_credentials();
     Guide {
-        title: "A root access key, made in the AWS console:".to_owned(),
+        title: "A root access key, made in the AWS console:",
         steps: vec![
             format!("Sign in as the root user and open \"My security credentials\":\n{page}"),
             "Scroll down to \"Access keys\" and choose \"Create access key\".".to_owned(),
@@ -37,7 +36,7 @@ fn for_root(console: Console) -> Guide {
 fn for_user(console: Console, name: &str, description: &str) -> Guide {
     let (create, user) = (console.create_user(), console.user_credentials(name));
     Guide {
-        title: "An IAM user and its access key, made in the AWS console:".to_owned(),
+        title: "An IAM user and its access key, made in the AWS console:",
         steps: vec![
             format!("Sign in and open the page that creates a user:\n{create}"),
             format!("Name it {name}; a console password is up to you. Choose \"Next\"."),
@@ -59,72 +58,71 @@ fn for_user(console: Console, name: &str, description: &str) -> Guide {
     }
 }
 
-/// Shows the steps for a root key, and asks until the key is root's and works.
-pub fn root_key(
-    scene: &Scene,
-    inquiry: &dyn Inquiry,
-    prompt: &mut dyn Prompt,
-) -> Result<(KeyPair, Found)> {
-    lead(&for_root(scene.console), scene, inquiry, prompt)?;
-    let (pair, found) = pasted_root_key(inquiry, prompt)?;
-    tell_whose(&found, scene, prompt)?;
-    Ok((pair, found))
-}
-
-/// Until the key is root's and works.
-pub fn pasted_root_key(inquiry: &dyn Inquiry, prompt: &mut dyn Prompt) -> Result<(KeyPair, Found)> {
-    let text = "The root user's access key, both halves (not shown)";
-    let question = Question::required(text, "--key-stdin");
-    ask_for_pair(question, inquiry, prompt, &of_root)
-}
-
-/// Shows the steps for a user with a key, and asks until the key is an IAM user's and works.
-pub fn user_key(
-    name: &str,
-    description: &str,
-    scene: &Scene,
-    inquiry: &dyn Inquiry,
-    prompt: &mut dyn Prompt,
-) -> Result<(KeyPair, Found)> {
-    let guide = for_user(scene.console, name, description);
-    lead(&guide, scene, inquiry, prompt)?;
-    let text = "The new user's access key, both halves (not shown)";
-    let question = Question::required(text, "--key-stdin");
-    let (pair, found) = ask_for_pair(question, inquiry, prompt, &of_user)?;
-    tell_whose(&found, scene, prompt)?;
-    Ok((pair, found))
-}
-
-/// Shows the steps, and opens their pages for as long as that is wanted.
-fn lead(
-    guide: &Guide,
-    scene: &Scene,
-    inquiry: &dyn Inquiry,
-    prompt: &mut dyn Prompt,
-) -> Result<()> {
-    let mut text = guide.title.clone();
-    for (number, step) in (1..).zip(&guide.steps) {
-        text.push_str(&format!("\n{number}. {step}"));
+impl Wizard<'_> {
+    /// Shows the steps for a root key, and asks until the key is root's and works.
+    pub fn root_key_from_console(&mut self) -> Result<(KeyPair, Found)> {
+        self.lead(&for_root(self.console))?;
+        let (pair, found) = self.pasted_root_key()?;
+        self.tell_whose(&found)?;
+        Ok((pair, found))
     }
-    prompt.tell(&text)?;
-    if !scene.opens_pages {
-        return Ok(());
+
+    /// Shows the steps for a user with a key, and asks until the key is an IAM user's and works.
+    pub fn user_key_from_console(
+        &mut self,
+        name: &str,
+        description: &str,
+    ) -> Result<(KeyPair, Found)> {
+        self.lead(&for_user(self.console, name, description))?;
+        let text = "The new user's access key, both halves (not shown)";
+        let (pair, found) = self.ask_for_pair(text, &of_user)?;
+        self.tell_whose(&found)?;
+        Ok((pair, found))
     }
-    let mut choices = vec![Choice::new("Paste the key", "once both halves are shown")];
-    let open = |(what, _): &(&str, String)| Choice::new(*what, "in the browser");
-    choices.extend(guide.pages.iter().map(open));
-    // Most begin with the first page.
-    let mut next = 1;
-    loop {
-        let question = Question::required("What next?", "--no-browser");
-        let chosen = prompt.select(question, &choices, next)?;
-        let Some((_, address)) = chosen.checked_sub(1).map(|page| &guide.pages[page]) else {
+
+    /// Shows the steps, and opens their pages until the person has the key.
+    fn lead(&mut self, guide: &Guide) -> Result<()> {
+        let mut text = guide.title.to_owned();
+        for (number, step) in (1..).zip(&guide.steps) {
+            text.push_str(&format!("\n{number}. {step}"));
+        }
+        self.prompt.tell(&text)?;
+        if self.flags.no_browser {
+            return Ok(());
+        }
+        let mut choices = vec![Choice::new("Paste the key", "once both halves are shown")];
+        let open = |(what, _): &(&str, String)| Choice::new(*what, "in the browser");
+        choices.extend(guide.pages.iter().map(open));
+        // Most people begin with the first page.
+        let mut next = 1;
+        loop {
+            let question = Question::required("What next?", "--no-browser");
+            let chosen = self.prompt.select(question, &choices, next)?;
+            let Some((_, address)) = chosen.checked_sub(1).map(|page| &guide.pages[page]) else {
+                return Ok(());
+            };
+            if let Err(error) = self.lookups.open(address) {
+                let text = format!("{}: open {address} yourself.", error.message);
+                self.prompt.tell(&text)?;
+            }
+            next = (chosen + 1) % choices.len();
+        }
+    }
+
+    /// Says whose key it is, and whether that is another account than this machine's.
+    fn tell_whose(&mut self, found: &Found) -> Result<()> {
+        let Some(identity) = found.identity() else {
             return Ok(());
         };
-        if let Err(error) = inquiry.open(address) {
-            prompt.tell(&format!("{}: open {address} yourself.", error.message))?;
+        let mut text = format!("The key works and belongs to {}.", identity.described());
+        let mut others = self.credentials.iter().filter_map(Found::identity);
+        if let Some(other) = others.find(|other| other.account_id != identity.account_id) {
+            text.push_str(&format!(
+                " That is another account than that of {}: press Ctrl-C if you did not mean it.",
+                other.described()
+            ));
         }
-        next = (chosen + 1) % choices.len();
+        self.prompt.tell(&text)
     }
 }
 
@@ -134,28 +132,8 @@ fn of_user(found: Found) -> Result<Found> {
         return Ok(found);
     };
     Err(Error::credentials(format!(
-        "this is no IAM user's key, but one of {}",
+        "this is not an IAM user's key: it belongs to {}",
         identity.described()
     ))
-    .hint("copy the key of the user that you have just made"))
-}
-
-/// Whose it is, and whether that is another account than this machine's.
-fn tell_whose(found: &Found, scene: &Scene, prompt: &mut dyn Prompt) -> Result<()> {
-    let Some(identity) = found.identity() else {
-        return Ok(());
-    };
-    let mut others = scene.found.iter().filter_map(Found::identity);
-    let elsewhere = others.find(|other| other.account_id != identity.account_id);
-    let note = match elsewhere {
-        Some(other) => format!(
-            " Another account than {}'s: Ctrl-C ends here, if that is not what you meant.",
-            other.described()
-        ),
-        None => String::new(),
-    };
-    prompt.tell(&format!(
-        "It works: it is the key of {}.{note}",
-        identity.described()
-    ))
+    .hint("copy the key of the user that you have just created"))
 }

@@ -3,13 +3,19 @@
 use std::cell::RefCell;
 
 use super::*;
-use crate::aws::found::Source;
-use crate::error::Kind;
-use crate::prompt::Unattended;
+use crate::aws::account::PasswordPolicy;
+use crate::aws::console::Console;
+use crate::aws::found::{Found, Source};
+use crate::aws::mfa::MfaRole;
+use crate::cli::{IfExists, ModeChoice, PasswordChoice, Setup};
+use crate::error::{Kind, Result};
 use crate::prompt::script::Answer::{Default as Enter, Password, Paste, Pick, Type};
 use crate::prompt::script::Script;
-use crate::setup::request::IfExists;
+use crate::prompt::{Prompt, Unattended};
+use crate::secret::KeyPair;
+use crate::setup::request::{IamUserRequest, Request};
 use crate::store::StoreKind;
+use crate::store::index::Index;
 
 const ANA: &str = "arn:aws:iam::111122223333:user/ana";
 const ROOT: &str = "arn:aws:iam::111122223333:root";
@@ -27,7 +33,7 @@ struct Machine {
     attended: bool,
     keyring: bool,
     opened: RefCell<Vec<String>>,
-    guarded: Vec<GuardedRole>,
+    mfa_roles: Vec<MfaRole>,
 }
 
 impl Machine {
@@ -37,27 +43,38 @@ impl Machine {
             attended: true,
             keyring: true,
             opened: RefCell::default(),
-            guarded: Vec::new(),
+            mfa_roles: Vec::new(),
         }
     }
 
-    fn complete(&self, wanted: Wanted, prompt: &mut dyn Prompt) -> Result<Request> {
-        let index = Index::default();
-        let scene = Scene {
-            found: &self.found,
-            guarded: &self.guarded,
-            index: &index,
+    fn complete(&self, flags: Setup, prompt: &mut dyn Prompt) -> Result<Request> {
+        self.complete_with(Piped::default(), flags, prompt)
+    }
+
+    fn complete_with(
+        &self,
+        piped: Piped,
+        flags: Setup,
+        prompt: &mut dyn Prompt,
+    ) -> Result<Request> {
+        let mut wizard = Wizard {
+            flags,
+            piped,
+            credentials: &self.found,
+            mfa_roles: &self.mfa_roles,
+            index: &Index::default(),
             host_name: Some("laptop"),
-            named: false,
+            credentials_are_named: false,
             attended: self.attended,
             console: Console::of_region("us-east-1"),
-            opens_pages: true,
+            lookups: self,
+            prompt,
         };
-        complete(wanted, &scene, self, prompt)
+        wizard.complete()
     }
 }
 
-impl Inquiry for Machine {
+impl Lookups for Machine {
     fn check_pair(&self, pair: &KeyPair) -> Result<Found> {
         let whose = match pair.access_key_id.as_str() {
             "AKIAROOT" => ROOT,
@@ -70,7 +87,7 @@ impl Inquiry for Machine {
         Ok(profile("signed-in", ANA))
     }
 
-    fn with_code(&self, role: &GuardedRole, _: &mut dyn Prompt) -> Result<Found> {
+    fn assume_with_mfa(&self, role: &MfaRole, _: &mut dyn Prompt) -> Result<Found> {
         Ok(profile(&role.profile, ANA))
     }
 
@@ -108,7 +125,7 @@ fn every_open_question_is_asked_once_with_a_default() {
         ("--secret", Enter),
         ("--store", Enter),
     ]);
-    let request = iam_user(machine.complete(Wanted::default(), &mut script));
+    let request = iam_user(machine.complete(Setup::default(), &mut script));
     script.finish();
     assert_eq!(request.user_name, "cloudstudio-admin");
     assert_eq!(
@@ -127,19 +144,22 @@ fn every_open_question_is_asked_once_with_a_default() {
 #[test]
 fn what_flags_answer_is_not_asked() {
     let machine = Machine::with(vec![profile("default", ANA)]);
-    let wanted = Wanted {
-        mode: Some(Mode::IamUser),
+    let flags = Setup {
+        mode: ModeChoice::IamUser,
         user_name: Some("ci".into()),
         console_password: Some(PasswordChoice::Generate),
         key_description: Some("mine".into()),
         if_exists: Some(IfExists::Reuse),
         secret: Some("prod".into()),
         store: Some(StoreKind::File),
-        given_pair: Some(pair("AKIAANA")),
-        ..Wanted::default()
+        ..Setup::default()
+    };
+    let piped = Piped {
+        pair: Some(pair("AKIAANA")),
+        password: None,
     };
     let mut script = Script::new([]);
-    let request = iam_user(machine.complete(wanted, &mut script));
+    let request = iam_user(machine.complete_with(piped, flags, &mut script));
     assert!(request.console_password.is_generated());
     assert_eq!(request.bootstrap.source, Source::Given);
     assert_eq!(request.keep.secret.as_str(), "prod");
@@ -147,24 +167,24 @@ fn what_flags_answer_is_not_asked() {
 
 #[test]
 fn without_a_keyring_a_file_is_a_choice_and_never_a_fallback() {
-    let wanted = || Wanted {
-        mode: Some(Mode::IamUser),
+    let flags = || Setup {
+        mode: ModeChoice::IamUser,
         user_name: Some("ci".into()),
         console_password: Some(PasswordChoice::None),
         key_description: Some("mine".into()),
         secret: Some("prod".into()),
-        ..Wanted::default()
+        ..Setup::default()
     };
     let mut machine = Machine::with(vec![profile("default", ANA)]);
     machine.keyring = false;
     let mut script = Script::new([("--profile", Enter), ("--store", Pick("A private file"))]);
-    let request = iam_user(machine.complete(wanted(), &mut script));
+    let request = iam_user(machine.complete(flags(), &mut script));
     assert_eq!(request.keep.store, StoreKind::File);
     assert!(script.told[0].contains("no keyring answers"));
 
     machine.attended = false;
     let error = machine
-        .complete(wanted(), &mut Unattended)
+        .complete(flags(), &mut Unattended)
         .err()
         .expect("no store");
     assert!(error.hint.is_some_and(|hint| hint.contains("--store file")));
@@ -173,16 +193,16 @@ fn without_a_keyring_a_file_is_a_choice_and_never_a_fallback() {
 #[test]
 fn who_has_nothing_may_sign_in() {
     let machine = Machine::with(Vec::new());
-    let wanted = Wanted {
+    let flags = Setup {
         user_name: Some("ci".into()),
         console_password: Some(PasswordChoice::None),
         key_description: Some("mine".into()),
         secret: Some("prod".into()),
         store: Some(StoreKind::File),
-        ..Wanted::default()
+        ..Setup::default()
     };
     let mut script = Script::new([("--mode", Pick("Create an IAM user")), ("--login", Enter)]);
-    let request = iam_user(machine.complete(wanted, &mut script));
+    let request = iam_user(machine.complete(flags, &mut script));
     script.finish();
     assert_eq!(
         request.bootstrap.source,
@@ -203,7 +223,7 @@ fn a_root_key_is_never_offered_to_stay_and_leads_to_a_user() {
         ("--secret", Enter),
         ("--store", Enter),
     ]);
-    let request = iam_user(machine.complete(Wanted::default(), &mut script));
+    let request = iam_user(machine.complete(Setup::default(), &mut script));
     script.finish();
     assert_eq!(request.bootstrap.source, Source::Profile("default".into()));
     assert_eq!(request.retire.as_deref(), Some("AKIAIOSFODNN7EXAMPLE"));
@@ -211,17 +231,17 @@ fn a_root_key_is_never_offered_to_stay_and_leads_to_a_user() {
 
 #[test]
 fn a_root_key_is_retired_only_for_an_administrator_whose_pair_is_kept() {
-    let wanted = |policy: &str| Wanted {
-        mode: Some(Mode::IamUser),
+    let flags = |policy: &str| Setup {
+        mode: ModeChoice::IamUser,
         policy_arns: vec![policy.into()],
         retire_root_key: true,
         store: Some(StoreKind::File),
-        ..Wanted::default()
+        ..Setup::default()
     };
     let admin = "arn:aws:iam::aws:policy/AdministratorAccess";
     let mut root = Machine::with(vec![profile("default", ROOT)]);
     root.attended = false;
-    let request = iam_user(root.complete(wanted(admin), &mut Unattended));
+    let request = iam_user(root.complete(flags(admin), &mut Unattended));
     assert!(request.retire.is_some());
     let mut ana = Machine::with(vec![profile("default", ANA)]);
     ana.attended = false;
@@ -230,7 +250,7 @@ fn a_root_key_is_retired_only_for_an_administrator_whose_pair_is_kept() {
         (&root, reader, "no administrator"),
         (&ana, admin, "not created with a root key"),
     ] {
-        let error = machine.complete(wanted(policy), &mut Unattended).err();
+        let error = machine.complete(flags(policy), &mut Unattended).err();
         let error = error.expect("refused");
         assert_eq!(error.kind, Kind::Usage);
         assert!(error.message.contains(what), "{error}");
@@ -239,10 +259,10 @@ fn a_root_key_is_retired_only_for_an_administrator_whose_pair_is_kept() {
 
 #[test]
 fn root_mode_acknowledges_then_pastes_and_takes_only_root() {
-    let wanted = || Wanted {
-        mode: Some(Mode::Root),
+    let flags = || Setup {
+        mode: ModeChoice::Root,
         store: Some(StoreKind::File),
-        ..Wanted::default()
+        ..Setup::default()
     };
     let machine = Machine::with(Vec::new());
     let mut script = Script::new([
@@ -253,7 +273,7 @@ fn root_mode_acknowledges_then_pastes_and_takes_only_root() {
         ("--secret", Enter),
     ]);
     let request = machine
-        .complete(wanted(), &mut script)
+        .complete(flags(), &mut script)
         .expect("it is root's");
     script.finish();
     assert!(
@@ -267,10 +287,10 @@ fn root_mode_acknowledges_then_pastes_and_takes_only_root() {
 #[test]
 fn a_typed_password_is_checked_before_the_next_question() {
     let machine = Machine::with(vec![profile("default", ANA)]);
-    let wanted = Wanted {
-        mode: Some(Mode::IamUser),
+    let flags = Setup {
+        mode: ModeChoice::IamUser,
         user_name: Some("ci".into()),
-        ..Wanted::default()
+        ..Setup::default()
     };
     let mut script = Script::new([
         ("--profile", Enter),
@@ -278,7 +298,7 @@ fn a_typed_password_is_checked_before_the_next_question() {
         ("--console-password generate", Password("short")),
     ]);
     let error = machine
-        .complete(wanted, &mut script)
+        .complete(flags, &mut script)
         .err()
         .expect("too short");
     assert!(error.message.contains("at least 8 characters"), "{error}");
@@ -288,7 +308,7 @@ fn a_typed_password_is_checked_before_the_next_question() {
 fn nobody_is_asked_for_what_has_no_default() {
     let mut machine = Machine::with(vec![profile("default", ANA)]);
     machine.attended = false;
-    let request = machine.complete(Wanted::default(), &mut Unattended);
+    let request = machine.complete(Setup::default(), &mut Unattended);
     assert!(
         matches!(request, Ok(Request::Existing(_))),
         "what works stays"
@@ -298,18 +318,18 @@ fn nobody_is_asked_for_what_has_no_default() {
         attended: false,
         ..Machine::with(Vec::new())
     };
-    let error = nothing.complete(Wanted::default(), &mut Unattended).err();
+    let error = nothing.complete(Setup::default(), &mut Unattended).err();
     let error = error.expect("an answer is needed");
     assert_eq!(error.kind, Kind::AnswerNeeded);
     assert!(error.hint.is_some_and(|hint| hint.contains("--mode")));
 
-    let wanted = Wanted {
-        mode: Some(Mode::Root),
+    let flags = Setup {
+        mode: ModeChoice::Root,
         store: Some(StoreKind::File),
-        ..Wanted::default()
+        ..Setup::default()
     };
     let error = nothing
-        .complete(wanted, &mut Unattended)
+        .complete(flags, &mut Unattended)
         .err()
         .expect("unanswered");
     assert!(
@@ -322,9 +342,9 @@ fn nobody_is_asked_for_what_has_no_default() {
 #[test]
 fn the_console_leads_to_a_users_key_that_is_kept_as_it_is() {
     let machine = Machine::with(Vec::new());
-    let wanted = Wanted {
+    let flags = Setup {
         store: Some(StoreKind::File),
-        ..Wanted::default()
+        ..Setup::default()
     };
     let mut script = Script::new([
         ("--mode", Pick("Create an IAM user")),
@@ -338,7 +358,7 @@ fn the_console_leads_to_a_users_key_that_is_kept_as_it_is() {
         ("--key-stdin", Paste(pair("AKIAANA"))),
         ("--secret", Enter),
     ]);
-    let request = iam_user(machine.complete(wanted, &mut script));
+    let request = iam_user(machine.complete(flags, &mut script));
     script.finish();
     let create = "https://console.aws.amazon.com/iam/home#/users/create";
     let user = "https://console.aws.amazon.com/iam/home#/users/details/cloudstudio-admin?section=security_credentials";
@@ -347,7 +367,7 @@ fn the_console_leads_to_a_users_key_that_is_kept_as_it_is() {
     assert!(steps.contains(create) && steps.contains(user), "{steps}");
     assert!(steps.contains("\n8. Copy both"), "{steps}");
     let wrong = &script.told[2];
-    assert!(wrong.contains("this is no IAM user's key"), "{wrong}");
+    assert!(wrong.contains("this is not an IAM user's key"), "{wrong}");
     assert_eq!(request.user_name, "ana");
     assert_eq!(request.keep.secret.as_str(), "ana");
     assert_eq!(request.key_description, None);
@@ -362,11 +382,11 @@ fn the_console_leads_to_a_root_key_and_another_account_is_told() {
         "arn:aws:iam::999988887777:user/ana",
     ));
     let machine = Machine::with(vec![other]);
-    let wanted = Wanted {
-        mode: Some(Mode::Root),
-        root_risk_acknowledged: true,
+    let flags = Setup {
+        mode: ModeChoice::Root,
+        acknowledge_root_risk: true,
         store: Some(StoreKind::File),
-        ..Wanted::default()
+        ..Setup::default()
     };
     let mut script = Script::new([
         ("--key-stdin", Pick("Make one in the AWS console")),
@@ -375,14 +395,14 @@ fn the_console_leads_to_a_root_key_and_another_account_is_told() {
         ("--key-stdin", Paste(pair("AKIAROOT"))),
         ("--secret", Enter),
     ]);
-    let request = machine.complete(wanted, &mut script);
+    let request = machine.complete(flags, &mut script);
     script.finish();
     assert!(matches!(request, Ok(Request::Root(_))));
     assert!(machine.opened.borrow().is_empty(), "nobody asked for it");
     assert!(script.told[0].contains("4. Copy both"), "{:?}", script.told);
     assert!(script.told[1].contains("not the root user's"));
     assert!(
-        script.told[2].contains("Another account"),
+        script.told[2].contains("another account"),
         "{:?}",
         script.told
     );

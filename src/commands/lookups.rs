@@ -4,37 +4,37 @@ use std::future::Future;
 
 use crate::aws::account::{self, PasswordPolicy};
 use crate::aws::found::Found;
-use crate::aws::mfa::{GuardedRole, check_code};
-use crate::aws::profiles::{self, Scope};
+use crate::aws::mfa::{MfaRole, check_code};
+use crate::aws::profiles;
 use crate::browser;
 use crate::commands::Context;
 use crate::commands::aws::Aws;
-use crate::commands::login::{self, Way};
+use crate::commands::sign_in::{Browser, BrowserSession};
 use crate::error::{Error, Result};
 use crate::prompt::{Prompt, Question};
 use crate::secret::KeyPair;
-use crate::setup::wizard::Inquiry;
+use crate::setup::wizard::Lookups;
 use crate::shared_config::SharedConfig;
 use crate::store::keyring::Keyring;
 
 /// The roles in the `~/.aws` files that need the code of an MFA device. Files that cannot be read
-/// have none: whoever needs them says so.
-pub fn guarded_roles(context: &Context) -> Vec<GuardedRole> {
+/// have none; whoever needs them reports that.
+pub fn mfa_roles(context: &Context) -> Vec<MfaRole> {
     let profiles = SharedConfig::of(&context.env).profiles();
     let all = profiles.profiles.iter();
-    all.filter_map(|profile| GuardedRole::of(profile, &profiles))
+    all.filter_map(|profile| MfaRole::of(profile, &profiles))
         .collect()
 }
 
-/// What the wizard looks up while it asks.
-pub struct Asking<'a> {
+/// Lookups at AWS and on this machine.
+pub struct LiveLookups<'a> {
     pub aws: &'a Aws,
     pub context: &'a Context,
-    /// Whether a sign-in only prints its address.
+    /// Whether addresses are only printed.
     pub no_browser: bool,
 }
 
-impl Asking<'_> {
+impl LiveLookups<'_> {
     fn read<T>(&self, what: &str, work: impl Future<Output = Result<T>>) -> Result<T> {
         self.context.output.working(what);
         let result = self.aws.read(work);
@@ -43,7 +43,7 @@ impl Asking<'_> {
     }
 }
 
-impl Inquiry for Asking<'_> {
+impl Lookups for LiveLookups<'_> {
     fn check_pair(&self, pair: &KeyPair) -> Result<Found> {
         let sdk = &self.aws.sdk;
         self.read("Asking AWS whose key this is …", async {
@@ -52,21 +52,15 @@ impl Inquiry for Asking<'_> {
     }
 
     fn sign_in(&self, prompt: &mut dyn Prompt) -> Result<Found> {
-        let way = Way {
+        let browser = Browser {
             no_browser: self.no_browser,
-            ..Way::default()
+            ..Browser::default()
         };
-        let profile = login::sign_in(way, self.aws, prompt, self.context)?.profile;
-        // As AWS's own tools find it from now on.
-        let scope = Scope::Profiles(std::slice::from_ref(&profile));
-        let found = self.read("Looking at the session …", async {
-            profiles::find(&self.aws.sdk, &self.context.env, scope).await
-        })?;
-        let found = found.into_iter().next();
-        found.ok_or_else(|| Error::failed(format!("the profile `{profile}` is gone again")))
+        let session = BrowserSession::start(browser, self.aws, prompt, self.context)?;
+        Ok(session.credentials(self.aws))
     }
 
-    fn with_code(&self, role: &GuardedRole, prompt: &mut dyn Prompt) -> Result<Found> {
+    fn assume_with_mfa(&self, role: &MfaRole, prompt: &mut dyn Prompt) -> Result<Found> {
         let code = match &self.context.global.mfa_code {
             Some(code) => code.clone(),
             None => {
@@ -87,7 +81,7 @@ impl Inquiry for Asking<'_> {
     fn password_policy(&self, caller: &Found) -> Result<Option<PasswordPolicy>> {
         let iam = self.aws.sdk.iam(&caller.session);
         self.read("Asking AWS for the password policy …", async {
-            // Whoever may not read it is told by AWS when the password is set.
+            // If it may not be read, AWS itself checks the password when it is set.
             Ok(account::password_policy(&iam).await.ok())
         })
     }

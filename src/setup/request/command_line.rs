@@ -1,0 +1,118 @@
+//! The command that asks for the same without questions.
+
+use crate::aws::found::{Found, Source};
+use crate::setup::request::{ConsolePassword, IamUserRequest, Keep, Request};
+
+struct CommandLine {
+    words: String,
+    /// Whether every shell reads it alike.
+    is_portable: bool,
+    standard_input: &'static str,
+}
+
+impl Request {
+    /// `None` where there is nothing to do, or no command line that every shell reads alike.
+    pub fn as_command(&self) -> Option<String> {
+        let mut line = CommandLine {
+            words: "cloudcred setup --yes".to_owned(),
+            is_portable: true,
+            standard_input: "",
+        };
+        match self {
+            Request::Existing(_) => return None,
+            Request::IamUser(request) => {
+                if matches!(request.console_password, ConsolePassword::Given(_))
+                    && request.bootstrap.source == Source::Given
+                {
+                    // Standard input can carry only one of them.
+                    return None;
+                }
+                line.iam_user(request);
+                line.keep(&request.keep, &request.user_name);
+                line.switch("retire-root-key", request.retire.is_some());
+            }
+            Request::Root(request) => {
+                line.value("mode", "root");
+                line.credentials(&request.checked);
+                line.keep(&request.keep, "root");
+                line.switch("acknowledge-root-risk", true);
+            }
+        }
+        let CommandLine {
+            words,
+            is_portable,
+            standard_input,
+        } = line;
+        is_portable.then(|| words + standard_input)
+    }
+}
+
+impl CommandLine {
+    fn value(&mut self, flag: &str, value: &str) {
+        let bare = |c: char| c.is_ascii_alphanumeric() || "-_./:".contains(c);
+        // In double quotes, these mean something to one shell or another.
+        self.is_portable &= !value.contains(['"', '$', '`', '\\', '!', '%']);
+        let is_bare = !value.is_empty() && value.chars().all(bare);
+        let quote = if is_bare { "" } else { "\"" };
+        self.words += &format!(" --{flag} {quote}{value}{quote}");
+    }
+
+    fn switch(&mut self, flag: &str, is_given: bool) {
+        if is_given {
+            self.words += &format!(" --{flag}");
+        }
+    }
+
+    fn credentials(&mut self, found: &Found) {
+        match &found.source {
+            Source::Profile(name) => self.value("profile", name),
+            Source::SignIn => self.switch("login", true),
+            Source::Given => {
+                self.switch("key-stdin", true);
+                self.standard_input = " < KEY_FILE";
+            }
+            _ => {}
+        }
+    }
+
+    fn iam_user(&mut self, request: &IamUserRequest) {
+        self.value("mode", "iam-user");
+        self.credentials(&request.bootstrap);
+        self.value("user-name", &request.user_name);
+        match request.console_password {
+            ConsolePassword::None => {}
+            ConsolePassword::Generate => self.value("console-password", "generate"),
+            ConsolePassword::Given(_) => {
+                self.value("console-password", "stdin");
+                self.standard_input = " < PASSWORD_FILE";
+            }
+        }
+        if let Some(description) = &request.key_description {
+            self.value("key-description", description);
+        }
+        if !request.default_policy() {
+            for arn in &request.policy_arns {
+                self.value("policy-arn", arn);
+            }
+        }
+        if let Some(arn) = &request.permissions_boundary {
+            self.value("permissions-boundary", arn);
+        }
+        for (key, value) in &request.tags {
+            self.value("tag", &format!("{key}={value}"));
+        }
+    }
+
+    fn keep(&mut self, keep: &Keep, default_name: &str) {
+        if keep.secret.as_str() != default_name {
+            self.value("secret", keep.secret.as_str());
+        }
+        self.value("store", keep.store.name());
+        // Otherwise it would work only once.
+        self.value("if-exists", "reuse");
+        if let Some(profile) = &keep.aws_profile {
+            self.value("aws-profile", profile);
+        }
+        self.switch("no-current", !keep.make_current);
+    }
+}

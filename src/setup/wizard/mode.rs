@@ -1,0 +1,115 @@
+//! The first question: what CloudStudio should use.
+
+use crate::aws::found::{Found, Source};
+use crate::cli::ModeChoice;
+use crate::error::{Error, Result};
+use crate::prompt::{Choice, Question};
+use crate::setup::request::{ExistingRequest, Request};
+use crate::setup::wizard::context::{Wizard, working};
+
+impl Wizard<'_> {
+    /// What the flags say must have been checked already.
+    ///
+    /// # Errors
+    /// The prompt's; what is wrong with an answer; or that no credentials work where some must.
+    pub fn complete(&mut self) -> Result<Request> {
+        match self.flags.mode {
+            ModeChoice::Existing => {
+                let found = self.first()?;
+                Ok(self.existing(found))
+            }
+            ModeChoice::IamUser => self.iam_user(None),
+            ModeChoice::Root => self.root(),
+            ModeChoice::Auto if self.attended => self.ask_mode(),
+            ModeChoice::Auto if self.piped.pair.is_some() => Err(Error::usage(
+                "--key-stdin does not say what the key is for",
+            )
+            .hint("use it with --mode iam-user to create a user, or --mode root to store it")),
+            ModeChoice::Auto => self.mode_by_itself(),
+        }
+    }
+
+    fn existing(&self, found: Found) -> Request {
+        let unused = self.flags.given_for_a_new_key();
+        Request::Existing(ExistingRequest { found, unused })
+    }
+
+    /// The contract of `auto`: what works stays in place, and a user is never created unasked.
+    fn mode_by_itself(&mut self) -> Result<Request> {
+        let first = self.credentials.first();
+        if first.is_some_and(|found| {
+            found.identity().is_some()
+                || self.credentials_are_named && self.mfa_role(found).is_some()
+        }) {
+            let found = self.first()?;
+            return Ok(self.existing(found));
+        }
+        let error = Error::answer_needed(QUESTION.text, QUESTION.flag);
+        Err(match first.and_then(Found::failure) {
+            Some(failure) => error.and_hint(failure.message),
+            None => error,
+        })
+    }
+
+    fn ask_mode(&mut self) -> Result<Request> {
+        let credentials = self.credentials;
+        let keepable: Vec<&Found> = credentials
+            .iter()
+            .filter(|found| found.identity().is_some_and(|identity| !identity.is_root()))
+            .collect();
+        let is_default = |found: &Found| {
+            let first = credentials.first();
+            first.is_some_and(|first| first.source == found.source)
+        };
+        let mut choices: Vec<Choice> = keepable
+            .iter()
+            .map(|found| {
+                let note = match &found.source {
+                    Source::Profile(_) if !is_default(found) => {
+                        "CloudStudio then needs AWS_PROFILE set"
+                    }
+                    Source::Environment => "only if CloudStudio is started from this shell",
+                    _ => "the tools CloudStudio runs find it by themselves",
+                };
+                let name = match &found.source {
+                    Source::Profile(name) => format!("`{name}`"),
+                    other => other.described(),
+                };
+                Choice::new(format!("Keep {name} as it is"), note)
+            })
+            .collect();
+        choices.push(Choice::new(
+            "Create an IAM user",
+            "safe, recommended: its own user and key",
+        ));
+        choices.push(Choice::new(
+            "Use the root user's key",
+            "fast, risky: unrestricted, hard to contain",
+        ));
+        let chosen = self.prompt.select(QUESTION, &choices, 0)?;
+        match chosen.checked_sub(keepable.len()) {
+            None => Ok(self.existing(keepable[chosen].clone())),
+            Some(0) => self.iam_user(None),
+            Some(_) => self.root(),
+        }
+    }
+
+    /// The first credentials where they work, with a code where their role needs one; or why not.
+    pub fn first(&mut self) -> Result<Found> {
+        let Some(first) = self.credentials.first() else {
+            return Err(Error::credentials("no AWS credentials were found on this machine").hint(
+                "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, name a --profile, give a key with --key-stdin, or sign in with --login",
+            ));
+        };
+        match self.mfa_role(first) {
+            Some(role) => self.lookups.assume_with_mfa(role, self.prompt),
+            None => working(first.clone()),
+        }
+    }
+}
+
+const QUESTION: Question = Question {
+    text: "What should CloudStudio use?",
+    flag: "--mode",
+    required: true,
+};

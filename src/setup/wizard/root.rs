@@ -1,0 +1,176 @@
+//! The root user's key: which one CloudStudio gets, and whether the one that creates an IAM user is
+//! retired afterwards.
+
+use crate::aws::found::Found;
+use crate::aws::identity::Principal;
+use crate::error::{Error, Result};
+use crate::prompt::{Choice, Question};
+use crate::secret::KeyPair;
+use crate::setup::request::{Request, RootRequest, is_administrator_access};
+use crate::setup::wizard::context::{Wizard, working};
+use crate::store::StoreKind;
+
+const WARNING: &str = "The root user may do everything in the account, and nothing can restrict \
+it: whoever gets this key can lock you out. AWS strongly recommends not to have access keys for \
+the root user at all.";
+const ACKNOWLEDGEMENT: &str = "use root";
+
+impl Wizard<'_> {
+    pub fn root(&mut self) -> Result<Request> {
+        let root_found = self
+            .credentials
+            .iter()
+            .find(|found| found.identity().is_some_and(|identity| identity.is_root()));
+        if let Some(found) = root_found
+            && self.attended
+            && self.piped.pair.is_none()
+        {
+            let text = format!("{} is the root user's and works", found.source.described());
+            let choices = [
+                (
+                    "Create an IAM user with it",
+                    "safe, recommended: its own user and key",
+                ),
+                ("Use a root key anyway", "fast, risky"),
+            ];
+            if self.choose(Question::required(&text, "--mode"), choices)? == 0 {
+                return self.iam_user(Some(found.clone()));
+            }
+        }
+        if !self.flags.acknowledge_root_risk {
+            self.acknowledge_risk()?;
+        }
+        let (pair, checked) = if let Some(pair) = self.piped.pair.take() {
+            let checked = of_root(self.lookups.check_pair(&pair)?)?;
+            (Some(pair), checked)
+        } else if self.credentials_are_named {
+            (None, of_root(self.first()?)?)
+        } else {
+            self.choose_root_key(root_found)?
+        };
+        Ok(Request::Root(RootRequest {
+            pair,
+            checked,
+            unused: self.flags.given_for_a_user(),
+            if_exists: self.flags.if_exists,
+            keep: self.target("root")?,
+        }))
+    }
+
+    fn acknowledge_risk(&mut self) -> Result<()> {
+        self.prompt.tell(WARNING)?;
+        let text = format!("Type `{ACKNOWLEDGEMENT}` to go on anyway");
+        let question = Question::required(&text, "--acknowledge-root-risk");
+        let check = |typed: &str| {
+            if typed.eq_ignore_ascii_case(ACKNOWLEDGEMENT) {
+                return Ok(());
+            }
+            let text = format!("type `{ACKNOWLEDGEMENT}`, or end with Ctrl-C: nothing is changed");
+            Err(Error::usage(text))
+        };
+        self.prompt.text(question, None, &check).map(drop)
+    }
+
+    /// The key to keep, or credentials that make a new one.
+    fn choose_root_key(&mut self, root_found: Option<&Found>) -> Result<(Option<KeyPair>, Found)> {
+        if let Some(found) = root_found
+            && !self.attended
+        {
+            return Ok((None, found.clone()));
+        }
+        let question = Question::required("The root user's access key", "--key-stdin");
+        let mut choices = vec![
+            Choice::new("Paste it", "both halves, not shown"),
+            Choice::new("Make one in the AWS console", "step by step"),
+        ];
+        choices.extend(root_found.map(|found| {
+            let with = format!("with {}", found.source.described());
+            Choice::new("Make a new one now", with)
+        }));
+        let (pair, checked) = match (self.prompt.select(question, &choices, 0)?, root_found) {
+            (0, _) => self.pasted_root_key()?,
+            (2, Some(found)) => return Ok((None, found.clone())),
+            _ => self.root_key_from_console()?,
+        };
+        Ok((Some(pair), checked))
+    }
+
+    /// Asks until the key is root's and works.
+    pub fn pasted_root_key(&mut self) -> Result<(KeyPair, Found)> {
+        let text = "The root user's access key, both halves (not shown)";
+        self.ask_for_pair(text, &of_root)
+    }
+
+    /// The root key's ID, if it is to be retired. Asked only where the new user can take its place: an
+    /// administrator, whose pair is kept.
+    ///
+    /// # Errors
+    /// When a flag asks for it and it cannot be done.
+    pub fn root_key_to_retire(&mut self, bootstrap: &Found) -> Result<Option<String>> {
+        let is_flag = self.flags.retire_root_key;
+        let id = match self.retirable_root_key(bootstrap) {
+            Ok(id) => id,
+            Err(obstacle) if is_flag => {
+                return Err(Error::usage(format!("--retire-root-key does not fit: {obstacle}")).hint(
+                    "leave it out; keys of the root user are listed in the console, under \"My security credentials\"",
+                ));
+            }
+            Err(_) => return Ok(None),
+        };
+        if is_flag {
+            return Ok(Some(id));
+        }
+        if !self.attended {
+            return Ok(None);
+        }
+        let text = format!("What should become of the root key {id}, once the new user works?");
+        let choices = [
+            (
+                "Deactivate it",
+                "recommended; whatever else uses it stops working, and root can activate it again",
+            ),
+            ("Leave it as it is", "it stays unrestricted"),
+        ];
+        let chosen = self.choose(Question::optional(&text, "--retire-root-key"), choices)?;
+        Ok((chosen == 0).then_some(id))
+    }
+
+    /// The ID of the root key that could be retired, or why there is none.
+    fn retirable_root_key(&self, bootstrap: &Found) -> Result<String, &'static str> {
+        if !bootstrap.identity().is_some_and(|it| it.is_root()) {
+            return Err("the user is not created with a root key");
+        }
+        let id = bootstrap.access_key_id.as_deref();
+        // Temporary keys start with ASIA (IAM user guide, "Unique identifiers").
+        let Some(id) = id.filter(|id| id.starts_with("AKIA")) else {
+            return Err("a session of root has no key of its own");
+        };
+        let flags = &self.flags;
+        let mut policies = flags.policy_arns.iter();
+        if flags.permissions_boundary.is_some() || !policies.all(|arn| is_administrator_access(arn))
+        {
+            return Err("the new user is no administrator, so it cannot take root's place");
+        }
+        if flags.store == Some(StoreKind::Stdout) {
+            return Err("the new pair is not kept");
+        }
+        Ok(id.to_owned())
+    }
+}
+
+/// Working credentials of the root user, or what they are instead.
+pub fn of_root(found: Found) -> Result<Found> {
+    let found = working(found)?;
+    let Some(identity) = found.identity().filter(|identity| !identity.is_root()) else {
+        return Ok(found);
+    };
+    let who = match identity.principal {
+        Principal::User(_) => "an IAM user's",
+        _ => "somebody else's",
+    };
+    Err(Error::credentials(format!(
+        "this is {who} key, not the root user's: {}",
+        identity.described()
+    ))
+    .hint("to create an IAM user with it, use --mode iam-user --key-stdin"))
+}

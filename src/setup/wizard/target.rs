@@ -1,0 +1,169 @@
+//! Where the pair is kept: the secret's name, the store, whether it becomes current, and what to do
+//! about a user or a secret that exists already.
+
+use crate::cli::IfExists;
+use crate::error::{Error, Result};
+use crate::prompt::Question;
+use crate::setup::facts::{Facts, Stored, UserFact};
+use crate::setup::request::{IamUserRequest, Keep, Request, check_user_name};
+use crate::setup::wizard::context::Wizard;
+use crate::store::{SecretName, StoreKind};
+
+const NAME_OF_SECRET: &str = "Name of the CloudStudio secret";
+
+fn check_secret_name(name: &str) -> Result<()> {
+    SecretName::new(name).map(drop)
+}
+
+impl Wizard<'_> {
+    /// `default_name` is the user's name, or `root`.
+    pub fn target(&mut self, default_name: &str) -> Result<Keep> {
+        let name = match self.flags.secret.take() {
+            Some(name) => name,
+            None => self.prompt.text(
+                Question::optional(NAME_OF_SECRET, "--secret"),
+                Some(default_name),
+                &check_secret_name,
+            )?,
+        };
+        let secret = SecretName::new(&name)?;
+        // Names that differ only in case are one secret.
+        let listed = self.index.find(&secret);
+        let secret = listed.map_or(secret, |entry| entry.name.clone());
+        let store = match self.flags.store {
+            Some(store) => store,
+            None => self.choose_store()?,
+        };
+        let current = self.index.current.as_ref();
+        let other_current = current.filter(|current| !current.same_place_as(&secret));
+        let make_current = match other_current {
+            _ if self.flags.no_current || store == StoreKind::Stdout => false,
+            Some(current) if self.attended => {
+                let text = format!("The current secret is `{current}`");
+                let choices = [
+                    (
+                        &*format!("Make `{secret}` current"),
+                        "what CloudStudio's tools then use",
+                    ),
+                    (&*format!("Leave `{current}` current"), ""),
+                ];
+                self.choose(Question::optional(&text, "--no-current"), choices)? == 0
+            }
+            _ => true,
+        };
+        Ok(Keep {
+            secret,
+            store,
+            make_current,
+            aws_profile: self.flags.aws_profile.take(),
+            replace: false,
+        })
+    }
+
+    /// The keyring is the default; where none answers, a plaintext file is taken only by choice.
+    fn choose_store(&mut self) -> Result<StoreKind> {
+        const QUESTION: &str = "Keep the secret in";
+        const FILE: (&str, &str) = (
+            "A private file",
+            "only your account can read it; not encrypted",
+        );
+        let Some(trouble) = self.lookups.keyring_trouble()? else {
+            let keyring = ("The keyring", "encrypted by the system, recommended");
+            let question = Question::optional(QUESTION, "--store");
+            return Ok(match self.choose(question, [keyring, FILE])? {
+                0 => StoreKind::Keyring,
+                _ => StoreKind::File,
+            });
+        };
+        if !self.attended {
+            return Err(
+                Error::failed(trouble).hint("keep the secret in a private file with --store file")
+            );
+        }
+        self.prompt
+            .tell(&format!("The keyring cannot be used: {trouble}."))?;
+        let stop = ("Nowhere: stop here", "nothing is changed");
+        match self.choose(Question::required(QUESTION, "--store"), [FILE, stop])? {
+            0 => Ok(StoreKind::File),
+            _ => Err(Error::cancelled()),
+        }
+    }
+
+    /// Asks what to do about a user or a secret that exists already. Whether the request was changed,
+    /// so that the facts must be gathered again.
+    ///
+    /// # Errors
+    /// The prompt's.
+    pub fn resolve_conflicts(&mut self, request: &mut Request, facts: &Facts) -> Result<bool> {
+        if !self.attended {
+            return Ok(false);
+        }
+        if let (Request::IamUser(request), UserFact::Present(_)) = (&mut *request, &facts.user)
+            && request.if_exists.is_none()
+            && self.ask_for_another_user(request)?
+        {
+            return Ok(true);
+        }
+        let (keep, if_exists) = match request {
+            Request::Existing(_) => return Ok(false),
+            Request::IamUser(request) => (&mut request.keep, request.if_exists),
+            Request::Root(request) => (&mut request.keep, request.if_exists),
+        };
+        let Some(stored) = &facts.stored else {
+            return Ok(false);
+        };
+        let is_reused = facts.stored_is_reusable && if_exists == Some(IfExists::Reuse);
+        if keep.replace || is_reused {
+            return Ok(false);
+        }
+        self.ask_about_taken_name(keep, stored).map(|()| true)
+    }
+
+    /// Whether another name was chosen; else the existing user is to be used.
+    fn ask_for_another_user(&mut self, request: &mut IamUserRequest) -> Result<bool> {
+        let text = format!("The IAM user `{}` exists already", request.user_name);
+        let choices = [
+            (
+                "Choose another name",
+                "nothing is changed on the existing user",
+            ),
+            ("Use this user", "it gets what it lacks, and a new key"),
+        ];
+        if self.choose(Question::required(&text, "--if-exists"), choices)? == 1 {
+            request.if_exists = Some(IfExists::Reuse);
+            return Ok(false);
+        }
+        let question = Question::required("User name", "--user-name");
+        let old = std::mem::take(&mut request.user_name);
+        request.user_name = self.prompt.text(question, None, &check_user_name)?;
+        if request.keep.secret.as_str() == old {
+            request.keep.secret = SecretName::new(&request.user_name)?;
+        }
+        Ok(true)
+    }
+
+    fn ask_about_taken_name(&mut self, keep: &mut Keep, stored: &Stored) -> Result<()> {
+        let text = format!(
+            "There is a secret `{}` already, {}",
+            keep.secret,
+            stored.described()
+        );
+        let choices = [
+            ("Choose another name", "the old secret stays"),
+            (
+                "Replace it",
+                "the old secret is lost once the new one is kept",
+            ),
+        ];
+        if self.choose(Question::required(&text, "--secret"), choices)? == 1 {
+            keep.replace = true;
+            // In the same store, so that no second secret of that name stays behind.
+            keep.store = stored.store;
+            return Ok(());
+        }
+        let question = Question::required(NAME_OF_SECRET, "--secret");
+        let name = self.prompt.text(question, None, &check_secret_name)?;
+        keep.secret = SecretName::new(&name)?;
+        Ok(())
+    }
+}
