@@ -111,14 +111,14 @@ pub fn interruptible<T: Send + 'static>(read: impl FnOnce() -> T + Send + 'stati
         let _inside = runtime.enter();
         Interrupt::listen()?
     };
-    let answer = start_thread(read);
-    let result = runtime.block_on(interrupt.or_cancel(async {
-        let lost = |_| Error::failed("a read ended without a result");
-        answer.await.map_err(lost)
-    }));
-    result.map_err(|error| match error.kind {
-        crate::error::Kind::Cancelled => error.hint("nothing was changed"),
-        _ => error,
+    runtime.block_on(async {
+        tokio::select! {
+            biased;
+            () = interrupt.wait() => Err(Error::cancelled().hint("nothing was changed")),
+            answer = start_thread(read) => {
+                answer.map_err(|_| Error::failed("a read ended without a result"))
+            }
+        }
     })
 }
 

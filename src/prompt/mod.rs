@@ -55,7 +55,7 @@ impl Choice {
     }
 }
 
-/// Says why a text is no valid answer.
+/// Says why a text is not a valid answer.
 pub type Check<'a> = &'a dyn Fn(&str) -> Result<()>;
 
 /// Whoever answers questions. Every method fails with `Cancelled` or `AnswerNeeded`, never with a
@@ -67,7 +67,7 @@ pub trait Prompt {
     fn select(&mut self, question: Question, choices: &[Choice], default: usize) -> Result<usize>;
     /// A line of text, trimmed; an empty line means `default`.
     fn text(&mut self, question: Question, default: Option<&str>, check: Check) -> Result<String>;
-    /// A new password, not shown, typed twice until both are the same.
+    /// A new password, not shown, typed twice until both match.
     fn new_password(&mut self, question: Question, check: Check) -> Result<SecretString>;
     /// A line of ASCII, of any length, that is not shown.
     fn hidden(&mut self, question: Question) -> Result<SecretString>;
@@ -80,6 +80,10 @@ pub trait Prompt {
 /// Nobody: defaults stand in where they may, everything else is an error that names the flag.
 pub struct Unattended;
 
+fn unanswered<T>(question: Question) -> Result<T> {
+    Err(Error::answer_needed(question.text, question.flag))
+}
+
 impl Prompt for Unattended {
     fn tell(&mut self, _: &str) -> Result<()> {
         Ok(())
@@ -87,7 +91,7 @@ impl Prompt for Unattended {
 
     fn select(&mut self, question: Question, _: &[Choice], default: usize) -> Result<usize> {
         if question.required {
-            return Err(Error::answer_needed(question.text, question.flag));
+            return unanswered(question);
         }
         Ok(default)
     }
@@ -98,23 +102,23 @@ impl Prompt for Unattended {
                 check(default)?;
                 Ok(default.to_owned())
             }
-            _ => Err(Error::answer_needed(question.text, question.flag)),
+            _ => unanswered(question),
         }
     }
 
     fn new_password(&mut self, question: Question, _: Check) -> Result<SecretString> {
-        Err(Error::answer_needed(question.text, question.flag))
+        unanswered(question)
     }
 
     fn hidden(&mut self, question: Question) -> Result<SecretString> {
-        Err(Error::answer_needed(question.text, question.flag))
+        unanswered(question)
     }
 
     fn key_pair(&mut self, question: Question) -> Result<KeyPair> {
-        Err(Error::answer_needed(question.text, question.flag))
+        unanswered(question)
     }
 
     fn confirm(&mut self, question: Question) -> Result<bool> {
-        Err(Error::answer_needed(question.text, question.flag))
+        unanswered(question)
     }
 }

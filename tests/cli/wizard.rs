@@ -256,7 +256,7 @@ fn a_root_key_is_pasted_hidden_after_the_risk_was_acknowledged() {
         .wait_for("can lock you out")
         .wait_for("? Type `use root`")
         .type_text("yes\n")
-        .wait_for("that is something else")
+        .wait_for("or end with Ctrl-C")
         .type_text("use root\n")
         .wait_for("step by step")
         .press(Key::Enter)
@@ -291,7 +291,7 @@ fn a_working_root_key_is_used_to_create_the_user_instead() {
         .press(Key::Down)
         .press(Key::Enter)
         .wait_for("profile `default` is the root user's and works")
-        .wait_for("all the same")
+        .wait_for("anyway")
         .press(Key::Enter);
     terminal.wait_for("? User name").press(Key::CtrlC);
     assert_eq!(terminal.exit().0, 130);
@@ -465,7 +465,7 @@ fn the_console_is_explained_and_its_key_kept() {
             "{}\n{}\n",
             pair.access_key_id, pair.secret_access_key
         ))
-        .wait_for("It works")
+        .wait_for("The key works")
         .wait_for("user/made-by-hand")
         .wait_for("? Name of the")
         .press(Key::Enter)
