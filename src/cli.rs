@@ -168,7 +168,7 @@ pub struct Setup {
     pub secret: Option<String>,
     /// Where the secret is kept [default: keyring]
     #[arg(long, value_enum)]
-    pub store: Option<StoreKind>,
+    pub store: Option<StoreChoice>,
     /// Do not make the secret the current one
     #[arg(long)]
     pub no_current: bool,
@@ -287,7 +287,7 @@ pub enum Secret {
         name: String,
         /// The store to move it to
         #[arg(long, value_enum)]
-        store: LastingStore,
+        store: StoreKind,
     },
     /// Remove one secret from this machine; its key stays at AWS
     Remove {
@@ -299,20 +299,24 @@ pub enum Secret {
     },
 }
 
-/// `--store`, for a secret that exists already.
+/// `setup --store`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LastingStore {
+pub enum StoreChoice {
     /// The system's keyring: Keychain, Credential Manager, or a Secret Service
     Keyring,
     /// A file that only its owner may read
     File,
+    /// The CloudStudio document on standard output, kept nowhere
+    Stdout,
 }
 
-impl From<LastingStore> for StoreKind {
-    fn from(store: LastingStore) -> Self {
-        match store {
-            LastingStore::Keyring => StoreKind::Keyring,
-            LastingStore::File => StoreKind::File,
+impl StoreChoice {
+    /// The store; `None` where the secret is printed.
+    pub fn store(self) -> Option<StoreKind> {
+        match self {
+            StoreChoice::Keyring => Some(StoreKind::Keyring),
+            StoreChoice::File => Some(StoreKind::File),
+            StoreChoice::Stdout => None,
         }
     }
 }
@@ -323,7 +327,7 @@ pub struct AddSecret {
     pub name: String,
     /// Where it is kept [default: keyring]
     #[arg(long, value_enum)]
-    pub store: Option<LastingStore>,
+    pub store: Option<StoreKind>,
     /// Read the access key from standard input instead of asking for it
     #[arg(long)]
     pub key_stdin: bool,

@@ -16,7 +16,7 @@ use crate::aws_profile::{self, AwsProfile, Holder};
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::secret::KeyPair;
-use crate::setup::request::{ConsolePassword, IamUserRequest, Keep, Request, RootRequest};
+use crate::setup::request::{ConsolePassword, IamUserRequest, Request, RootRequest, SecretTarget};
 use crate::shared_config::Locations;
 use crate::store::StoreKind;
 use crate::store::index::Index;
@@ -94,7 +94,7 @@ impl Stored {
         };
         match self.store {
             StoreKind::Keyring => format!("{owner}, in the keyring"),
-            StoreKind::File | StoreKind::Stdout => format!("{owner}, in a file"),
+            StoreKind::File => format!("{owner}, in a file"),
         }
     }
 }
@@ -302,14 +302,14 @@ async fn root_as_it_stands(request: &RootRequest, sdk: &Sdk) -> Result<UserFact>
 
 /// The pair of the wanted name, from where the index says it is, else from the wanted store.
 async fn find_pair(
-    keep: &Keep,
+    keep: &SecretTarget,
     vault: &Vault,
     index: &Index,
 ) -> Result<Option<(StoreKind, Option<KeyPair>)>> {
-    let (secret, wanted, vault) = (keep.secret.clone(), keep.store, vault.clone());
-    if wanted == StoreKind::Stdout {
+    let Some(wanted) = keep.store else {
         return Ok(None);
-    }
+    };
+    let (secret, vault) = (keep.secret.clone(), vault.clone());
     let entry = index.find(&secret).cloned();
     // A keyring may take its time: its owner has to unlock it.
     let looking = tokio::task::spawn_blocking(move || {
@@ -333,7 +333,7 @@ async fn find_pair(
 /// When STS neither accepts nor rejects the pair: what may well work must not be replaced.
 async fn known(
     found: Option<(StoreKind, Option<KeyPair>)>,
-    keep: &Keep,
+    keep: &SecretTarget,
     sdk: &Sdk,
     region: &Region,
     index: &Index,

@@ -14,8 +14,8 @@ use crate::aws_profile::{self, Holder};
 use crate::error::{Error, Result};
 use crate::setup::facts::{Facts, Stored, UserFact};
 use crate::setup::request::{
-    ConsolePassword, ExistingRequest, IamUserRequest, IfExists, Keep, Mode, Request, RootRequest,
-    is_administrator_access,
+    ConsolePassword, ExistingRequest, IamUserRequest, IfExists, Mode, Request, RootRequest,
+    SecretTarget, is_administrator_access,
 };
 use crate::setup::steps::{
     AttachPolicy, CREATED_BY_TAG, CreateAccessKey, CreateLoginProfile, CreateUser,
@@ -116,9 +116,7 @@ pub fn plan(request: &Request, facts: &Facts, run: &str, now: Timestamp) -> Resu
     }?;
     plan.steps.extend(write_aws_profile(facts)?);
     let wanted = facts.aws_profile.as_ref();
-    plan.goal.prints = request
-        .keep()
-        .is_some_and(|keep| keep.store == StoreKind::Stdout);
+    plan.goal.prints = request.keep().is_some_and(|keep| keep.store.is_none());
     plan.goal.aws_profile = wanted.map(|(profile, _)| profile.name.clone());
     if let Request::IamUser(request) = request
         && let Some(root_key) = &request.retire
@@ -229,10 +227,10 @@ fn caller(found: &Found) -> Result<Identity> {
     }
 }
 
-fn kept(keep: &Keep, store: StoreKind, facts: &Facts) -> Option<Kept> {
-    (store != StoreKind::Stdout).then(|| Kept {
+fn kept(keep: &SecretTarget, store: Option<StoreKind>, facts: &Facts) -> Option<Kept> {
+    Some(Kept {
         name: keep.secret.clone(),
-        store,
+        store: store?,
         current: keep.make_current || facts.secret_is_current,
     })
 }
@@ -312,8 +310,8 @@ fn for_iam_user(
     let mut access_key_id = None;
     if let Some(stored) = working_key(user, facts) {
         access_key_id.clone_from(&stored.access_key_id);
-        secret = kept(&request.keep, stored.store, facts);
-        if stored.store != request.keep.store {
+        secret = kept(&request.keep, Some(stored.store), facts);
+        if Some(stored.store) != request.keep.store {
             warnings.push(format!(
                 "the secret `{}` stays where it is: {}",
                 request.keep.secret,
@@ -328,7 +326,7 @@ fn for_iam_user(
         match own_key.filter(|own| keys.iter().any(|key| key.id == **own)) {
             Some(own) => {
                 access_key_id = Some(own.clone());
-                if request.keep.store != StoreKind::Stdout {
+                if request.keep.store.is_some() {
                     steps.push(store_secret(&request.keep, facts));
                 }
             }
@@ -389,7 +387,7 @@ fn for_root(request: &RootRequest, facts: &Facts, now: Timestamp) -> Result<Plan
     });
     match will_do {
         Some(stored) => {
-            store = stored.store;
+            store = Some(stored.store);
             access_key_id.clone_from(&stored.access_key_id);
         }
         None => {
@@ -397,7 +395,7 @@ fn for_root(request: &RootRequest, facts: &Facts, now: Timestamp) -> Result<Plan
             if given.is_none() {
                 steps.extend(new_root_key(request, facts, now)?);
             }
-            if given.is_some() && request.keep.store != StoreKind::Stdout {
+            if given.is_some() && request.keep.store.is_some() {
                 steps.push(store_secret(&request.keep, facts));
             }
         }
@@ -438,7 +436,7 @@ fn new_root_key(request: &RootRequest, facts: &Facts, now: Timestamp) -> Result<
 
 fn create_access_key(
     user_name: Option<String>,
-    keep: &Keep,
+    keep: &SecretTarget,
     facts: &Facts,
     keys: &[AccessKey],
 ) -> Step {
@@ -450,7 +448,7 @@ fn create_access_key(
     })
 }
 
-fn store_secret(keep: &Keep, facts: &Facts) -> Step {
+fn store_secret(keep: &SecretTarget, facts: &Facts) -> Step {
     let destination = destination(keep, facts);
     Step::StoreSecret(StoreSecret {
         destination,
@@ -458,10 +456,10 @@ fn store_secret(keep: &Keep, facts: &Facts) -> Step {
     })
 }
 
-fn destination(keep: &Keep, facts: &Facts) -> Destination {
+fn destination(keep: &SecretTarget, facts: &Facts) -> Destination {
     Destination {
         secret: keep.secret.clone(),
-        store: Some(keep.store).filter(|store| *store != StoreKind::Stdout),
+        store: keep.store,
         replaces: replaces(facts),
     }
 }
@@ -471,7 +469,7 @@ fn replaces(facts: &Facts) -> Option<String> {
     facts.stored.as_ref()?.access_key_id.clone()
 }
 
-fn set_current(keep: &Keep, facts: &Facts) -> Option<Step> {
+fn set_current(keep: &SecretTarget, facts: &Facts) -> Option<Step> {
     (keep.make_current && !facts.secret_is_current).then(|| {
         Step::SetCurrent(SetCurrent {
             secret: keep.secret.clone(),

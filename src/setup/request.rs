@@ -41,7 +41,7 @@ pub struct ExistingRequest {
 
 impl Request {
     /// Where the pair is kept, if it is.
-    pub fn keep(&self) -> Option<&Keep> {
+    pub fn keep(&self) -> Option<&SecretTarget> {
         match self {
             Request::Existing(_) => None,
             Request::IamUser(request) => Some(&request.keep),
@@ -76,7 +76,7 @@ pub struct IamUserRequest {
     pub retire: Option<String>,
     /// `None` where the question was left open and nobody could be asked.
     pub if_exists: Option<IfExists>,
-    pub keep: Keep,
+    pub keep: SecretTarget,
 }
 
 impl IamUserRequest {
@@ -98,7 +98,7 @@ pub struct RootRequest {
     /// Flags that mean nothing without a user.
     pub unused: Vec<&'static str>,
     pub if_exists: Option<IfExists>,
-    pub keep: Keep,
+    pub keep: SecretTarget,
 }
 
 pub enum ConsolePassword {
@@ -115,9 +115,10 @@ impl ConsolePassword {
 
 /// Where and under which name the pair is kept.
 #[derive(Clone, Debug)]
-pub struct Keep {
+pub struct SecretTarget {
     pub secret: SecretName,
-    pub store: StoreKind,
+    /// `None` where the pair is printed, and kept nowhere.
+    pub store: Option<StoreKind>,
     pub make_current: bool,
     /// The AWS profile that is to read the secret.
     pub aws_profile: Option<String>,

@@ -25,12 +25,10 @@ pub type Warn = Arc<dyn Fn(&str) + Send + Sync>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum StoreKind {
-    /// The system's keyring: Keychain, Credential Manager, or a Secret Service.
+    /// The system's keyring: Keychain, Credential Manager, or a Secret Service
     Keyring,
-    /// A file that only its owner may read.
+    /// A file that only its owner may read
     File,
-    /// The CloudStudio document on standard output: no store.
-    Stdout,
 }
 
 impl StoreKind {
@@ -39,7 +37,6 @@ impl StoreKind {
         match self {
             StoreKind::Keyring => "keyring",
             StoreKind::File => "file",
-            StoreKind::Stdout => "stdout",
         }
     }
 }

@@ -234,7 +234,7 @@ impl Vault {
             // not answer has nothing that could be cleared now.
             let other = self.store(match kind {
                 StoreKind::Keyring => StoreKind::File,
-                StoreKind::File | StoreKind::Stdout => StoreKind::Keyring,
+                StoreKind::File => StoreKind::Keyring,
             })?;
             let is_left = other.has(&entry.name, &pair).unwrap_or(false);
             let cleared = is_left && other.remove(&entry.name).unwrap_or(false);
@@ -326,7 +326,6 @@ impl Vault {
         match kind {
             StoreKind::Keyring => Ok(Box::new(Keyring::new(self.patience))),
             StoreKind::File => Ok(Box::new(FileStore::new(&self.folders, &self.warn))),
-            StoreKind::Stdout => Err(Error::failed("standard output keeps no secret")),
         }
     }
 }

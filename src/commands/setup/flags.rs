@@ -3,7 +3,7 @@
 
 use secrecy::SecretString;
 
-use crate::cli::{ModeChoice, PasswordChoice, Setup};
+use crate::cli::{ModeChoice, PasswordChoice, Setup, StoreChoice};
 use crate::commands::Context;
 use crate::error::{Error, Result};
 use crate::output::Format;
@@ -11,7 +11,7 @@ use crate::prompt::Prompt;
 use crate::setup::request::{check_key_description, check_policy_arn, check_user_name, parse_tags};
 use crate::setup::wizard::Piped;
 use crate::stdin;
-use crate::store::{SecretName, StoreKind};
+use crate::store::SecretName;
 
 /// What is wrong with a flag by itself, by AWS's rules and ours.
 ///
@@ -31,7 +31,7 @@ pub fn check_values(flags: &Setup) -> Result<()> {
 /// # Errors
 /// `Usage`, for flags that exclude each other.
 pub fn check_combination(flags: &Setup, format: Format) -> Result<()> {
-    let to_stdout = flags.store == Some(StoreKind::Stdout);
+    let to_stdout = flags.store == Some(StoreChoice::Stdout);
     let existing = flags.mode == ModeChoice::Existing;
     let password_from_stdin = flags.console_password == Some(PasswordChoice::Stdin);
     let exclusive = [

@@ -7,7 +7,7 @@ use secrecy::ExposeSecret;
 use crate::aws::account::{AccessKey, User};
 use crate::error::{Error, Result};
 use crate::setup::facts::{Facts, Stored, Verdict};
-use crate::setup::request::{ConsolePassword, IamUserRequest, Keep};
+use crate::setup::request::{ConsolePassword, IamUserRequest, SecretTarget};
 
 pub fn user_exists(name: &str) -> Error {
     Error::failed(format!("the IAM user `{name}` exists already")).hint(
@@ -39,12 +39,12 @@ pub fn check_password(request: &IamUserRequest, facts: &Facts) -> Result<()> {
     policy.check(password.expose_secret())
 }
 
-pub fn check_name_is_free(keep: &Keep, facts: &Facts, reuse: bool) -> Result<()> {
+pub fn check_name_is_free(keep: &SecretTarget, facts: &Facts, reuse: bool) -> Result<()> {
     let Some(stored) = &facts.stored else {
         return Ok(());
     };
     let agreed = keep.replace || (reuse && facts.stored_may_be_replaced());
-    if agreed && stored.store == keep.store {
+    if agreed && Some(stored.store) == keep.store {
         return Ok(());
     }
     let error = Error::failed(format!(
@@ -72,7 +72,7 @@ pub fn check_name_is_free(keep: &Keep, facts: &Facts, reuse: bool) -> Result<()>
 /// A stored key that STS does not know, and AWS lists all the same, is too new or inactive: its
 /// secret exists nowhere else, so only somebody who was asked gives it up.
 pub fn check_stored_key_is_gone(
-    keep: &Keep,
+    keep: &SecretTarget,
     facts: &Facts,
     user: Option<&str>,
     keys: &[AccessKey],

@@ -25,10 +25,10 @@ fn request() -> IamUserRequest {
     }
 }
 
-fn keep() -> Keep {
-    Keep {
+fn keep() -> SecretTarget {
+    SecretTarget {
         secret: SecretName::new("ana").expect("valid"),
-        store: StoreKind::File,
+        store: Some(StoreKind::File),
         make_current: true,
         aws_profile: None,
         replace: false,
@@ -197,7 +197,7 @@ fn a_taken_name_is_left_alone_unless_its_owner_is_the_same() {
     planned(agreed, &taken).expect("the user said so");
     let mut elsewhere = request();
     elsewhere.keep.replace = true;
-    elsewhere.keep.store = StoreKind::Keyring;
+    elsewhere.keep.store = Some(StoreKind::Keyring);
     let error = planned(elsewhere, &taken).expect_err("two of one name");
     assert!(error.hint.is_some_and(|hint| hint.contains("--store file")));
 }
@@ -205,7 +205,7 @@ fn a_taken_name_is_left_alone_unless_its_owner_is_the_same() {
 #[test]
 fn a_printed_key_is_proven_before_it_is_printed() {
     let mut request = request();
-    request.keep.store = StoreKind::Stdout;
+    request.keep.store = None;
     request.keep.make_current = false;
     let plan = planned(request, &facts()).expect("nothing is in the way");
     assert_eq!(names(&plan).last(), Some(&"verify"));

@@ -1,7 +1,8 @@
 //! The command that asks for the same without questions.
 
 use crate::aws::found::{Found, Source};
-use crate::setup::request::{ConsolePassword, IamUserRequest, Keep, Request};
+use crate::setup::request::{ConsolePassword, IamUserRequest, Request, SecretTarget};
+use crate::store::StoreKind;
 
 struct CommandLine {
     words: String,
@@ -103,11 +104,11 @@ impl CommandLine {
         }
     }
 
-    fn keep(&mut self, keep: &Keep, default_name: &str) {
+    fn keep(&mut self, keep: &SecretTarget, default_name: &str) {
         if keep.secret.as_str() != default_name {
             self.value("secret", keep.secret.as_str());
         }
-        self.value("store", keep.store.name());
+        self.value("store", keep.store.map_or("stdout", StoreKind::name));
         // Otherwise it would work only once.
         self.value("if-exists", "reuse");
         if let Some(profile) = &keep.aws_profile {

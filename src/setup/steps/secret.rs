@@ -48,7 +48,7 @@ impl Destination {
         };
         let place = match store {
             StoreKind::Keyring => "in the keyring",
-            StoreKind::File | StoreKind::Stdout => "in a private file",
+            StoreKind::File => "in a private file",
         };
         let instead = match &self.replaces {
             Some(id) => format!(", replacing the pair of {id}"),

@@ -75,7 +75,7 @@ impl Wizard<'_> {
                     Source::Profile(name) => format!("`{name}`"),
                     other => other.described(),
                 };
-                Choice::new(format!("Keep {name} as it is"), note)
+                Choice::new(format!("SecretTarget {name} as it is"), note)
             })
             .collect();
         choices.push(Choice::new(

@@ -3,12 +3,12 @@
 
 use crate::aws::found::Found;
 use crate::aws::identity::Principal;
+use crate::cli::StoreChoice;
 use crate::error::{Error, Result};
 use crate::prompt::{Choice, Question};
 use crate::secret::KeyPair;
 use crate::setup::request::{Request, RootRequest, is_administrator_access};
 use crate::setup::wizard::context::{Wizard, working};
-use crate::store::StoreKind;
 
 const WARNING: &str = "The root user may do everything in the account, and nothing can restrict \
 it: whoever gets this key can lock you out. AWS strongly recommends not to have access keys for \
@@ -151,7 +151,7 @@ impl Wizard<'_> {
         {
             return Err("the new user is no administrator, so it cannot take root's place");
         }
-        if flags.store == Some(StoreKind::Stdout) {
+        if flags.store == Some(StoreChoice::Stdout) {
             return Err("the new pair is not kept");
         }
         Ok(id.to_owned())

@@ -5,7 +5,7 @@ use crate::cli::IfExists;
 use crate::error::{Error, Result};
 use crate::prompt::Question;
 use crate::setup::facts::{Facts, Stored, UserFact};
-use crate::setup::request::{IamUserRequest, Keep, Request, check_user_name};
+use crate::setup::request::{IamUserRequest, Request, SecretTarget, check_user_name};
 use crate::setup::wizard::context::Wizard;
 use crate::store::{SecretName, StoreKind};
 
@@ -17,7 +17,7 @@ fn check_secret_name(name: &str) -> Result<()> {
 
 impl Wizard<'_> {
     /// `default_name` is the user's name, or `root`.
-    pub fn target(&mut self, default_name: &str) -> Result<Keep> {
+    pub fn target(&mut self, default_name: &str) -> Result<SecretTarget> {
         let name = match self.flags.secret.take() {
             Some(name) => name,
             None => self.prompt.text(
@@ -31,13 +31,13 @@ impl Wizard<'_> {
         let listed = self.index.find(&secret);
         let secret = listed.map_or(secret, |entry| entry.name.clone());
         let store = match self.flags.store {
-            Some(store) => store,
-            None => self.choose_store()?,
+            Some(choice) => choice.store(),
+            None => Some(self.choose_store()?),
         };
         let current = self.index.current.as_ref();
         let other_current = current.filter(|current| !current.same_place_as(&secret));
         let make_current = match other_current {
-            _ if self.flags.no_current || store == StoreKind::Stdout => false,
+            _ if self.flags.no_current || store.is_none() => false,
             Some(current) if self.attended => {
                 let text = format!("The current secret is `{current}`");
                 let choices = [
@@ -51,7 +51,7 @@ impl Wizard<'_> {
             }
             _ => true,
         };
-        Ok(Keep {
+        Ok(SecretTarget {
             secret,
             store,
             make_current,
@@ -142,7 +142,7 @@ impl Wizard<'_> {
         Ok(true)
     }
 
-    fn ask_about_taken_name(&mut self, keep: &mut Keep, stored: &Stored) -> Result<()> {
+    fn ask_about_taken_name(&mut self, keep: &mut SecretTarget, stored: &Stored) -> Result<()> {
         let text = format!(
             "There is a secret `{}` already, {}",
             keep.secret,
@@ -158,7 +158,7 @@ impl Wizard<'_> {
         if self.choose(Question::required(&text, "--secret"), choices)? == 1 {
             keep.replace = true;
             // In the same store, so that no second secret of that name stays behind.
-            keep.store = stored.store;
+            keep.store = Some(stored.store);
             return Ok(());
         }
         let question = Question::required(NAME_OF_SECRET, "--secret");

@@ -137,7 +137,7 @@ fn every_open_question_is_asked_once_with_a_default() {
         ["arn:aws:iam::aws:policy/AdministratorAccess"]
     );
     assert_eq!(request.keep.secret.as_str(), "cloudstudio-admin");
-    assert_eq!(request.keep.store, StoreKind::Keyring);
+    assert_eq!(request.keep.store, Some(StoreKind::Keyring));
     assert!(request.keep.make_current);
 }
 
@@ -179,7 +179,7 @@ fn without_a_keyring_a_file_is_a_choice_and_never_a_fallback() {
     machine.keyring = false;
     let mut script = Script::new([("--profile", Enter), ("--store", Pick("A private file"))]);
     let request = iam_user(machine.complete(flags(), &mut script));
-    assert_eq!(request.keep.store, StoreKind::File);
+    assert_eq!(request.keep.store, Some(StoreKind::File));
     assert!(script.told[0].contains("no keyring answers"));
 
     machine.attended = false;
