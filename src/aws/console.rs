@@ -1,35 +1,19 @@
 //! The pages of the AWS console that people are sent to. Text only; opens nothing.
 
-use crate::aws::identity::console_domain;
+use crate::aws::partition::Partition;
 
 /// The console of one partition.
 #[derive(Clone, Copy, Debug)]
 pub struct Console {
-    /// Of all its hosts.
+    /// What all its hosts end in.
     domain: &'static str,
 }
 
-/// How the regions of a partition begin, where it is not the commercial one (botocore,
-/// `data/partitions.json`).
-const PREFIXES: [(&str, &str); 7] = [
-    ("cn-", "aws-cn"),
-    ("us-gov-", "aws-us-gov"),
-    ("eusc-", "aws-eusc"),
-    ("us-iso-", "aws-iso"),
-    ("us-isob-", "aws-iso-b"),
-    ("eu-isoe-", "aws-iso-e"),
-    ("us-isof-", "aws-iso-f"),
-];
-
 impl Console {
-    /// Of the region's partition.
+    /// The console of the region's partition.
     pub fn of_region(region: &str) -> Self {
-        let mut others = PREFIXES.iter();
-        let other = others.find(|(prefix, _)| region.starts_with(prefix));
-        // New regions are the commercial partition's, as the SDKs take them.
-        let partition = other.map_or("aws", |(_, partition)| partition);
         Console {
-            domain: console_domain(partition).expect("each of them is known"),
+            domain: Partition::of_region(region).console_domain,
         }
     }
 
@@ -58,22 +42,6 @@ impl Console {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_prefix_has_a_console_of_its_own() {
-        let mut pages: Vec<String> = PREFIXES
-            .iter()
-            .map(|(prefix, _)| Console::of_region(prefix).create_user())
-            .collect();
-        assert_eq!(
-            pages[2],
-            "https://console.amazonaws-eusc.eu/iam/home#/users/create"
-        );
-        pages.push(Console::of_region("mx-central-1").create_user());
-        pages.sort_unstable();
-        pages.dedup();
-        assert_eq!(pages.len(), PREFIXES.len() + 1);
-    }
 
     #[test]
     fn pages_follow_the_partition() {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::aws::failure::{Failure, Reason};
+use crate::aws::partition::Partition;
 use crate::aws::sdk::{Sdk, Session};
 
 /// What `GetCallerIdentity` answers.
@@ -87,7 +88,7 @@ impl Identity {
 
     /// Where the account's users sign in to the console; `None` in a partition that is not known.
     pub fn console_url(&self) -> Option<String> {
-        let domain = console_domain(self.partition())?;
+        let domain = Partition::with_id(self.partition())?.console_domain;
         Some(format!(
             "https://{}.signin.{domain}/console",
             self.account_id
@@ -98,22 +99,6 @@ impl Identity {
     pub fn managed_policy_arn(&self, name: &str) -> String {
         format!("arn:{}:iam::aws:policy/{name}", self.partition())
     }
-}
-
-/// What the hosts of a partition's sign-in and console end in (aws-sdk-signin 1.33,
-/// `config/endpoint.rs`).
-pub fn console_domain(partition: &str) -> Option<&'static str> {
-    Some(match partition {
-        "aws" => "aws.amazon.com",
-        "aws-cn" => "amazonaws.cn",
-        "aws-us-gov" => "amazonaws-us-gov.com",
-        "aws-eusc" => "amazonaws-eusc.eu",
-        "aws-iso" => "c2shome.ic.gov",
-        "aws-iso-b" => "sc2shome.sgov.gov",
-        "aws-iso-e" => "csphome.adc-e.uk",
-        "aws-iso-f" => "csphome.hci.ic.gov",
-        _ => return None,
-    })
 }
 
 /// Asks STS who the session is, for at most `limit`.

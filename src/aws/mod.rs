@@ -1,5 +1,6 @@
 //! Everything that speaks to AWS. Only `iam` changes anything there.
 
+pub mod partition;
 pub mod failure;
 mod answer;
 pub mod sdk;
