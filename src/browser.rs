@@ -48,10 +48,8 @@ fn words(command: &str, address: &str) -> Vec<String> {
     if Path::new(command).is_file() {
         return vec![command.to_owned(), address.to_owned()];
     }
-    let mut words: Vec<String> = command
-        .split_whitespace()
-        .map(|word| word.replace("%s", address))
-        .collect();
+    let mut words: Vec<String> =
+        command.split_whitespace().map(|word| word.replace("%s", address)).collect();
     if !words.is_empty() && !command.contains("%s") {
         words.push(address.to_owned());
     }
@@ -64,10 +62,7 @@ mod tests {
 
     #[test]
     fn the_address_stands_where_the_command_says_or_last() {
-        assert_eq!(
-            words("firefox -P work", "A"),
-            ["firefox", "-P", "work", "A"]
-        );
+        assert_eq!(words("firefox -P work", "A"), ["firefox", "-P", "work", "A"]);
         assert_eq!(words("open --url=%s -n", "A"), ["open", "--url=A", "-n"]);
         assert!(words(" ", "A").is_empty());
         let folder = tempfile::tempdir().expect("a temporary folder");

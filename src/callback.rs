@@ -72,15 +72,13 @@ impl Callback {
         limit: Duration,
         accept: impl Fn(&str) -> Option<Result<T>>,
     ) -> Result<T> {
-        timeout(limit, self.serve(accept))
-            .await
-            .unwrap_or_else(|_| {
-                Err(Error::failed(format!(
-                    "nobody signed in within {} minutes",
-                    limit.as_secs().div_ceil(60)
-                ))
-                .hint("run the command again, and finish the sign-in in the browser"))
-            })
+        timeout(limit, self.serve(accept)).await.unwrap_or_else(|_| {
+            Err(Error::failed(format!(
+                "nobody signed in within {} minutes",
+                limit.as_secs().div_ceil(60)
+            ))
+            .hint("run the command again, and finish the sign-in in the browser"))
+        })
     }
 
     async fn serve<T>(self, accept: impl Fn(&str) -> Option<Result<T>>) -> Result<T> {
@@ -219,9 +217,7 @@ mod tests {
     }
 
     async fn ask_with(port: u16, request: &str, headers: &str) -> String {
-        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))
-            .await
-            .expect("it listens");
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.expect("it listens");
         let head = format!("{request} HTTP/1.1\r\n{headers}\r\n");
         stream.write_all(head.as_bytes()).await.expect("taken");
         let mut answer = String::new();
@@ -312,10 +308,7 @@ mod tests {
             assert!(page.contains("not the sign-in"), "{page}");
         }
         ask(port, "GET /oauth/callback?code=1").await;
-        assert_eq!(
-            waiting.await.expect("no panic").expect("accepted"),
-            "code=1"
-        );
+        assert_eq!(waiting.await.expect("no panic").expect("accepted"), "code=1");
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -370,9 +363,7 @@ mod tests {
 
         // Without an end it is dropped. The clock is the test's.
         let (client, server) = {
-            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-                .await
-                .expect("bound");
+            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("bound");
             let address = listener.local_addr().expect("bound");
             let client = TcpStream::connect(address).await.expect("it listens");
             (client, listener.accept().await.expect("connected").0)
@@ -393,9 +384,7 @@ mod tests {
     #[tokio::test]
     async fn a_head_that_is_too_long_is_given_up() {
         let (port, waiting) = listening().await;
-        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))
-            .await
-            .expect("it listens");
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.expect("it listens");
         let endless =
             "GET /oauth/callback?x HTTP/1.1\r\nA: ".to_owned() + &"a".repeat(LONGEST_HEAD);
         drop(stream.write_all(endless.as_bytes()).await);
@@ -410,10 +399,7 @@ mod tests {
         let callback = Callback::bind(None).await.expect("a free port");
         let taken = Callback::bind(Some(callback.port)).await.err();
         let taken = taken.expect("it is in use");
-        assert!(
-            taken.message.contains(&callback.port.to_string()),
-            "{taken}"
-        );
+        assert!(taken.message.contains(&callback.port.to_string()), "{taken}");
         let error = callback.wait(Duration::from_millis(20), accept).await;
         let error = error.expect_err("nobody came");
         assert!(error.message.contains("nobody signed in"), "{error}");

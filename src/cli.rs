@@ -22,13 +22,7 @@ pub struct Cli {
 #[derive(Args)]
 pub struct Global {
     /// How results are printed
-    #[arg(
-        long,
-        global = true,
-        value_enum,
-        default_value = "text",
-        value_name = "FORMAT"
-    )]
+    #[arg(long, global = true, value_enum, default_value = "text", value_name = "FORMAT")]
     pub output: Format,
     /// The AWS profile to work with; repeatable with `check`
     #[arg(long = "profile", global = true, value_name = "NAME")]
@@ -49,13 +43,7 @@ pub struct Global {
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
     /// Whether to use colours
-    #[arg(
-        long,
-        global = true,
-        value_enum,
-        default_value = "auto",
-        value_name = "WHEN"
-    )]
+    #[arg(long, global = true, value_enum, default_value = "auto", value_name = "WHEN")]
     pub color: Color,
 }
 

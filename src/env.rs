@@ -81,10 +81,7 @@ impl Env {
 
     /// The variable's value; one that is set but empty counts as not set, as in the AWS SDKs.
     pub fn var(&self, name: &str) -> Option<&str> {
-        self.variables
-            .get(name)
-            .map(String::as_str)
-            .filter(|value| !value.is_empty())
+        self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
     /// The region that the variables name.
@@ -93,20 +90,15 @@ impl Env {
     /// When it cannot be a region: it becomes part of host names, and of `~/.aws/config`.
     pub fn region(&self) -> Result<Option<&str>> {
         let named = ["AWS_REGION", "AWS_DEFAULT_REGION"].into_iter();
-        let Some((name, region)) = named
-            .filter_map(|name| Some((name, self.var(name)?)))
-            .next()
+        let Some((name, region)) = named.filter_map(|name| Some((name, self.var(name)?))).next()
         else {
             return Ok(None);
         };
         if is_region(region) {
             Ok(Some(region))
         } else {
-            Err(
-                Error::failed(format!("{name} is not the name of a region")).hint(format!(
-                    "set {name} to a region such as eu-west-1, or unset it"
-                )),
-            )
+            Err(Error::failed(format!("{name} is not the name of a region"))
+                .hint(format!("set {name} to a region such as eu-west-1, or unset it")))
         }
     }
 
@@ -117,18 +109,12 @@ impl Env {
     /// `Usage` for a `CLOUDCRED_HOME` that names no folder for sure.
     pub fn folders(&self) -> Result<Folders> {
         if let Some(home) = self.cloudcred_home()? {
-            return Ok(Folders {
-                data: home.clone(),
-                state: home,
-            });
+            return Ok(Folders { data: home.clone(), state: home });
         }
         let base = etcetera::choose_base_strategy().map_err(no_home)?;
         // Windows has no state folder: what must not roam lies in the local cache folder there.
         let state = base.state_dir().unwrap_or_else(|| base.cache_dir());
-        Ok(Folders {
-            data: base.data_dir().join("cloudcred"),
-            state: state.join("cloudcred"),
-        })
+        Ok(Folders { data: base.data_dir().join("cloudcred"), state: state.join("cloudcred") })
     }
 
     /// `$CLOUDCRED_HOME`, with `~` for the user's home directory: files that set variables without
@@ -154,11 +140,7 @@ impl Env {
             Some(_) => return Err(refused("names the home directory of another user")),
             None => PathBuf::from(home),
         };
-        if path.is_absolute() {
-            Ok(Some(path))
-        } else {
-            Err(refused("is a relative path"))
-        }
+        if path.is_absolute() { Ok(Some(path)) } else { Err(refused("is a relative path")) }
     }
 
     /// The variable that moves our secrets elsewhere, where one does.
@@ -197,13 +179,12 @@ impl Env {
         if cfg!(windows) {
             return true;
         }
-        ["LC_ALL", "LC_CTYPE", "LANG"]
-            .iter()
-            .find_map(|name| self.var(name))
-            .is_some_and(|locale| {
+        ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| self.var(name)).is_some_and(
+            |locale| {
                 let locale = locale.to_ascii_lowercase();
                 locale.contains("utf-8") || locale.contains("utf8")
-            })
+            },
+        )
     }
 
     /// The wall clock, to the second: finer would only make files and output harder to read.

@@ -60,12 +60,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
     pub fn new(kind: Kind, message: impl AsRef<str>) -> Self {
-        Error {
-            kind,
-            message: one_line(message.as_ref()),
-            hint: None,
-            cause: None,
-        }
+        Error { kind, message: one_line(message.as_ref()), hint: None, cause: None }
     }
 
     pub fn failed(message: impl AsRef<str>) -> Self {
@@ -213,19 +208,13 @@ mod tests {
     #[test]
     fn a_file_error_shows_its_whole_chain() {
         let cause = anyhow::anyhow!("permission denied").context("cannot write /x");
-        assert_eq!(
-            Error::from(cause).message,
-            "cannot write /x: permission denied"
-        );
+        assert_eq!(Error::from(cause).message, "cannot write /x: permission denied");
     }
 
     #[test]
     fn json_has_kind_message_and_hint_only() {
         let error = Error::failed("no").caused_by(anyhow::anyhow!("deep"));
         let json = serde_json::to_value(&error).expect("an error is plain data");
-        assert_eq!(
-            json,
-            serde_json::json!({"kind": "failed", "message": "no", "hint": null})
-        );
+        assert_eq!(json, serde_json::json!({"kind": "failed", "message": "no", "hint": null}));
     }
 }

@@ -110,22 +110,14 @@ pub fn set(pair: &KeyPair, format: ExportFormat) -> Result<SecretString> {
             ExportFormat::Powershell => powershell(&mut text, name, value),
             ExportFormat::Dotenv => dotenv(&mut text, name, value)?,
             ExportFormat::Json => {
-                let end = if name == ACCESS_KEY_ID {
-                    ",\n"
-                } else {
-                    "\n}\n"
-                };
+                let end = if name == ACCESS_KEY_ID { ",\n" } else { "\n}\n" };
                 text.push_str(&format!("  \"{name}\": "));
                 text.push_str(&json_string(value));
                 text.push_str(end);
             }
             ExportFormat::Github => {
                 text.push_str("::add-mask::");
-                quoted(
-                    &mut text,
-                    value,
-                    &[('%', "%25"), ('\r', "%0D"), ('\n', "%0A")],
-                );
+                quoted(&mut text, value, &[('%', "%25"), ('\r', "%0D"), ('\n', "%0A")]);
                 text.push('\n');
             }
         }
@@ -141,14 +133,12 @@ pub fn unset(format: ExportFormat) -> Result<String> {
     match format {
         ExportFormat::Bash => Ok(format!("unset {ACCESS_KEY_ID} {SECRET_ACCESS_KEY}\n")),
         ExportFormat::Fish | ExportFormat::Cmd | ExportFormat::Powershell => {
-            Ok([ACCESS_KEY_ID, SECRET_ACCESS_KEY]
-                .map(|name| unset_one(name, format))
-                .concat())
+            Ok([ACCESS_KEY_ID, SECRET_ACCESS_KEY].map(|name| unset_one(name, format)).concat())
         }
-        ExportFormat::Dotenv | ExportFormat::Json | ExportFormat::Github => Err(Error::usage(
-            "--unset goes with --format bash, fish, cmd and powershell only",
-        )
-        .hint("a file of variables has no way to unset one")),
+        ExportFormat::Dotenv | ExportFormat::Json | ExportFormat::Github => {
+            Err(Error::usage("--unset goes with --format bash, fish, cmd and powershell only")
+                .hint("a file of variables has no way to unset one"))
+        }
     }
 }
 
@@ -171,10 +161,8 @@ pub fn github_environment(pair: &KeyPair, emptied: &[&str], delimiter: &str) -> 
     for name in emptied {
         text.push_str(&format!("{name}=\n"));
     }
-    for (name, value) in [
-        (ACCESS_KEY_ID, pair.access_key_id.as_str()),
-        (SECRET_ACCESS_KEY, secret),
-    ] {
+    for (name, value) in [(ACCESS_KEY_ID, pair.access_key_id.as_str()), (SECRET_ACCESS_KEY, secret)]
+    {
         text.push_str(name);
         if value.contains(['\r', '\n']) {
             text.push_str(&format!("<<{delimiter}\n"));
@@ -268,10 +256,8 @@ fn json_string(value: &str) -> Zeroizing<String> {
 }
 
 fn cannot_carry(what: &str, characters: &str, instead: &str) -> Error {
-    Error::failed(format!(
-        "{what} cannot carry this secret unchanged: it holds {characters}"
-    ))
-    .hint(instead)
+    Error::failed(format!("{what} cannot carry this secret unchanged: it holds {characters}"))
+        .hint(instead)
 }
 
 #[cfg(test)]
@@ -290,10 +276,7 @@ mod tests {
     #[track_caller]
     fn line(secret: &str, format: ExportFormat) -> String {
         let text = set(&pair(secret), format).expect("it can be carried");
-        let (_, last) = text
-            .expose_secret()
-            .split_once(SECRET_ACCESS_KEY)
-            .expect("it is there");
+        let (_, last) = text.expose_secret().split_once(SECRET_ACCESS_KEY).expect("it is there");
         last.to_owned()
     }
 
@@ -310,10 +293,7 @@ mod tests {
 
     #[test]
     fn posix_shells_and_fish_need_their_own_quotes_only() {
-        assert_eq!(
-            line("a'b\"$x`\\!\n", ExportFormat::Bash),
-            "='a'\\''b\"$x`\\!\n'\n"
-        );
+        assert_eq!(line("a'b\"$x`\\!\n", ExportFormat::Bash), "='a'\\''b\"$x`\\!\n'\n");
         assert_eq!(line("a'b\\c", ExportFormat::Fish), " 'a\\'b\\\\c'\n");
     }
 
@@ -333,10 +313,7 @@ mod tests {
         let vectors = [
             ("plain/+=", " = 'plain/+='\n"),
             ("it's $x `n \"", " = 'it''s $x `n \"'\n"),
-            (
-                "a\r\nb",
-                " = 'a' + [char]0x000D + '' + [char]0x000A + 'b'\n",
-            ),
+            ("a\r\nb", " = 'a' + [char]0x000D + '' + [char]0x000A + 'b'\n"),
             ("\u{2019}", " = '' + [char]0x2019 + ''\n"),
             ("🔑", " = '' + [char]0xD83D + '' + [char]0xDD11 + ''\n"),
         ];
@@ -350,19 +327,14 @@ mod tests {
         assert_eq!(line(SECRET, ExportFormat::Dotenv), format!("={SECRET}\n"));
         assert_eq!(line("a #b \"ü", ExportFormat::Dotenv), "='a #b \"ü'\n");
         for refused in ["it's", "a\\b", "$HOME", "a\nb"] {
-            assert!(
-                set(&pair(refused), ExportFormat::Dotenv).is_err(),
-                "{refused}"
-            );
+            assert!(set(&pair(refused), ExportFormat::Dotenv).is_err(), "{refused}");
         }
     }
 
     #[test]
     fn github_masks_are_escaped_and_breaks_are_delimited() {
         assert_eq!(
-            set(&pair("50%\r\nx"), ExportFormat::Github)
-                .expect("carried")
-                .expose_secret(),
+            set(&pair("50%\r\nx"), ExportFormat::Github).expect("carried").expose_secret(),
             format!("::add-mask::{ID}\n::add-mask::50%25%0D%0Ax\n")
         );
         let plain = github_environment(&pair("a=b"), &["AWS_SESSION_TOKEN"], "end");

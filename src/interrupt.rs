@@ -127,9 +127,7 @@ pub fn interruptible<T: Send + 'static>(read: impl FnOnce() -> T + Send + 'stati
 /// # Errors
 /// When the system refuses it.
 pub fn signal_runtime() -> Result<tokio::runtime::Runtime> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_io()
-        .build();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build();
     runtime.map_err(|cause| Error::from(anyhow::Error::from(cause)))
 }
 

@@ -48,9 +48,7 @@ pub struct Page {
 impl Page {
     fn new(term: &Term) -> Self {
         Page {
-            width: term
-                .size_checked()
-                .map_or(80, |(_, columns)| columns.into()),
+            width: term.size_checked().map_or(80, |(_, columns)| columns.into()),
             strong: term.style().bold(),
             dim: term.style().dim(),
         }
@@ -136,12 +134,9 @@ impl Output {
     /// When stdout is closed or full.
     pub fn raw(&self, bytes: &[u8]) -> Result<()> {
         let mut stdout = std::io::stdout().lock();
-        stdout
-            .write_all(bytes)
-            .and_then(|()| stdout.flush())
-            .map_err(|cause| {
-                Error::failed(format!("cannot write to standard output: {cause}")).caused_by(cause)
-            })
+        stdout.write_all(bytes).and_then(|()| stdout.flush()).map_err(|cause| {
+            Error::failed(format!("cannot write to standard output: {cause}")).caused_by(cause)
+        })
     }
 
     fn document(&self, value: &impl Serialize) -> Result<()> {
@@ -248,11 +243,7 @@ impl Output {
         }
         let bar = running.get_or_insert_with(|| {
             let bar = ProgressBar::new_spinner();
-            let ticks = if self.unicode {
-                "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏ "
-            } else {
-                "-\\|/ "
-            };
+            let ticks = if self.unicode { "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏ " } else { "-\\|/ " };
             bar.set_style(
                 ProgressStyle::with_template("  {spinner}   {wide_msg}")
                     .unwrap_or_else(|_| ProgressStyle::default_spinner())
@@ -273,9 +264,7 @@ impl Output {
 
     fn running(&self) -> std::sync::MutexGuard<'_, Option<ProgressBar>> {
         // A panic while printing leaves nothing half-done in here.
-        self.running
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.running.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     fn adapted(&self, text: &str) -> String {
@@ -307,11 +296,7 @@ fn json(value: &impl Serialize) -> serde_json::Result<Zeroizing<Vec<u8>>> {
 
 /// The few characters beyond ASCII that we use, replaced where the terminal lacks them.
 pub fn plain(text: &str, unicode: bool) -> String {
-    if unicode {
-        text.to_owned()
-    } else {
-        text.replace('…', "...").replace('→', "->")
-    }
+    if unicode { text.to_owned() } else { text.replace('…', "...").replace('→', "->") }
 }
 
 /// Neither flags nor paths are broken.
@@ -329,10 +314,7 @@ pub fn table(rows: &[Vec<String>], width: usize) -> String {
     let widths: Vec<usize> = (0..columns)
         .map(|column| {
             let cells = rows.iter().filter_map(|row| row.get(column));
-            cells
-                .map(|cell| measure_text_width(cell))
-                .max()
-                .unwrap_or(0)
+            cells.map(|cell| measure_text_width(cell)).max().unwrap_or(0)
         })
         .collect();
     let mut text = String::new();
@@ -395,14 +377,8 @@ mod tests {
     #[test]
     fn what_does_not_fit_moves_down() {
         let rows = [row(&["name", "a rather long state", "a note"])];
-        assert_eq!(
-            table(&rows, 30),
-            "  name  a rather long state\n        a note\n"
-        );
-        assert_eq!(
-            table(&rows, 24),
-            "  name\n    a rather long state\n    a note\n"
-        );
+        assert_eq!(table(&rows, 30), "  name  a rather long state\n        a note\n");
+        assert_eq!(table(&rows, 24), "  name\n    a rather long state\n    a note\n");
     }
 
     #[test]

@@ -74,11 +74,7 @@ struct Halves {
 /// `credential_process` document, by their field names.
 #[derive(Deserialize)]
 struct JsonPair {
-    #[serde(
-        alias = "AccessKeyId",
-        alias = "aws_access_key_id",
-        alias = "AWS_ACCESS_KEY_ID"
-    )]
+    #[serde(alias = "AccessKeyId", alias = "aws_access_key_id", alias = "AWS_ACCESS_KEY_ID")]
     access_key: Option<String>,
     #[serde(
         alias = "SecretAccessKey",
@@ -140,24 +136,18 @@ fn is_csv(text: &str) -> bool {
 /// The console's `…_accessKeys.csv` and the older `credentials.csv` with more columns: columns are
 /// found by their headings, the first row counts.
 fn from_csv(text: &str) -> Halves {
-    let mut reader = csv::ReaderBuilder::new()
-        .flexible(true)
-        .trim(csv::Trim::All)
-        .from_reader(text.as_bytes());
+    let mut reader =
+        csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_reader(text.as_bytes());
     let column = |name: &str, headers: &csv::StringRecord| {
-        headers.iter().position(|header| {
-            header
-                .trim_start_matches('\u{feff}')
-                .eq_ignore_ascii_case(name)
-        })
+        headers
+            .iter()
+            .position(|header| header.trim_start_matches('\u{feff}').eq_ignore_ascii_case(name))
     };
     let Ok(headers) = reader.headers().cloned() else {
         return Halves::default();
     };
-    let (id_column, secret_column) = (
-        column("access key id", &headers),
-        column("secret access key", &headers),
-    );
+    let (id_column, secret_column) =
+        (column("access key id", &headers), column("secret access key", &headers));
     let Some(Ok(row)) = reader.records().next() else {
         return Halves::default();
     };
@@ -222,11 +212,7 @@ fn assignment(line: &str) -> Option<(Name, &str)> {
     }
     let (name, value) = line.split_once(['=', ':']).and_then(|(name, value)| {
         // PowerShell's `$Env:NAME = value` has both signs.
-        if name.eq_ignore_ascii_case("$env") {
-            value.split_once('=')
-        } else {
-            Some((name, value))
-        }
+        if name.eq_ignore_ascii_case("$env") { value.split_once('=') } else { Some((name, value)) }
     })?;
     let name = name.trim().to_ascii_lowercase();
     let name = name
@@ -309,15 +295,10 @@ fn check(id: &str, secret: &str) -> Result<()> {
         ))
         .hint("copy it again; if AWS no longer shows it, create a new key"));
     }
-    if characters > 40
-        || !secret
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b"+/=".contains(&b))
+    if characters > 40 || !secret.bytes().all(|b| b.is_ascii_alphanumeric() || b"+/=".contains(&b))
     {
-        return Err(
-            Error::credentials("the second half is not a secret access key")
-                .hint("a secret access key has 40 letters, digits, `+` and `/`; copy it again"),
-        );
+        return Err(Error::credentials("the second half is not a secret access key")
+            .hint("a secret access key has 40 letters, digits, `+` and `/`; copy it again"));
     }
     Ok(())
 }
@@ -384,10 +365,7 @@ mod tests {
             (format!("{ID}\n{}", &SECRET[..31]), "31 of 40"),
             (format!("{ID}\n{SECRET}x"), "not a secret access key"),
             (format!("ASIAIOSFODNN7EXAMPLE\n{SECRET}"), "temporary"),
-            (
-                format!("hello-there-hello-ok\n{SECRET}"),
-                "not an access key ID",
-            ),
+            (format!("hello-there-hello-ok\n{SECRET}"), "not an access key ID"),
             (ID.to_owned(), "incomplete"),
             (String::new(), "incomplete"),
             (format!("{{\"access_key\": {SECRET}}}"), "broken at line 1"),

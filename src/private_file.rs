@@ -70,9 +70,7 @@ impl Replacement {
         let failed = || format!("cannot write {}", self.target.display());
         self.temporary.as_file().sync_all().with_context(failed)?;
         let persisted = self.temporary.persist(&self.target);
-        persisted
-            .map_err(|refused| refused.error)
-            .with_context(failed)?;
+        persisted.map_err(|refused| refused.error).with_context(failed)?;
         sync_parent(&self.target).with_context(failed)
     }
 }
@@ -152,9 +150,7 @@ pub fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
     // Of the right size at once: growing would leave copies of a secret behind.
     let expected = file.metadata().map_or(0, |metadata| metadata.len());
     let mut content = Vec::with_capacity(usize::try_from(expected.min(limit) + 1).unwrap_or(0));
-    file.take(limit + 1)
-        .read_to_end(&mut content)
-        .with_context(failed)?;
+    file.take(limit + 1).read_to_end(&mut content).with_context(failed)?;
     if content.len() as u64 > limit {
         bail!("{} is longer than {limit} bytes", path.display());
     }
@@ -374,23 +370,14 @@ mod tests {
     fn writes_reads_replaces_and_removes() {
         let home = tempfile::tempdir().expect("a temporary folder");
         let path = home.path().join("deep/er/file");
-        assert!(
-            read(&path, 10)
-                .expect("a missing file is no error")
-                .is_none()
-        );
+        assert!(read(&path, 10).expect("a missing file is no error").is_none());
         write(&path, b"one").expect("a new file");
         write(&path, b"two").expect("a replaced file");
-        assert_eq!(
-            read(&path, 10).expect("readable").as_deref(),
-            Some(&b"two"[..])
-        );
+        assert_eq!(read(&path, 10).expect("readable").as_deref(), Some(&b"two"[..]));
         assert!(read(&path, 2).is_err(), "longer than the limit");
         assert!(remove(&path).expect("removable"));
         assert!(!remove(&path).expect("gone is no error"));
-        let left: Vec<_> = fs::read_dir(home.path().join("deep/er"))
-            .expect("readable")
-            .collect();
+        let left: Vec<_> = fs::read_dir(home.path().join("deep/er")).expect("readable").collect();
         assert!(left.is_empty(), "no temporary file stays: {left:?}");
     }
 
@@ -430,9 +417,7 @@ mod tests {
     fn only_regular_files_are_opened_and_replaced() {
         let home = tempfile::tempdir().expect("a temporary folder");
         let path = |name: &str| home.path().join(name);
-        let made = std::process::Command::new("mkfifo")
-            .arg(path("pipe"))
-            .status();
+        let made = std::process::Command::new("mkfifo").arg(path("pipe")).status();
         assert!(made.expect("POSIX has it").success());
         let _socket = std::os::unix::net::UnixListener::bind(path("socket")).expect("bound");
         fs::create_dir(path("folder")).expect("a new folder");
@@ -448,11 +433,8 @@ mod tests {
             (link("pipe"), "a named pipe"),
             (link("/dev/zero"), "a device"),
         ] {
-            let refusals = [
-                read(&path, 10).map(drop),
-                write(&path, b"new"),
-                open_lock(&path).map(drop),
-            ];
+            let refusals =
+                [read(&path, 10).map(drop), write(&path, b"new"), open_lock(&path).map(drop)];
             for refused in refusals {
                 let refused = format!("{:#}", refused.expect_err(what));
                 assert!(refused.contains(&format!("it is {what}, not")), "{refused}");

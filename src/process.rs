@@ -15,10 +15,7 @@ static CORE_LIMIT: std::sync::OnceLock<Rlimit> = std::sync::OnceLock::new();
 #[cfg(unix)]
 pub fn forbid_core_dumps() {
     let limit = CORE_LIMIT.get_or_init(|| getrlimit(Resource::Core));
-    let none = Rlimit {
-        current: Some(0),
-        maximum: limit.maximum,
-    };
+    let none = Rlimit { current: Some(0), maximum: limit.maximum };
     setrlimit(Resource::Core, none).unwrap_or_default();
     // Where the kernel pipes dumps into a program, the limit alone does not stop them.
     #[cfg(target_os = "linux")]

@@ -39,10 +39,7 @@ struct ProcessDocument<'a> {
 
 impl KeyPair {
     pub fn new(access_key_id: impl Into<String>, secret_access_key: SecretString) -> Self {
-        KeyPair {
-            access_key_id: access_key_id.into(),
-            secret_access_key,
-        }
+        KeyPair { access_key_id: access_key_id.into(), secret_access_key }
     }
 
     /// The CloudStudio document: `{"access_key": …, "secret_key": …}`, indented as the app shows it.
@@ -85,10 +82,7 @@ impl KeyPair {
         match serde_json::from_str::<Document>(text) {
             Ok(document) if !document.access_key.is_empty() && !document.secret_key.is_empty() => {
                 let secret = Zeroizing::new(document.secret_key.into_owned());
-                Ok(KeyPair::new(
-                    document.access_key,
-                    SecretString::from(secret.as_str()),
-                ))
+                Ok(KeyPair::new(document.access_key, SecretString::from(secret.as_str())))
             }
             _ => Err(Error::failed(
                 "this is not a CloudStudio secret document with `access_key` and `secret_key`",
@@ -121,12 +115,7 @@ mod tests {
 
     #[test]
     fn every_character_survives_the_round_trip() {
-        for secret in [
-            "plain",
-            "quote\"back\\slash",
-            "\u{1}control\n",
-            "ünïcödé 🔑",
-        ] {
+        for secret in ["plain", "quote\"back\\slash", "\u{1}control\n", "ünïcödé 🔑"] {
             let document = pair(secret).to_document();
             let back = KeyPair::from_document(document.expose_secret()).expect("our own document");
             assert!(back.same_as(&pair(secret)));

@@ -50,10 +50,7 @@ fn read(
     text.map_err(|cause: io::Error| {
         Error::credentials(match cause.kind() {
             io::ErrorKind::FileTooLarge => {
-                format!(
-                    "standard input is too long: more than {} KiB",
-                    LONGEST_INPUT / 1024
-                )
+                format!("standard input is too long: more than {} KiB", LONGEST_INPUT / 1024)
             }
             io::ErrorKind::InvalidData => "standard input is not text".to_owned(),
             _ => format!("cannot read standard input: {cause}"),

@@ -96,22 +96,12 @@ impl PasswordPolicy {
         let has = |class: fn(&char) -> bool| password.chars().any(|c| class(&c));
         let symbol = |c: &char| PASSWORD_SYMBOLS.contains(*c);
         let classes = [
-            (
-                self.lowercase,
-                has(char::is_ascii_lowercase),
-                "a lower-case letter",
-            ),
-            (
-                self.uppercase,
-                has(char::is_ascii_uppercase),
-                "an upper-case letter",
-            ),
+            (self.lowercase, has(char::is_ascii_lowercase), "a lower-case letter"),
+            (self.uppercase, has(char::is_ascii_uppercase), "an upper-case letter"),
             (self.digits, has(char::is_ascii_digit), "a digit"),
             (self.symbols, has(symbol), "a symbol"),
         ];
-        let demanded = classes
-            .iter()
-            .filter(|(demanded, found, _)| *demanded && !found);
+        let demanded = classes.iter().filter(|(demanded, found, _)| *demanded && !found);
         missing.extend(demanded.map(|(_, _, what)| (*what).to_owned()));
         if classes.iter().filter(|(_, found, _)| *found).count() < self.classes {
             let all = classes.map(|(_, _, what)| what).join(", ");
@@ -133,22 +123,17 @@ pub async fn user(
 ) -> Result<Option<User>, Failure> {
     let found = iam.get_user().user_name(name).send().await;
     let user = match found.map_err(|error| Failure::of("iam:GetUser", error)) {
-        Ok(answer) => answer
-            .user
-            .ok_or_else(|| Failure::without("iam:GetUser", "the user"))?,
+        Ok(answer) => answer.user.ok_or_else(|| Failure::without("iam:GetUser", "the user"))?,
         Err(failure) if failure.reason == Reason::Missing => return Ok(None),
         Err(failure) => return Err(failure),
     };
-    let (access_keys, policy_arns, has_login_profile) = tokio::try_join!(
-        access_keys(iam, Some(name)),
-        policy_arns(iam, name),
-        async {
+    let (access_keys, policy_arns, has_login_profile) =
+        tokio::try_join!(access_keys(iam, Some(name)), policy_arns(iam, name), async {
             match with_login_profile {
                 true => Ok(Some(login_profile(iam, name).await?.is_some())),
                 false => Ok(None),
             }
-        }
-    )?;
+        })?;
     Ok(Some(User {
         permissions_boundary: user
             .permissions_boundary
@@ -166,11 +151,7 @@ pub async fn user(
 /// AWS's refusal of `iam:ListAccessKeys`.
 pub async fn access_keys(iam: &Client, user: Option<&str>) -> Result<Vec<AccessKey>, Failure> {
     // IAM allows two keys a user, so there is no second page.
-    let answer = iam
-        .list_access_keys()
-        .set_user_name(user.map(str::to_owned))
-        .send()
-        .await;
+    let answer = iam.list_access_keys().set_user_name(user.map(str::to_owned)).send().await;
     let answer = answer.map_err(|error| Failure::of("iam:ListAccessKeys", error))?;
     let keys = answer.access_key_metadata.into_iter().filter_map(|key| {
         Some(AccessKey {
@@ -188,11 +169,7 @@ pub async fn access_keys(iam: &Client, user: Option<&str>) -> Result<Vec<AccessK
 /// AWS's refusal of `iam:ListAttachedUserPolicies`.
 pub async fn policy_arns(iam: &Client, user: &str) -> Result<Vec<String>, Failure> {
     // One page holds 100, and IAM allows 20 managed policies a user at most.
-    let answer = iam
-        .list_attached_user_policies()
-        .user_name(user)
-        .send()
-        .await;
+    let answer = iam.list_attached_user_policies().user_name(user).send().await;
     let answer = answer.map_err(|error| Failure::of("iam:ListAttachedUserPolicies", error))?;
     let policies = answer.attached_policies.unwrap_or_default().into_iter();
     Ok(policies.filter_map(|policy| policy.policy_arn).collect())
@@ -202,11 +179,7 @@ pub async fn policy_arns(iam: &Client, user: &str) -> Result<Vec<String>, Failur
 /// GetAccessKeyLastUsed). Not being allowed to ask says nothing.
 pub async fn last_used(iam: &Client, id: &str) -> Result<Option<Timestamp>, Failure> {
     const OPERATION: &str = "iam:GetAccessKeyLastUsed";
-    let answer = iam
-        .get_access_key_last_used()
-        .access_key_id(id)
-        .send()
-        .await;
+    let answer = iam.get_access_key_last_used().access_key_id(id).send().await;
     let answer = answer.map_err(|error| Failure::of(OPERATION, error))?;
     match answer.access_key_last_used {
         Some(last) => Ok(last.last_used_date.and_then(|date| time(&date))),
@@ -223,9 +196,7 @@ pub async fn user_tags(iam: &Client, user: &str) -> Result<Vec<(String, String)>
     const OPERATION: &str = "iam:GetUser";
     let answer = iam.get_user().user_name(user).send().await;
     let answer = answer.map_err(|error| Failure::of(OPERATION, error))?;
-    let user = answer
-        .user
-        .ok_or_else(|| Failure::without(OPERATION, "the user"))?;
+    let user = answer.user.ok_or_else(|| Failure::without(OPERATION, "the user"))?;
     let tags = user.tags.unwrap_or_default().into_iter();
     Ok(tags.map(|tag| (tag.key, tag.value)).collect())
 }
@@ -235,12 +206,8 @@ pub async fn login_profile(iam: &Client, user: &str) -> Result<Option<Timestamp>
     const OPERATION: &str = "iam:GetLoginProfile";
     match iam.get_login_profile().user_name(user).send().await {
         Ok(answer) => {
-            let profile = answer
-                .login_profile
-                .and_then(|profile| time(&profile.create_date));
-            profile
-                .map(Some)
-                .ok_or_else(|| Failure::without(OPERATION, "the login profile"))
+            let profile = answer.login_profile.and_then(|profile| time(&profile.create_date));
+            profile.map(Some).ok_or_else(|| Failure::without(OPERATION, "the login profile"))
         }
         Err(error) => match Failure::of(OPERATION, error) {
             failure if failure.reason == Reason::Missing => Ok(None),
@@ -299,19 +266,10 @@ mod tests {
         };
         assert_eq!(
             policy.missing_in("short"),
-            [
-                "at least 14 characters",
-                "an upper-case letter",
-                "a digit",
-                "a symbol"
-            ]
+            ["at least 14 characters", "an upper-case letter", "a digit", "a symbol"]
         );
         assert!(policy.missing_in("Long-Enough-4-It").is_empty());
-        let none = PasswordPolicy {
-            minimum_length: 6,
-            classes: 0,
-            ..PasswordPolicy::default()
-        };
+        let none = PasswordPolicy { minimum_length: 6, classes: 0, ..PasswordPolicy::default() };
         assert!(none.missing_in("simple").is_empty());
         assert!(!none.missing_in(&"x".repeat(129)).is_empty());
     }
@@ -322,10 +280,9 @@ mod tests {
         for fits in ["Password1", "password-1", "PASSWORD-1", "Password-"] {
             assert_eq!(policy.missing_in(fits), [""; 0], "{fits}");
         }
-        for (wrong, lacks) in [
-            ("password1", "at least 3 of: a lower-case letter"),
-            ("Pa-1", "at least 8 characters"),
-        ] {
+        for (wrong, lacks) in
+            [("password1", "at least 3 of: a lower-case letter"), ("Pa-1", "at least 8 characters")]
+        {
             let missing = policy.missing_in(wrong).join("; ");
             assert!(missing.starts_with(lacks), "{wrong}: {missing}");
         }

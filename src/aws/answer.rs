@@ -37,10 +37,7 @@ impl Intercept for WholeAnswers {
 
 fn ends_as_it_should(body: &[u8]) -> bool {
     let body = body.trim_ascii_end();
-    let tag = body
-        .iter()
-        .rposition(|byte| *byte == b'<')
-        .map(|at| &body[at..]);
+    let tag = body.iter().rposition(|byte| *byte == b'<').map(|at| &body[at..]);
     tag.is_some_and(|tag| tag.starts_with(b"</") && tag.ends_with(b"Response>"))
 }
 

@@ -34,13 +34,8 @@ pub struct Defect {
     pub hint: String,
 }
 
-const SSO_KEYS: [&str; 5] = [
-    "sso_session",
-    "sso_start_url",
-    "sso_region",
-    "sso_account_id",
-    "sso_role_name",
-];
+const SSO_KEYS: [&str; 5] =
+    ["sso_session", "sso_start_url", "sso_region", "sso_account_id", "sso_role_name"];
 
 /// The key that names a browser sign-in.
 pub const LOGIN_SESSION: &str = "login_session";
@@ -80,21 +75,12 @@ pub fn configured(profile: &Profile, all: &Profiles) -> Configured {
 }
 
 fn sound(kind: Kind) -> Configured {
-    Configured {
-        kind,
-        signs_in: None,
-        mfa_serial: None,
-        defect: None,
-    }
+    Configured { kind, signs_in: None, mfa_serial: None, defect: None }
 }
 
 fn incomplete(what: impl Into<String>, hint: impl Into<String>) -> Configured {
     Configured {
-        defect: Some(Defect {
-            code: "incomplete",
-            what: what.into(),
-            hint: hint.into(),
-        }),
+        defect: Some(Defect { code: "incomplete", what: what.into(), hint: hint.into() }),
         ..sound(Kind::Incomplete)
     }
 }
@@ -102,12 +88,7 @@ fn incomplete(what: impl Into<String>, hint: impl Into<String>) -> Configured {
 /// Credentials that rest on no other profile.
 fn base(profile: &Profile, all: &Profiles) -> Configured {
     let has = |key: &str| value(profile, key).is_some();
-    let signs_in = |sso| {
-        Some(SignIn {
-            profile: profile.name.clone(),
-            sso,
-        })
-    };
+    let signs_in = |sso| Some(SignIn { profile: profile.name.clone(), sso });
     if has("credential_source") {
         return incomplete(
             "credential_source without role_arn",
@@ -126,31 +107,19 @@ fn base(profile: &Profile, all: &Profiles) -> Configured {
     if SSO_KEYS.iter().any(|key| has(key)) {
         let defect = sso_defect(profile, all);
         return match defect {
-            Some(defect) if defect.code == "incomplete" => Configured {
-                defect: Some(defect),
-                ..sound(Kind::Incomplete)
-            },
-            defect => Configured {
-                signs_in: signs_in(true),
-                defect,
-                ..sound(Kind::Sso)
-            },
+            Some(defect) if defect.code == "incomplete" => {
+                Configured { defect: Some(defect), ..sound(Kind::Incomplete) }
+            }
+            defect => Configured { signs_in: signs_in(true), defect, ..sound(Kind::Sso) },
         };
     }
     if has("login_session") {
-        return Configured {
-            signs_in: signs_in(false),
-            ..sound(Kind::Login)
-        };
+        return Configured { signs_in: signs_in(false), ..sound(Kind::Login) };
     }
     if has("credential_process") {
         return sound(Kind::CredentialProcess);
     }
-    match (
-        has("aws_access_key_id"),
-        has("aws_secret_access_key"),
-        has("aws_session_token"),
-    ) {
+    match (has("aws_access_key_id"), has("aws_secret_access_key"), has("aws_session_token")) {
         (true, true, false) => sound(Kind::Static),
         (true, true, true) => sound(Kind::Session),
         (true, false, _) => incomplete(
@@ -197,9 +166,7 @@ fn sso_defect(profile: &Profile, all: &Profiles) -> Option<Defect> {
     };
     for key in ["sso_start_url", "sso_region"] {
         if session.is_some() && own(key).is_some() {
-            return lacks(format!(
-                "{key} stands beside sso_session, which has its own"
-            ));
+            return lacks(format!("{key} stands beside sso_session, which has its own"));
         }
         if needed(key).is_none() {
             return lacks(format!("{key} is missing"));
@@ -228,16 +195,11 @@ fn of_role(profile: &Profile, all: &Profiles) -> Configured {
             "role_arn without source_profile or credential_source",
             "add the source_profile whose credentials assume the role",
         ),
-        (None, Some(named)) => Configured {
-            mfa_serial,
-            defect: unknown_source(named),
-            ..sound(kind)
-        },
+        (None, Some(named)) => {
+            Configured { mfa_serial, defect: unknown_source(named), ..sound(kind) }
+        }
         (Some(_), None) => match last_of_chain(profile, all) {
-            Err(defect) => Configured {
-                defect: Some(defect),
-                ..sound(kind)
-            },
+            Err(defect) => Configured { defect: Some(defect), ..sound(kind) },
             Ok(last) => {
                 let last_is = match value(last, "source_profile") {
                     None if value(last, "role_arn").is_some() && !has_keys(last) => {
@@ -249,12 +211,7 @@ fn of_role(profile: &Profile, all: &Profiles) -> Configured {
                     what: format!("its source `{}`: {}", last.name, defect.what),
                     ..defect
                 });
-                Configured {
-                    kind,
-                    signs_in: last_is.signs_in,
-                    mfa_serial,
-                    defect,
-                }
+                Configured { kind, signs_in: last_is.signs_in, mfa_serial, defect }
             }
         },
     }
@@ -326,9 +283,8 @@ pub fn sources_of(profile: &Profile, all: &Profiles) -> String {
     {
         chain.push(next);
     }
-    let sessions = chain
-        .iter()
-        .filter_map(|profile| all.sso_session(value(profile, "sso_session")?));
+    let sessions =
+        chain.iter().filter_map(|profile| all.sso_session(value(profile, "sso_session")?));
     let sessions: Vec<&Profile> = sessions.collect();
     excerpt(chain.into_iter(), sessions.into_iter())
 }
@@ -363,31 +319,13 @@ mod tests {
             (keys.to_owned(), Kind::Static),
             (format!("{keys}aws_session_token = t\n"), Kind::Session),
             (format!("{sso}{old_sso}"), Kind::Sso),
-            (
-                format!("{sso}sso_session = s\n[sso-session s]\n{old_sso}"),
-                Kind::Sso,
-            ),
+            (format!("{sso}sso_session = s\n[sso-session s]\n{old_sso}"), Kind::Sso),
             ("login_session = arn\n".to_owned(), Kind::Login),
-            (
-                "credential_process = x\n".to_owned(),
-                Kind::CredentialProcess,
-            ),
-            (
-                "role_arn = a\nweb_identity_token_file = f\n".to_owned(),
-                Kind::WebIdentity,
-            ),
-            (
-                "role_arn = a\ncredential_source = Environment\n".to_owned(),
-                role("Environment"),
-            ),
-            (
-                format!("role_arn = a\nsource_profile = b\n[profile b]\n{keys}"),
-                role("b"),
-            ),
-            (
-                format!("role_arn = a\nsource_profile = default\n{keys}"),
-                role("default"),
-            ),
+            ("credential_process = x\n".to_owned(), Kind::CredentialProcess),
+            ("role_arn = a\nweb_identity_token_file = f\n".to_owned(), Kind::WebIdentity),
+            ("role_arn = a\ncredential_source = Environment\n".to_owned(), role("Environment")),
+            (format!("role_arn = a\nsource_profile = b\n[profile b]\n{keys}"), role("b")),
+            (format!("role_arn = a\nsource_profile = default\n{keys}"), role("default")),
             (
                 format!(
                     "role_arn = a\nsource_profile = b\n[profile b]\nrole_arn = b\nsource_profile = default\n{keys}"
@@ -405,35 +343,17 @@ mod tests {
         let cases = [
             ("region = x\n", "incomplete"),
             ("aws_access_key_id = AKIA\n", "incomplete"),
-            (
-                "aws_access_key_id =\naws_secret_access_key = s\n",
-                "incomplete",
-            ),
+            ("aws_access_key_id =\naws_secret_access_key = s\n", "incomplete"),
             ("role_arn = a\n", "incomplete"),
-            (
-                "sso_start_url = u\nsso_region = r\nsso_role_name = r\n",
-                "incomplete",
-            ),
-            (
-                "sso_session = s\nsso_account_id = 1\nsso_role_name = r\n",
-                "unknown_sso_session",
-            ),
-            (
-                "role_arn = a\nsource_profile = b\n",
-                "unknown_source_profile",
-            ),
-            (
-                "role_arn = a\ncredential_source = Moon\n",
-                "unknown_credential_source",
-            ),
+            ("sso_start_url = u\nsso_region = r\nsso_role_name = r\n", "incomplete"),
+            ("sso_session = s\nsso_account_id = 1\nsso_role_name = r\n", "unknown_sso_session"),
+            ("role_arn = a\nsource_profile = b\n", "unknown_source_profile"),
+            ("role_arn = a\ncredential_source = Moon\n", "unknown_credential_source"),
             (
                 "role_arn = a\nsource_profile = b\n[profile b]\nrole_arn = b\nsource_profile = c\n[profile c]\nrole_arn = c\nsource_profile = b\n",
                 "role_loop",
             ),
-            (
-                "role_arn = a\nsource_profile = b\n[profile b]\nregion = x\n",
-                "incomplete",
-            ),
+            ("role_arn = a\nsource_profile = b\n[profile b]\nregion = x\n", "incomplete"),
         ];
         for (config, code) in cases {
             assert_eq!(of(config).1, Some(code), "{config}");

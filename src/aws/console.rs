@@ -12,9 +12,7 @@ pub struct Console {
 impl Console {
     /// The console of the region's partition.
     pub fn of_region(region: &str) -> Self {
-        Console {
-            domain: Partition::of_region(region).console_domain,
-        }
+        Console { domain: Partition::of_region(region).console_domain }
     }
 
     /// Of whoever is signed in: root's keys, or a user's own.
@@ -29,9 +27,7 @@ impl Console {
     /// Where a user's keys are; `name` follows IAM's rule for names.
     pub fn user_credentials(&self, name: &str) -> String {
         let name: String = form_urlencoded::byte_serialize(name.as_bytes()).collect();
-        self.iam(&format!(
-            "/users/details/{name}?section=security_credentials"
-        ))
+        self.iam(&format!("/users/details/{name}?section=security_credentials"))
     }
 
     fn iam(&self, page: &str) -> String {

@@ -91,10 +91,7 @@ where
 
 /// Whether the next answer may be another one.
 fn may_pass(failure: &Failure) -> bool {
-    matches!(
-        failure.reason,
-        Reason::Passing | Reason::Unclear | Reason::Unreachable
-    )
+    matches!(failure.reason, Reason::Passing | Reason::Unclear | Reason::Unreachable)
 }
 
 fn still_listed() -> Failure {
@@ -113,12 +110,7 @@ mod tests {
     use super::*;
 
     fn failure(reason: Reason) -> Failure {
-        Failure {
-            operation: "iam:Test",
-            code: None,
-            message: String::new(),
-            reason,
-        }
+        Failure { operation: "iam:Test", code: None, message: String::new(), reason }
     }
 
     /// Gives the answers in their order, and the last one for ever.
@@ -130,11 +122,7 @@ mod tests {
         let rest = RefCell::new(rest);
         move || {
             let mut rest = rest.borrow_mut();
-            let next = if rest.len() > 1 {
-                rest.pop()
-            } else {
-                rest.last().cloned()
-            };
+            let next = if rest.len() > 1 { rest.pop() } else { rest.last().cloned() };
             std::future::ready(next.expect("never empty").map_err(failure))
         }
     }
@@ -160,10 +148,7 @@ mod tests {
 
     #[test]
     fn no_such_entity_is_believed_only_after_the_settling_time() {
-        let (result, took) = run(deleted(
-            script(&[Err(Reason::Missing)]),
-            script(&[Ok(false)]),
-        ));
+        let (result, took) = run(deleted(script(&[Err(Reason::Missing)]), script(&[Ok(false)])));
         result.expect("gone");
         assert!(took >= SETTLING, "{took:?}");
         let stale = [Err(Reason::Missing), Ok(())];
@@ -177,10 +162,8 @@ mod tests {
         let (result, _) = run(deleted(script(&[Ok(())]), script(&[Ok(true)])));
         result.expect_err("it is listed for ever");
         let listed_once = [Ok(true), Ok(false)];
-        let (result, _) = run(deleted(
-            script(&[Ok(()), Err(Reason::Missing)]),
-            script(&listed_once),
-        ));
+        let (result, _) =
+            run(deleted(script(&[Ok(()), Err(Reason::Missing)]), script(&listed_once)));
         result.expect("gone at the second look");
     }
 
@@ -190,16 +173,11 @@ mod tests {
         let (result, took) = run(deleted(script(&[Ok(())]), script::<bool>(&denied)));
         result.expect("gone");
         assert_eq!(took, Duration::ZERO);
-        let (result, took) = run(deleted(
-            script(&[Err(Reason::Missing)]),
-            script::<bool>(&denied),
-        ));
+        let (result, took) = run(deleted(script(&[Err(Reason::Missing)]), script::<bool>(&denied)));
         result.expect("gone");
         assert!(took >= SETTLING, "{took:?}");
-        let (result, _) = run(deleted(
-            script(&denied.map(|it| it.map(|_: bool| ()))),
-            script(&[Ok(true)]),
-        ));
+        let (result, _) =
+            run(deleted(script(&denied.map(|it| it.map(|_: bool| ()))), script(&[Ok(true)])));
         assert_eq!(result.expect_err("denied").reason, Reason::Denied);
     }
 

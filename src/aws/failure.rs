@@ -79,13 +79,8 @@ impl Failure {
     where
         E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
     {
-        let code = error
-            .code()
-            .map(str::to_owned)
-            .or_else(|| element(error, "Code"));
-        let status = error
-            .raw_response()
-            .map(|response| response.status().as_u16());
+        let code = error.code().map(str::to_owned).or_else(|| element(error, "Code"));
+        let status = error.raw_response().map(|response| response.status().as_u16());
         let their_time = error
             .raw_response()
             .and_then(|response| response.headers().get("date"))
@@ -114,12 +109,7 @@ impl Failure {
         if let (Reason::Clock, Some(time)) = (reason, their_time) {
             message = format!("AWS's time is {time}");
         }
-        Failure {
-            operation,
-            code,
-            message,
-            reason,
-        }
+        Failure { operation, code, message, reason }
     }
 
     /// Code and message as AWS gave them.
@@ -271,10 +261,7 @@ mod tests {
         let late = "Signature expired: 20200101T000000Z is now earlier than 20261124T000000Z";
         assert_eq!(reason_of("SignatureDoesNotMatch", late), Reason::Clock);
         let wrong = "The request signature we calculated does not match";
-        assert_eq!(
-            reason_of("SignatureDoesNotMatch", wrong),
-            Reason::WrongSecret
-        );
+        assert_eq!(reason_of("SignatureDoesNotMatch", wrong), Reason::WrongSecret);
     }
 
     #[test]
@@ -287,10 +274,6 @@ mod tests {
         });
         assert_eq!(error.kind, Kind::Credentials);
         assert!(error.message.contains("AccessDenied"));
-        assert!(
-            error
-                .hint
-                .is_some_and(|hint| hint.contains("iam:CreateUser"))
-        );
+        assert!(error.hint.is_some_and(|hint| hint.contains("iam:CreateUser")));
     }
 }

@@ -78,11 +78,7 @@ pub enum State {
 impl State {
     /// Takes a server's or a program's words: they come out as one line, without escape sequences.
     pub fn fails(status: Status, what: impl AsRef<str>, hint: impl AsRef<str>) -> Self {
-        State::Fails {
-            status,
-            what: one_line(what.as_ref()),
-            hint: one_line(hint.as_ref()),
-        }
+        State::Fails { status, what: one_line(what.as_ref()), hint: one_line(hint.as_ref()) }
     }
 }
 
@@ -139,10 +135,9 @@ impl Found {
             None => self.source.described(),
         };
         let (state, note) = match &self.state {
-            State::Unchecked => (
-                self.access_key_id.clone().unwrap_or_default(),
-                "not checked".to_owned(),
-            ),
+            State::Unchecked => {
+                (self.access_key_id.clone().unwrap_or_default(), "not checked".to_owned())
+            }
             State::Works(identity) => (identity.described(), "works".to_owned()),
             State::Fails { what, hint, .. } => (what.clone(), hint.clone()),
         };

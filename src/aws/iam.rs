@@ -67,12 +67,7 @@ pub async fn delete_user(iam: &Client, name: &str) -> Result<(), Failure> {
 
 pub async fn attach_user_policy(iam: &Client, user: &str, policy_arn: &str) -> Result<(), Failure> {
     idempotently(|| async {
-        let call = iam
-            .attach_user_policy()
-            .user_name(user)
-            .policy_arn(policy_arn)
-            .send()
-            .await;
+        let call = iam.attach_user_policy().user_name(user).policy_arn(policy_arn).send().await;
         call.map_err(|error| Failure::of("iam:AttachUserPolicy", error))
     })
     .await
@@ -81,12 +76,7 @@ pub async fn attach_user_policy(iam: &Client, user: &str, policy_arn: &str) -> R
 
 pub async fn detach_user_policy(iam: &Client, user: &str, policy_arn: &str) -> Result<(), Failure> {
     deletion(|| async {
-        let call = iam
-            .detach_user_policy()
-            .user_name(user)
-            .policy_arn(policy_arn)
-            .send()
-            .await;
+        let call = iam.detach_user_policy().user_name(user).policy_arn(policy_arn).send().await;
         call.map_err(|error| Failure::of("iam:DetachUserPolicy", error))
     })
     .await
@@ -210,10 +200,9 @@ pub async fn set_root_key_active(iam: &Client, id: &str, active: bool) -> Result
             .config_override(once())
             .send()
             .await;
-        call.map_err(|error| Failure::of("iam:UpdateAccessKey", error))
-            .inspect_err(|failure| {
-                lost.fetch_or(failure.reason == Reason::Unclear, Ordering::Relaxed);
-            })
+        call.map_err(|error| Failure::of("iam:UpdateAccessKey", error)).inspect_err(|failure| {
+            lost.fetch_or(failure.reason == Reason::Unclear, Ordering::Relaxed);
+        })
     })
     .await;
     match result {
@@ -236,12 +225,7 @@ pub async fn describe_access_key(
     const OPERATION: &str = "iam:TagUser";
     let tag = tag(OPERATION, id, description)?;
     idempotently(|| async {
-        let call = iam
-            .tag_user()
-            .user_name(user)
-            .tags(tag.clone())
-            .send()
-            .await;
+        let call = iam.tag_user().user_name(user).tags(tag.clone()).send().await;
         call.map_err(|error| Failure::of(OPERATION, error))
     })
     .await
@@ -257,16 +241,12 @@ pub async fn remove_key_description(iam: &Client, user: &str, id: &str) -> Resul
 }
 
 fn tag(operation: &'static str, key: &str, value: &str) -> Result<Tag, Failure> {
-    Tag::builder()
-        .key(key)
-        .value(value)
-        .build()
-        .map_err(|error| Failure {
-            operation,
-            code: None,
-            message: error.to_string(),
-            reason: Reason::Other,
-        })
+    Tag::builder().key(key).value(value).build().map_err(|error| Failure {
+        operation,
+        code: None,
+        message: error.to_string(),
+        reason: Reason::Other,
+    })
 }
 
 fn once() -> aws_sdk_iam::config::Builder {
@@ -280,10 +260,7 @@ where
     Call: Fn() -> Answer,
     Answer: Future<Output = Result<T, Failure>>,
 {
-    repeated(call, |failure| {
-        passes(failure) || does_not_know_user_yet(failure)
-    })
-    .await
+    repeated(call, |failure| passes(failure) || does_not_know_user_yet(failure)).await
 }
 
 /// Repeats a call that does no harm when it is done twice, also after a lost answer.
@@ -307,11 +284,7 @@ where
     Answer: Future<Output = Result<T, Failure>>,
 {
     let lost = AtomicU32::new(0);
-    repeated(call, |failure| {
-        passes(failure) || lost_again(failure, &lost)
-    })
-    .await
-    .map(drop)
+    repeated(call, |failure| passes(failure) || lost_again(failure, &lost)).await.map(drop)
 }
 
 async fn repeated<T, Call, Answer>(

@@ -37,11 +37,7 @@ impl Identity {
             }
             _ => Principal::Session(resource.to_owned()),
         };
-        Identity {
-            account_id: account_id.into(),
-            arn,
-            principal,
-        }
+        Identity { account_id: account_id.into(), arn, principal }
     }
 
     /// `aws`, `aws-cn`, `aws-us-gov`, …
@@ -63,10 +59,7 @@ impl Identity {
     /// A user of that name, without a path, in the same account.
     pub fn user(&self, name: &str) -> Identity {
         let (partition, account) = (self.partition(), &self.account_id);
-        Identity::new(
-            account,
-            format!("arn:{partition}:iam::{account}:user/{name}"),
-        )
+        Identity::new(account, format!("arn:{partition}:iam::{account}:user/{name}"))
     }
 
     /// `user/ana`, `the root user`, `role/ci`: without the session's name, which says little.
@@ -89,10 +82,7 @@ impl Identity {
     /// Where the account's users sign in to the console; `None` in a partition that is not known.
     pub fn console_url(&self) -> Option<String> {
         let domain = Partition::with_id(self.partition())?.console_domain;
-        Some(format!(
-            "https://{}.signin.{domain}/console",
-            self.account_id
-        ))
+        Some(format!("https://{}.signin.{domain}/console", self.account_id))
     }
 
     /// The managed policy of that name in this partition.
@@ -112,14 +102,12 @@ pub async fn caller_identity(
 ) -> Result<Identity, Failure> {
     const OPERATION: &str = "sts:GetCallerIdentity";
     let call = sdk.sts(session).get_caller_identity().send();
-    let answer = tokio::time::timeout(limit, call)
-        .await
-        .map_err(|_| Failure {
-            operation: OPERATION,
-            code: None,
-            message: format!("no answer within {} s", limit.as_secs()),
-            reason: Reason::Unclear,
-        })?;
+    let answer = tokio::time::timeout(limit, call).await.map_err(|_| Failure {
+        operation: OPERATION,
+        code: None,
+        message: format!("no answer within {} s", limit.as_secs()),
+        reason: Reason::Unclear,
+    })?;
     let answer = answer.map_err(|error| Failure::of(OPERATION, error))?;
     match (answer.account, answer.arn) {
         (Some(account), Some(arn)) => Ok(Identity::new(account, arn)),
@@ -167,11 +155,7 @@ mod tests {
             assert_eq!(identity.console_url(), Some(url));
         }
         let unknown = identity("arn:aws-moon:iam::111122223333:user/ana");
-        assert_eq!(
-            unknown.console_url(),
-            None,
-            "no link is better than a wrong one"
-        );
+        assert_eq!(unknown.console_url(), None, "no link is better than a wrong one");
         assert_eq!(
             gov.managed_policy_arn("AdministratorAccess"),
             "arn:aws-us-gov:iam::aws:policy/AdministratorAccess"

@@ -78,10 +78,7 @@ impl MfaRole {
                 SharedCredentialsProvider::new(EnvironmentVariableCredentialsProvider::new())
             }
         };
-        let origin = Session {
-            provider,
-            region: region.clone(),
-        };
+        let origin = Session { provider, region: region.clone() };
         let answer = sdk
             .sts(&origin)
             .assume_role()

@@ -31,11 +31,7 @@ const fn partition(
     region_prefix: &'static str,
     console_domain: &'static str,
 ) -> Partition {
-    Partition {
-        id,
-        region_prefix,
-        console_domain,
-    }
+    Partition { id, region_prefix, console_domain }
 }
 
 impl Partition {

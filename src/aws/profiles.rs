@@ -51,10 +51,7 @@ pub struct Checking {
 
 impl Default for Checking {
     fn default() -> Self {
-        Checking {
-            at_once: 32,
-            limit: Duration::from_secs(10),
-        }
+        Checking { at_once: 32, limit: Duration::from_secs(10) }
     }
 }
 
@@ -222,10 +219,7 @@ pub fn selected_profile(env: &Env) -> &str {
 }
 
 fn unknown_profile(name: &str, profiles: &Profiles) -> Error {
-    let names = profiles
-        .profiles
-        .iter()
-        .map(|profile| profile.name.as_str());
+    let names = profiles.profiles.iter().map(|profile| profile.name.as_str());
     Error::credentials(format!("there is no AWS profile `{name}`")).hint(did_you_mean(
         &near_names(name, names),
         "`aws configure list-profiles` shows the ones there are",
@@ -289,30 +283,19 @@ fn candidates(sdk: &Sdk, env: &Env, profiles: &Profiles) -> Vec<Found> {
         );
         all.push(found);
     }
-    all.extend(
-        profiles
-            .profiles
-            .iter()
-            .map(|profile| of_profile(sdk, profile, profiles)),
-    );
+    all.extend(profiles.profiles.iter().map(|profile| of_profile(sdk, profile, profiles)));
     if env.var("AWS_WEB_IDENTITY_TOKEN_FILE").is_some() && env.var("AWS_ROLE_ARN").is_some() {
-        let provider = WebIdentityTokenCredentialsProvider::builder()
-            .configure(&config)
-            .build();
+        let provider = WebIdentityTokenCredentialsProvider::builder().configure(&config).build();
         all.push(candidate(
             Source::WebIdentity,
             Kind::WebIdentity,
             SharedCredentialsProvider::new(provider),
         ));
     }
-    let container = [
-        "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
-        "AWS_CONTAINER_CREDENTIALS_FULL_URI",
-    ];
+    let container =
+        ["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI"];
     if container.iter().any(|name| env.var(name).is_some()) {
-        let provider = ecs::EcsCredentialsProvider::builder()
-            .configure(&config)
-            .build();
+        let provider = ecs::EcsCredentialsProvider::builder().configure(&config).build();
         all.push(candidate(
             Source::Container,
             Kind::Container,
@@ -330,10 +313,8 @@ fn candidates(sdk: &Sdk, env: &Env, profiles: &Profiles) -> Vec<Found> {
             .connect_timeout(Duration::from_millis(300))
             .read_timeout(Duration::from_secs(1))
             .build();
-        let provider = ImdsCredentialsProvider::builder()
-            .configure(&config)
-            .imds_client(client)
-            .build();
+        let provider =
+            ImdsCredentialsProvider::builder().configure(&config).imds_client(client).build();
         all.push(candidate(
             Source::Instance,
             Kind::Instance,
@@ -356,9 +337,7 @@ fn of_profile(sdk: &Sdk, profile: &Profile, all: &Profiles) -> Found {
             Kind::Static | Kind::Session => profile.get("aws_access_key_id").map(str::to_owned),
             _ => None,
         },
-        region: sdk
-            .configured_region_of(profile.get("region"))
-            .map(|region| region.to_string()),
+        region: sdk.configured_region_of(profile.get("region")).map(|region| region.to_string()),
         state: match &configured.defect {
             Some(Defect { what, hint, .. }) => State::fails(Status::Unresolvable, what, hint),
             None => State::Unchecked,
@@ -401,9 +380,7 @@ async fn check_one(sdk: &Sdk, mut found: Found, limit: Duration) -> Option<Found
     match tokio::time::timeout(limit, resolving).await {
         Ok(Ok(credentials)) => {
             found.access_key_id = Some(credentials.access_key_id().to_owned());
-            found.expires_at = credentials
-                .expiry()
-                .and_then(|time| Timestamp::try_from(time).ok());
+            found.expires_at = credentials.expiry().and_then(|time| Timestamp::try_from(time).ok());
             found.state = verified(sdk, &found, limit).await;
         }
         Ok(Err(_)) if found.source == Source::Instance => return None,

@@ -87,10 +87,7 @@ async fn round(
 /// What a fresh key, user or policy looks like to a server that does not know it yet, and what a
 /// network does now and then. A wrong secret or clock stays wrong.
 pub fn may_pass(failure: &Failure) -> bool {
-    !matches!(
-        failure.reason,
-        Reason::WrongSecret | Reason::Clock | Reason::Expired
-    )
+    !matches!(failure.reason, Reason::WrongSecret | Reason::Clock | Reason::Expired)
 }
 
 fn broken(cause: impl std::fmt::Display) -> Failure {

@@ -90,10 +90,7 @@ impl Sdk {
             base,
             region_is_given,
             region_is_configured,
-            observer: Observer {
-                output,
-                clock_offset: Arc::clone(&clock_offset),
-            },
+            observer: Observer { output, clock_offset: Arc::clone(&clock_offset) },
             clock_offset,
         }
     }
@@ -110,10 +107,7 @@ impl Sdk {
     }
 
     pub fn region(&self) -> Region {
-        self.base
-            .region()
-            .cloned()
-            .unwrap_or(Region::from_static("us-east-1"))
+        self.base.region().cloned().unwrap_or(Region::from_static("us-east-1"))
     }
 
     /// The region for a profile: its own, unless a flag names one.
@@ -152,10 +146,7 @@ impl Sdk {
             None,
             "cloudcred",
         );
-        Session {
-            provider: SharedCredentialsProvider::new(credentials),
-            region,
-        }
+        Session { provider: SharedCredentialsProvider::new(credentials), region }
     }
 
     /// Two attempts: a check should tell soon, and its caller repeats it where it matters.
@@ -250,9 +241,7 @@ impl Sdk {
 
 fn http_client() -> aws_smithy_runtime_api::client::http::SharedHttpClient {
     aws_smithy_http_client::Builder::new()
-        .tls_provider(tls::Provider::Rustls(
-            tls::rustls_provider::CryptoMode::AwsLc,
-        ))
+        .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc))
         .build_https()
 }
 
@@ -279,9 +268,7 @@ impl Intercept for FormSpaces {
             return Ok(());
         };
         let body = body.replace("%20", "+");
-        request
-            .headers_mut()
-            .insert("content-length", body.len().to_string());
+        request.headers_mut().insert("content-length", body.len().to_string());
         *request.body_mut() = SdkBody::from(body);
         Ok(())
     }
@@ -322,9 +309,7 @@ impl Observer {
             Some(response) => response.status().as_u16().to_string(),
             None => "no answer".to_owned(),
         };
-        let took = cfg
-            .load::<Began>()
-            .map_or(0, |began| began.0.elapsed().as_millis());
+        let took = cfg.load::<Began>().map_or(0, |began| began.0.elapsed().as_millis());
         self.output.detail(
             level,
             &format!(

@@ -58,10 +58,7 @@ impl Attempt {
     /// When the region has no sign-in.
     pub async fn elsewhere(sdk: &Sdk) -> Result<Self> {
         let client_id = "arn:aws:signin:::devtools/cross-device";
-        Attempt::new(sdk, client_id, |base| {
-            format!("{base}/v1/sessions/confirmation")
-        })
-        .await
+        Attempt::new(sdk, client_id, |base| format!("{base}/v1/sessions/confirmation")).await
     }
 
     async fn new(
@@ -70,12 +67,9 @@ impl Attempt {
         redirect: impl FnOnce(&str) -> String,
     ) -> Result<Self> {
         let base = sdk.signin_address().await.map_err(|cause| {
-            Error::failed(format!(
-                "the region {} has no browser sign-in",
-                sdk.region()
-            ))
-            .hint("choose another one with --region")
-            .caused_by(anyhow::anyhow!(cause))
+            Error::failed(format!("the region {} has no browser sign-in", sdk.region()))
+                .hint("choose another one with --region")
+                .caused_by(anyhow::anyhow!(cause))
         })?;
         let base = base.trim_end_matches('/').to_owned();
         Ok(Attempt {
@@ -124,10 +118,10 @@ impl Attempt {
             }
         }
         let code = match (code, refusal) {
-            (_, Some(refusal)) => Err(Error::credentials(format!(
-                "AWS refused the sign-in ({refusal})"
-            ))
-            .hint(format!("nothing was written; {PERMISSION}"))),
+            (_, Some(refusal)) => {
+                Err(Error::credentials(format!("AWS refused the sign-in ({refusal})"))
+                    .hint(format!("nothing was written; {PERMISSION}")))
+            }
             (Some(code), None) if !code.expose_secret().is_empty() => Ok(code),
             _ => Err(Error::failed("the answer that arrived contains no code")
                 .hint("nothing was written; run the command again")),
@@ -265,10 +259,7 @@ mod tests {
     #[test]
     fn a_code_is_taken_from_an_answer_with_our_state_only() {
         let attempt = attempt();
-        let code = attempt
-            .code("code=a%2Bb&state=ours")
-            .expect("ours")
-            .expect("a code");
+        let code = attempt.code("code=a%2Bb&state=ours").expect("ours").expect("a code");
         assert_eq!(code.expose_secret(), "a+b");
         for other in [
             "code=c&state=theirs",
@@ -282,11 +273,7 @@ mod tests {
         for (answer, kind, said) in [
             ("state=ours", Kind::Failed, "no code"),
             ("state=ours&code=", Kind::Failed, "no code"),
-            (
-                "state=ours&error=access_denied",
-                Kind::Credentials,
-                "access_denied",
-            ),
+            ("state=ours&error=access_denied", Kind::Credentials, "access_denied"),
         ] {
             let error = attempt.code(answer).expect("ours").expect_err(answer);
             assert_eq!(error.kind, kind, "{answer}");

@@ -28,11 +28,7 @@ pub fn rejected(found: &Found, failure: Failure) -> State {
             format!("AWS is busy ({code})"),
             "try again in a minute".to_owned(),
         ),
-        Reason::Expired => (
-            Status::Expired,
-            format!("expired ({code})"),
-            sign_in_again(found),
-        ),
+        Reason::Expired => (Status::Expired, format!("expired ({code})"), sign_in_again(found)),
         Reason::UnknownKey => (
             Status::Rejected,
             format!("rejected ({code})"),
@@ -134,10 +130,7 @@ fn of_sign_in(found: &Found, error: &CredentialsError) -> State {
     };
     let (status, what) = match is_over {
         true => (Status::Expired, "session expired".to_owned()),
-        false => (
-            Status::Unresolvable,
-            format!("its session cannot be used: {cause}"),
-        ),
+        false => (Status::Unresolvable, format!("its session cannot be used: {cause}")),
     };
     State::fails(status, what, sign_in_again(found))
 }
@@ -158,10 +151,7 @@ fn sign_in_again(found: &Found) -> String {
     match &found.signs_in {
         Some(SignIn { profile, sso: true }) => format!("aws sso login --profile {profile}"),
         // `aws login` is in version 2 of the AWS CLI only.
-        Some(SignIn {
-            profile,
-            sso: false,
-        }) => format!("cloudcred login --profile {profile}"),
+        Some(SignIn { profile, sso: false }) => format!("cloudcred login --profile {profile}"),
         None => "fetch new temporary credentials, then try again".to_owned(),
     }
 }

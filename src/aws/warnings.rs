@@ -73,11 +73,7 @@ pub fn warnings(found: &[Found], scene: &Scene) -> (Vec<Vec<Warning>>, Vec<Warni
 }
 
 fn warning(code: &'static str, message: impl Into<String>, hint: impl Into<String>) -> Warning {
-    Warning {
-        code,
-        message: message.into(),
-        hint: hint.into(),
-    }
+    Warning { code, message: message.into(), hint: hint.into() }
 }
 
 fn about(problem: &Problem, path: &str) -> Warning {
@@ -114,14 +110,10 @@ fn of_profile(name: &str, profiles: &Profiles) -> Vec<Warning> {
     // browser sign-in (`credentials.py`, ProfileProviderBuilder); the SDK for Go takes them first of
     // all (`resolve_credentials.go`), the SDK for Rust last (`repr.rs`).
     let disagreement = match configured.kind {
-        Kind::Login => Some((
-            "login_session",
-            "the AWS CLI takes the keys, the AWS SDK for Rust the sign-in",
-        )),
-        Kind::Sso => Some((
-            "the sso_ keys",
-            "Terraform takes the keys, the AWS CLI the sign-in",
-        )),
+        Kind::Login => {
+            Some(("login_session", "the AWS CLI takes the keys, the AWS SDK for Rust the sign-in"))
+        }
+        Kind::Sso => Some(("the sso_ keys", "Terraform takes the keys, the AWS CLI the sign-in")),
         _ => None,
     };
     if let (true, Some((other, who))) = (has_keys, disagreement) {
@@ -197,12 +189,7 @@ fn of_identity(found: &Found) -> Vec<Warning> {
             ),
         ));
     }
-    if let State::Fails {
-        status: Status::Expired,
-        what,
-        hint,
-    } = &found.state
-    {
+    if let State::Fails { status: Status::Expired, what, hint } = &found.state {
         all.push(warning("expired", what, hint));
     }
     all
@@ -210,10 +197,7 @@ fn of_identity(found: &Found) -> Vec<Warning> {
 
 fn of_keys(found: &Found, now: Timestamp) -> Vec<Warning> {
     let mut all = Vec::new();
-    let own = found
-        .keys
-        .iter()
-        .find(|key| Some(&key.id) == found.access_key_id.as_ref());
+    let own = found.keys.iter().find(|key| Some(&key.id) == found.access_key_id.as_ref());
     let age = own.and_then(|key| key.created_at);
     let days = age.map_or(0, |created| now.duration_since(created).as_hours() / 24);
     if days > OLD_DAYS {
@@ -223,12 +207,8 @@ fn of_keys(found: &Found, now: Timestamp) -> Vec<Warning> {
             format!("replace keys that are older than {OLD_DAYS} days"),
         ));
     }
-    let active: Vec<&str> = found
-        .keys
-        .iter()
-        .filter(|key| key.active)
-        .map(|key| key.id.as_str())
-        .collect();
+    let active: Vec<&str> =
+        found.keys.iter().filter(|key| key.active).map(|key| key.id.as_str()).collect();
     if active.len() > 1 {
         all.push(warning(
             "two_keys",
@@ -320,10 +300,7 @@ mod tests {
             "[profile a]\nlogin_session = arn\n",
             "[profile a]\nsso_start_url = u\nsso_region = r\nsso_account_id = 1\nsso_role_name = r\n",
         ] {
-            assert_eq!(
-                codes(config, keys, &found).0[0],
-                ["static_keys_beside_sign_in"]
-            );
+            assert_eq!(codes(config, keys, &found).0[0], ["static_keys_beside_sign_in"]);
         }
         assert_eq!(codes("", keys, &found).0[0], [""; 0]);
     }

@@ -56,11 +56,7 @@ impl AwsProfile {
             ))
             .hint("name the region with --region"));
         }
-        Ok(AwsProfile {
-            name: name.to_owned(),
-            process: calling(program, secret)?,
-            region,
-        })
+        Ok(AwsProfile { name: name.to_owned(), process: calling(program, secret)?, region })
     }
 
     /// Whether it is good for what the other one is wanted for: where no region is wanted, any is
@@ -126,11 +122,7 @@ fn holder_in(files: &SharedConfig, locations: &Locations, wanted: &AwsProfile) -
 fn ours(file: &SharedFile, name: &str, own: &str) -> Option<AwsProfile> {
     let process = value(file, name, "credential_process")?;
     Call::read(&process).filter(|call| call.is_ours(own))?;
-    Some(AwsProfile {
-        name: name.to_owned(),
-        process,
-        region: value(file, name, "region"),
-    })
+    Some(AwsProfile { name: name.to_owned(), process, region: value(file, name, "region") })
 }
 
 /// A value of one line, without the indented comments that the SDKs take for a part of it.
@@ -167,10 +159,8 @@ pub fn write(
     let mut properties = vec![("credential_process", profile.process.as_str())];
     properties.extend(profile.region.as_deref().map(|region| ("region", region)));
     shared_config::update(folders, FileKind::Config, &locations.config, |file| {
-        let files = SharedConfig {
-            config: file.clone(),
-            credentials: locations.read().credentials,
-        };
+        let files =
+            SharedConfig { config: file.clone(), credentials: locations.read().credentials };
         match holder_in(&files, locations, profile)? {
             Holder::Nobody => file.add(name, &properties)?,
             Holder::Ours(there) if there.serves_as(profile) => return Ok(false),
@@ -380,11 +370,7 @@ pub fn forget(
     let own = quoted(program).unwrap_or_default();
     shared_config::update(folders, FileKind::Config, &locations.config, |file| {
         let names = meant(readers_in(file, &own, secret));
-        for profile in names
-            .iter()
-            .filter_map(|name| ours(file, name, &own))
-            .collect::<Vec<_>>()
-        {
+        for profile in names.iter().filter_map(|name| ours(file, name, &own)).collect::<Vec<_>>() {
             remove(file, &profile);
         }
         Ok(names)

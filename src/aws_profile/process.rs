@@ -39,9 +39,7 @@ pub fn quoted(program: &Path) -> Result<String> {
         true => &['"', '%', '^', '&', '|', '<', '>', '!'],
         false => &['"', '$', '`', '\\'],
     };
-    let comment = [" #", " ;", "\t#", "\t;"]
-        .iter()
-        .any(|it| path.contains(it));
+    let comment = [" #", " ;", "\t#", "\t;"].iter().any(|it| path.contains(it));
     if comment || path.contains(char::is_control) {
         return Err(refused());
     }
@@ -88,9 +86,7 @@ impl<'p> Call<'p> {
         let path = self.program.trim_matches(['"', '\'']);
         let file = path.rsplit(['/', '\\']).next().unwrap_or_default();
         self.program == own
-            || ["cloudcred", "cloudcred.exe"]
-                .iter()
-                .any(|name| file.eq_ignore_ascii_case(name))
+            || ["cloudcred", "cloudcred.exe"].iter().any(|name| file.eq_ignore_ascii_case(name))
     }
 
     /// The same call for another secret.

@@ -21,10 +21,7 @@ impl Home {
     }
 
     fn folders(&self) -> Folders {
-        Folders {
-            data: self.0.path().join("data"),
-            state: self.0.path().join("state"),
-        }
+        Folders { data: self.0.path().join("data"), state: self.0.path().join("state") }
     }
 
     fn config(&self) -> String {
@@ -41,14 +38,8 @@ impl Home {
 
     fn forget(&self, name: &str, and_current: bool) -> Vec<String> {
         let program = Path::new(PROGRAM);
-        forget(
-            &self.folders(),
-            &self.locations(),
-            program,
-            &secret(name),
-            and_current,
-        )
-        .expect("writable")
+        forget(&self.folders(), &self.locations(), program, &secret(name), and_current)
+            .expect("writable")
     }
 }
 
@@ -58,13 +49,8 @@ fn secret(name: &str) -> SecretName {
 
 fn profile(name: &str, of: Option<&str>) -> AwsProfile {
     let secret = of.map(secret);
-    AwsProfile::new(
-        name,
-        Path::new(PROGRAM),
-        secret.as_ref(),
-        Some("eu-west-1".into()),
-    )
-    .expect("valid")
+    AwsProfile::new(name, Path::new(PROGRAM), secret.as_ref(), Some("eu-west-1".into()))
+        .expect("valid")
 }
 
 #[test]
@@ -103,10 +89,7 @@ fn a_profile_is_written_changed_and_taken_back_without_a_trace() {
     let written = home.config();
     assert!(written.starts_with(before), "{written}");
     assert!(!home.write(&first, None).expect("the same again"));
-    let anywhere = AwsProfile {
-        region: None,
-        ..first.clone()
-    };
+    let anywhere = AwsProfile { region: None, ..first.clone() };
     assert!(!home.write(&anywhere, None).expect("any region is right"));
     assert_eq!(home.config(), written);
 
@@ -157,11 +140,9 @@ fn what_reads_a_removed_secret_goes_with_it() {
     let before = "[profile other]\ncredential_process = /usr/bin/other credential-process ana\n";
     let home = Home::new(before);
     let (folders, locations) = (home.folders(), home.locations());
-    for profile in [
-        profile("one", Some("ana")),
-        profile("two", Some("bob")),
-        profile("three", None),
-    ] {
+    for profile in
+        [profile("one", Some("ana")), profile("two", Some("bob")), profile("three", None)]
+    {
         home.write(&profile, None).expect("free");
     }
     let program = Path::new(PROGRAM);

@@ -41,13 +41,7 @@ impl Aws {
         let profile = context.global.profile().map(String::as_str);
         let sdk = runtime.block_on(Sdk::load(region, profile, context.output.clone()));
         let folders = context.env.folders()?;
-        Ok(Aws {
-            runtime: Some(runtime),
-            interrupt,
-            sdk,
-            vault: context.vault(&folders),
-            folders,
-        })
+        Ok(Aws { runtime: Some(runtime), interrupt, sdk, vault: context.vault(&folders), folders })
     }
 
     /// What a run works with; the session is that of credentials which may change the account.
@@ -63,10 +57,7 @@ impl Aws {
 
     /// Runs work that looks at interruptions itself, to its end.
     pub fn run<T>(&self, work: impl Future<Output = T>) -> T {
-        self.runtime
-            .as_ref()
-            .expect("it lasts as long as this value")
-            .block_on(work)
+        self.runtime.as_ref().expect("it lasts as long as this value").block_on(work)
     }
 
     /// Runs work that only reads; Ctrl-C ends it.

@@ -146,16 +146,13 @@ fn role_of_the_code<'c>(
     check_code(code)?;
     let names = found.iter().filter_map(|found| found.source.profile_name());
     let named = names.filter_map(|name| profiles.find(name));
-    let mut roles: Vec<MfaRole> = named
-        .filter_map(|profile| MfaRole::of(profile, profiles))
-        .collect();
+    let mut roles: Vec<MfaRole> =
+        named.filter_map(|profile| MfaRole::of(profile, profiles)).collect();
     let role = roles.pop();
     match roles.is_empty() {
         true => Ok(role.map(|role| (role, code.as_str()))),
-        false => Err(
-            Error::usage("several profiles need an MFA code, and one is good once")
-                .hint("name the profile that it is for with --profile"),
-        ),
+        false => Err(Error::usage("several profiles need an MFA code, and one is good once")
+            .hint("name the profile that it is for with --profile")),
     }
 }
 
@@ -167,12 +164,7 @@ async fn assume(role: &MfaRole, code: &str, found: &mut [Found], sdk: &Sdk, prof
         return;
     };
     match role.assume(sdk, profiles, code).await {
-        Ok(assumed) => {
-            *found = Found {
-                region: found.region.take(),
-                ..assumed
-            }
-        }
+        Ok(assumed) => *found = Found { region: found.region.take(), ..assumed },
         Err(error) => {
             found.state = State::Fails {
                 status: Status::Rejected,

@@ -26,10 +26,7 @@ fn document(name: Option<&str>, context: &Context) -> Result<()> {
     let folders = context.env.folders()?;
     let index = Index::load(&folders)?;
     let entry = pick_secret::find(name, &index)?;
-    let vault = Vault {
-        patience: PATIENCE,
-        ..context.vault(&folders)
-    };
+    let vault = Vault { patience: PATIENCE, ..context.vault(&folders) };
     let pair = vault.read(entry)?;
     // What the index says is about the key that it names.
     let known = entry.access_key_id == pair.access_key_id;

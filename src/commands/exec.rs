@@ -38,19 +38,17 @@ pub fn run(flags: Exec, context: &Context) -> Result<()> {
             format!("the command `{name}` cannot be run: its interpreter is missing"),
         )
         .hint("the first line of a script names it, after #!"),
-        ErrorKind::NotFound => Error::new(
-            Kind::CommandNotFound,
-            format!("the command `{name}` is not found"),
-        )
-        .hint("check its spelling and PATH; shell built-ins and aliases are not programs"),
+        ErrorKind::NotFound => {
+            Error::new(Kind::CommandNotFound, format!("the command `{name}` is not found"))
+                .hint("check its spelling and PATH; shell built-ins and aliases are not programs")
+        }
         // A NUL in the pair or in an argument, which no system takes.
         ErrorKind::InvalidInput => Error::failed(format!("`{name}` cannot be given this pair"))
             .hint("the secret or an argument holds a NUL character"),
-        _ => Error::new(
-            Kind::CommandRefused,
-            format!("the command `{name}` cannot be run: {cause}"),
-        )
-        .hint("check that it is a program and that you may execute it"),
+        _ => {
+            Error::new(Kind::CommandRefused, format!("the command `{name}` cannot be run: {cause}"))
+                .hint("check that it is a program and that you may execute it")
+        }
     }
     .caused_by(cause))
 }

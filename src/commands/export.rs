@@ -16,11 +16,8 @@ use crate::output::Format;
 use crate::secret::KeyPair;
 
 /// For the usual shell of the system.
-const DEFAULT: ExportFormat = if cfg!(windows) {
-    ExportFormat::Powershell
-} else {
-    ExportFormat::Bash
-};
+const DEFAULT: ExportFormat =
+    if cfg!(windows) { ExportFormat::Powershell } else { ExportFormat::Bash };
 
 pub fn run(flags: Export, context: &Context) -> Result<()> {
     let format = match (flags.format, context.output.format()) {
@@ -41,12 +38,8 @@ pub fn run(flags: Export, context: &Context) -> Result<()> {
         return context.output.raw(export::unset(format)?.as_bytes());
     }
     if context.env.stdout_is_terminal && !flags.force {
-        return Err(
-            Error::usage("this would show the secret access key on the terminal").hint(format!(
-                "use it like this: {}; or show it with --force",
-                format.usage()
-            )),
-        );
+        return Err(Error::usage("this would show the secret access key on the terminal")
+            .hint(format!("use it like this: {}; or show it with --force", format.usage())));
     }
     let pair = pick_secret::read(flags.name.as_deref(), context)?.pair;
     // Checked before the lines that mask the pair are printed.
@@ -81,9 +74,7 @@ fn hand_over(file: &str, pair: &KeyPair, context: &Context) -> Result<()> {
             "{name} is set in this job, cannot be unset from here, and comes first in the AWS SDK for JavaScript"
         ));
     }
-    context
-        .output
-        .say("the later steps of this job have the pair in their environment");
+    context.output.say("the later steps of this job have the pair in their environment");
     Ok(())
 }
 
@@ -91,11 +82,7 @@ fn hand_over(file: &str, pair: &KeyPair, context: &Context) -> Result<()> {
 /// missing is not made here, where others could read it.
 fn append(path: &str, text: &SecretString) -> anyhow::Result<()> {
     let failed = || format!("cannot append to {path}");
-    let mut file = OpenOptions::new()
-        .read(true)
-        .append(true)
-        .open(path)
-        .with_context(failed)?;
+    let mut file = OpenOptions::new().read(true).append(true).open(path).with_context(failed)?;
     if file.seek(SeekFrom::End(0)).with_context(failed)? > 0 {
         let mut last = [0];
         file.seek(SeekFrom::End(-1)).with_context(failed)?;
@@ -104,6 +91,5 @@ fn append(path: &str, text: &SecretString) -> anyhow::Result<()> {
             file.write_all(b"\n").with_context(failed)?;
         }
     }
-    file.write_all(text.expose_secret().as_bytes())
-        .with_context(failed)
+    file.write_all(text.expose_secret().as_bytes()).with_context(failed)
 }

@@ -53,10 +53,7 @@ fn stdout_leads_nowhere() -> bool {
     let same = |null: rustix::fs::Stat, stdout: rustix::fs::Stat| {
         null.st_rdev == stdout.st_rdev && null.st_mode == stdout.st_mode
     };
-    match (
-        rustix::fs::stat("/dev/null"),
-        rustix::fs::fstat(std::io::stdout()),
-    ) {
+    match (rustix::fs::stat("/dev/null"), rustix::fs::fstat(std::io::stdout())) {
         (Ok(null), Ok(stdout)) => same(null, stdout),
         (_, stdout) => stdout.is_err(),
     }
@@ -84,8 +81,7 @@ pub fn deliver(report: &SetupReport, context: &Context) -> Result<()> {
         context.output.result_beside(report);
         let message = format!("everything is done, but {}", error.message);
         let undo = report.run.as_deref().unwrap_or_default();
-        Error::new(Kind::PartlyApplied, message).hint(format!(
-            "the result is above; `cloudcred undo {undo}` takes it back"
-        ))
+        Error::new(Kind::PartlyApplied, message)
+            .hint(format!("the result is above; `cloudcred undo {undo}` takes it back"))
     })
 }

@@ -129,18 +129,13 @@ impl Report for LoginReport {
 pub fn run(flags: Login, context: &Context) -> Result<()> {
     let mut prompt = context.prompt()?;
     let aws = Aws::start(context)?;
-    let browser = Browser {
-        remote: flags.remote,
-        no_browser: flags.no_browser,
-        port: flags.redirect_port,
-    };
+    let browser =
+        Browser { remote: flags.remote, no_browser: flags.no_browser, port: flags.redirect_port };
     let locations = Locations::of(&context.env)?;
     let folder = cache_folder(&context.env)?;
     let profile = choose_profile(&locations.read_sound()?, prompt.as_mut(), context)?;
-    let BrowserSession {
-        signed_in,
-        identity,
-    } = BrowserSession::start(browser, &aws, prompt.as_mut(), context)?;
+    let BrowserSession { signed_in, identity } =
+        BrowserSession::start(browser, &aws, prompt.as_mut(), context)?;
     // The file may have changed while the person was in the browser.
     let old = session_of(&profile, &locations.read_sound()?)?;
     let report = LoginReport {
@@ -213,9 +208,7 @@ fn session_of(name: &str, files: &SharedConfig) -> Result<Option<String>> {
     };
     let mut others = CREDENTIAL_KEYS.iter();
     match others.find(|(key, _)| *key != LOGIN_SESSION && profile.get(key).is_some()) {
-        Some((key, what)) => Err(taken(format!(
-            "holds other credentials already: {what} ({key})"
-        ))),
+        Some((key, what)) => Err(taken(format!("holds other credentials already: {what} ({key})"))),
         None => Ok(profile.get(LOGIN_SESSION).map(str::to_owned)),
     }
 }

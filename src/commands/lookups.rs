@@ -22,8 +22,7 @@ use crate::store::keyring::Keyring;
 pub fn mfa_roles(context: &Context) -> Vec<MfaRole> {
     let profiles = SharedConfig::of(&context.env).profiles();
     let all = profiles.profiles.iter();
-    all.filter_map(|profile| MfaRole::of(profile, &profiles))
-        .collect()
+    all.filter_map(|profile| MfaRole::of(profile, &profiles)).collect()
 }
 
 /// Lookups at AWS and on this machine.
@@ -52,10 +51,7 @@ impl Lookups for LiveLookups<'_> {
     }
 
     fn sign_in(&self, prompt: &mut dyn Prompt) -> Result<Found> {
-        let browser = Browser {
-            no_browser: self.no_browser,
-            ..Browser::default()
-        };
+        let browser = Browser { no_browser: self.no_browser, ..Browser::default() };
         let session = BrowserSession::start(browser, self.aws, prompt, self.context)?;
         Ok(session.credentials(self.aws))
     }

@@ -91,19 +91,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Err(error) => return misused(&error, &arguments, &env),
     };
     let global = cli.global;
-    let output = Arc::new(Output::new(
-        global.output,
-        global.verbose,
-        global.color,
-        env.unicode(),
-    ));
+    let output = Arc::new(Output::new(global.output, global.verbose, global.color, env.unicode()));
     let attended = !global.no_input && env.someone_can_be_asked();
-    let context = Context {
-        env,
-        global,
-        output: Arc::clone(&output),
-        attended,
-    };
+    let context = Context { env, global, output: Arc::clone(&output), attended };
     if !matches!(cli.command, Command::Check(_)) && context.global.profiles.len() > 1 {
         let error = Error::usage("--profile is given more than once")
             .hint("name one profile; only `cloudcred check` takes several");
@@ -141,9 +131,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
 /// clap's own words for people; the contract's document for `--output json`.
 fn misused(error: &clap::Error, arguments: &[OsString], env: &Env) -> u8 {
     let json = arguments.iter().any(|a| a == "--output=json")
-        || arguments
-            .windows(2)
-            .any(|pair| pair[0] == "--output" && pair[1] == "json");
+        || arguments.windows(2).any(|pair| pair[0] == "--output" && pair[1] == "json");
     if error.use_stderr() && json {
         let text = error.render().to_string();
         let message = text.lines().next().unwrap_or_default();

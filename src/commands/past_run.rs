@@ -36,10 +36,7 @@ pub fn find(
     if let Some(at) = records.iter().position(|record| record.run == name) {
         return Ok(Some(records.swap_remove(at)));
     }
-    if let Some(error) = broken
-        .into_iter()
-        .find(|error| error.message.contains(name))
-    {
+    if let Some(error) = broken.into_iter().find(|error| error.message.contains(name)) {
         return Err(error);
     }
     let near = near_names(name, records.iter().map(|record| record.run.as_str()));
@@ -63,9 +60,7 @@ pub fn clear_half_written(folders: &Folders) -> Result<()> {
 
 /// The latest run that nobody finished and nobody works on.
 pub fn find_abandoned(folders: &Folders) -> Result<Option<Record>> {
-    find(folders, None, |record| {
-        record.is_open() && !is_going_on(folders, &record.run)
-    })
+    find(folders, None, |record| record.is_open() && !is_going_on(folders, &record.run))
 }
 
 /// The pair of `--key-stdin`.
@@ -115,11 +110,7 @@ pub fn caller(
             });
             let found = aws.read(profiles::find(&aws.sdk, &context.env, scope))?;
             let first = found.into_iter().next();
-            let lookups = LiveLookups {
-                aws,
-                context,
-                no_browser: false,
-            };
+            let lookups = LiveLookups { aws, context, no_browser: false };
             let roles = mfa_roles(context);
             let mut roles = roles.iter();
             let role = roles.find(|role| Some(&role.profile) == profile);

@@ -39,9 +39,5 @@ pub fn read_listed(name: Option<&str>, index: &Index, context: &Context) -> Resu
             "the secret `{name}` was changed from outside: it no longer holds the key {id}. To check and list the new one: cloudcred secret show {name} --reveal | cloudcred secret add {name} --key-stdin"
         ));
     }
-    Ok(Secret {
-        pair,
-        current: index.is_current(name),
-        entry: entry.clone(),
-    })
+    Ok(Secret { pair, current: index.is_current(name), entry: entry.clone() })
 }

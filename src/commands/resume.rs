@@ -41,10 +41,7 @@ pub fn run(flags: Reopen, context: &Context) -> Result<()> {
         run => past_run::find(&aws.folders, run.as_deref(), |_| true)?,
     };
     let Some(record) = record.filter(Record::is_open) else {
-        return context.output.result(&NothingToDo {
-            changed: false,
-            run: flags.run,
-        });
+        return context.output.result(&NothingToDo { changed: false, run: flags.run });
     };
     let given = past_run::given_pair(&flags, context, prompt.as_mut())?;
     resume(&record.run, given, &aws, prompt, context)
@@ -64,19 +61,10 @@ pub fn resume(
     let journal = Journal::reopen(&aws.folders, run)?;
     past_run::clear_half_written(&aws.folders)?;
     if !journal.record.is_open() {
-        return context.output.result(&NothingToDo {
-            changed: false,
-            run: Some(run.to_owned()),
-        });
+        return context.output.result(&NothingToDo { changed: false, run: Some(run.to_owned()) });
     }
     check_streams(&journal.record, context)?;
-    let caller = past_run::caller(
-        &journal.record,
-        given.as_ref(),
-        aws,
-        context,
-        prompt.as_mut(),
-    )?;
+    let caller = past_run::caller(&journal.record, given.as_ref(), aws, context, prompt.as_mut())?;
     show(&journal.record, context);
     if !context.global.yes && !prompt.confirm(Question::required("Go on with it?", "--yes"))? {
         return Err(Error::cancelled().hint("nothing was changed"));
@@ -85,15 +73,11 @@ pub fn resume(
         pair: own_pair(&journal.record, given, aws, prompt.as_mut())?,
         password: None,
     };
-    let needs_password = journal
-        .record
-        .steps
-        .iter()
-        .any(|record| match &record.step {
-            // Nobody has seen a generated one, and nobody has kept a given one.
-            Step::CreateLoginProfile(step) => step.generated || record.status != Status::Done,
-            _ => false,
-        });
+    let needs_password = journal.record.steps.iter().any(|record| match &record.step {
+        // Nobody has seen a generated one, and nobody has kept a given one.
+        Step::CreateLoginProfile(step) => step.generated || record.status != Status::Done,
+        _ => false,
+    });
     if let (true, Some(found)) = (needs_password, &caller) {
         let iam = aws.sdk.iam(&found.session);
         let policy = aws.read(async { Ok(account::password_policy(&iam).await.ok()) })?;
@@ -102,17 +86,11 @@ pub fn resume(
     drop(prompt);
     let console_password = secrets.password.clone();
     let session = caller.as_ref().map(|found| &found.session);
-    let mut run = Run::new(
-        aws.access(session, context),
-        journal,
-        secrets,
-        &aws.interrupt,
-    );
+    let mut run = Run::new(aws.access(session, context), journal, secrets, &aws.interrupt);
     if run.record().printed {
         run.finish();
     } else {
-        aws.run(run.revisit())
-            .map_err(|error| still_open(error, &run.record().run))?;
+        aws.run(run.revisit()).map_err(|error| still_open(error, &run.record().run))?;
         finish::carry_out(&mut run, aws, context)?;
     }
     let mut report = SetupReport::of(run.record(), Vec::new());
@@ -175,10 +153,7 @@ fn own_pair(
             prompt.key_pair(Question::required(&text, "--key-stdin"))?
         }
     };
-    let hint = format!(
-        "give that one, or take the run back: cloudcred undo {}",
-        record.run
-    );
+    let hint = format!("give that one, or take the run back: cloudcred undo {}", record.run);
     if pair.access_key_id != *id {
         return Err(Error::credentials(format!(
             "the run {} is about the key {id}, and this is {}",

@@ -56,10 +56,7 @@ impl BrowserSession {
         context.output.working("Asking AWS whose session this is …");
         let identity = aws.read(async { Ok(caller_identity(&aws.sdk, &session, LIMIT).await?) });
         context.output.done();
-        Ok(BrowserSession {
-            signed_in,
-            identity: identity?,
-        })
+        Ok(BrowserSession { signed_in, identity: identity? })
     }
 
     pub fn credentials(self, aws: &Aws) -> Found {

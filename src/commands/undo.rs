@@ -84,20 +84,13 @@ pub fn undo(
         return context.output.result(&report(Some(&journal.record), false));
     }
     if let Some(id) = record.deleted_root_key() {
-        return Err(
-            Error::failed(format!("run {run} has deleted the root key {id} for good"))
-                .hint("nothing brings it back; root can make a new one in the console"),
-        );
+        return Err(Error::failed(format!("run {run} has deleted the root key {id} for good"))
+            .hint("nothing brings it back; root can make a new one in the console"));
     }
     let caller = past_run::caller(record, given.as_ref(), aws, context, prompt.as_mut())?;
     let session = caller.as_ref().map(|found| &found.session);
     let secrets = RunSecrets::default();
-    let mut run = Run::new(
-        aws.access(session, context),
-        journal,
-        secrets,
-        &aws.interrupt,
-    );
+    let mut run = Run::new(aws.access(session, context), journal, secrets, &aws.interrupt);
     let in_the_way = aws.read(async {
         run.survey().await?;
         undo_check(run.work(), run.record()).await
@@ -156,11 +149,7 @@ fn show(record: &Record, context: &Context) {
         "\nWhat run {} made in account {}, and undo takes back",
         record.run, record.goal.account_id
     ));
-    let made = record
-        .steps
-        .iter()
-        .rev()
-        .filter(|it| it.status.may_have_made());
+    let made = record.steps.iter().rev().filter(|it| it.status.may_have_made());
     let rows: Vec<Vec<String>> = made
         .filter_map(|it| it.step.remains())
         .zip(1..)

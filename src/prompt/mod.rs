@@ -22,19 +22,11 @@ pub struct Question<'a> {
 
 impl<'a> Question<'a> {
     pub fn required(text: &'a str, flag: &'a str) -> Self {
-        Question {
-            text,
-            flag,
-            required: true,
-        }
+        Question { text, flag, required: true }
     }
 
     pub fn optional(text: &'a str, flag: &'a str) -> Self {
-        Question {
-            text,
-            flag,
-            required: false,
-        }
+        Question { text, flag, required: false }
     }
 }
 
@@ -48,10 +40,7 @@ pub struct Choice {
 
 impl Choice {
     pub fn new(label: impl Into<String>, note: impl Into<String>) -> Self {
-        Choice {
-            label: label.into(),
-            note: note.into(),
-        }
+        Choice { label: label.into(), note: note.into() }
     }
 }
 

@@ -30,10 +30,7 @@ pub struct Script {
 impl Script {
     /// Pairs of a flag and the answer to its question, in order.
     pub fn new(expected: impl IntoIterator<Item = (&'static str, Answer)>) -> Self {
-        Script {
-            expected: expected.into_iter().collect(),
-            told: Vec::new(),
-        }
+        Script { expected: expected.into_iter().collect(), told: Vec::new() }
     }
 
     #[track_caller]

@@ -48,13 +48,7 @@ impl Terminal {
             let mode = TerminalMode::of_stdin().map_err(anyhow::Error::from)?;
             (Interrupt::listen()?, mode)
         };
-        Ok(Terminal {
-            term: Term::stderr(),
-            unicode,
-            interrupt,
-            runtime,
-            mode,
-        })
+        Ok(Terminal { term: Term::stderr(), unicode, interrupt, runtime, mode })
     }
 
     /// Reads on a thread of its own, because a blocked read cannot be interrupted; on Ctrl-C the
@@ -167,9 +161,7 @@ impl Terminal {
     fn head(&self, question: Question, default: Option<&str>) -> String {
         let mark = self.term.style().cyan().bold().apply_to("?");
         let text = self.term.style().bold().apply_to(question.text);
-        let default = default
-            .map(|default| format!("  ({default})"))
-            .unwrap_or_default();
+        let default = default.map(|default| format!("  ({default})")).unwrap_or_default();
         plain(&format!("{mark} {text}{default}"), self.unicode)
     }
 
@@ -205,12 +197,7 @@ impl Prompt for Terminal {
         self.mode.discard_typed();
         shown(self.term.hide_cursor())?;
         loop {
-            let selection = Selection {
-                term: &self.term,
-                question,
-                choices,
-                width: self.width(),
-            };
+            let selection = Selection { term: &self.term, question, choices, width: self.width() };
             let lines = selection.lines(at);
             for line in &lines {
                 self.line(&truncate_str(line, self.width(), "…"))?;
@@ -260,10 +247,7 @@ impl Prompt for Terminal {
     }
 
     fn new_password(&mut self, question: Question, check: Check) -> Result<SecretString> {
-        let again = Question {
-            text: "The same again",
-            ..question
-        };
+        let again = Question { text: "The same again", ..question };
         // Before the question is drawn: whoever types it in has no reason to wait.
         self.mode.take(Keys::HiddenLine);
         self.mode.discard_typed();
@@ -319,10 +303,7 @@ impl Prompt for Terminal {
                     {
                         // Typed by hand, half by half: say what comes next.
                         self.line("")?;
-                        let next = Question {
-                            text: "Secret access key",
-                            ..question
-                        };
+                        let next = Question { text: "Secret access key", ..question };
                         if !text.trim_start().starts_with('{') && !text.contains(',') {
                             self.ask(next, None)?;
                         }
@@ -346,10 +327,7 @@ impl Prompt for Terminal {
     }
 
     fn confirm(&mut self, question: Question) -> Result<bool> {
-        let with_keys = Question {
-            text: &format!("{} (y/N)", question.text),
-            ..question
-        };
+        let with_keys = Question { text: &format!("{} (y/N)", question.text), ..question };
         // What was typed before the question was seen does not answer it.
         self.mode.discard_typed();
         loop {

@@ -110,14 +110,9 @@ pub async fn gather(
     env: &Env,
 ) -> Result<Facts> {
     let aws_profile = aws_profile(request, env)?;
-    let (facts, findings) = tokio::join!(
-        of_request(request, sdk, vault, index),
-        about_root(request.caller(), sdk)
-    );
-    let mut facts = Facts {
-        aws_profile,
-        ..facts?
-    };
+    let (facts, findings) =
+        tokio::join!(of_request(request, sdk, vault, index), about_root(request.caller(), sdk));
+    let mut facts = Facts { aws_profile, ..facts? };
     facts.warnings.extend(findings);
     if let (Some(_), Some(name)) = (&facts.aws_profile, env.moves_data()) {
         facts.warnings.push(aws_profile::works_only_with(name));
@@ -135,9 +130,7 @@ async fn about_root(caller: &Found, sdk: &Sdk) -> Vec<String> {
     };
     let findings = root.findings(account.unwrap_or_default(), console);
     let findings = findings.into_iter();
-    findings
-        .map(|it| format!("{}: {}", it.message, it.hint))
-        .collect()
+    findings.map(|it| format!("{}: {}", it.message, it.hint)).collect()
 }
 
 async fn of_request(request: &Request, sdk: &Sdk, vault: &Vault, index: &Index) -> Result<Facts> {
@@ -159,9 +152,8 @@ async fn of_request(request: &Request, sdk: &Sdk, vault: &Vault, index: &Index) 
 /// # Errors
 /// When the profile could not be written, or AWS's tools would not read it.
 fn aws_profile(request: &Request, env: &Env) -> Result<Option<(AwsProfile, Holder)>> {
-    let Some((keep, name)) = request
-        .keep()
-        .and_then(|keep| Some((keep, keep.aws_profile.as_ref()?)))
+    let Some((keep, name)) =
+        request.keep().and_then(|keep| Some((keep, keep.aws_profile.as_ref()?)))
     else {
         return Ok(None);
     };
@@ -184,13 +176,8 @@ async fn of_iam_user(
     let found = find_pair(&request.keep, vault, index).await?;
     let region = &request.bootstrap.session.region;
     let wants_password = !matches!(request.console_password, ConsolePassword::None);
-    let password_policy = async {
-        if wants_password {
-            Some(account::password_policy(&iam).await)
-        } else {
-            None
-        }
-    };
+    let password_policy =
+        async { if wants_password { Some(account::password_policy(&iam).await) } else { None } };
     let (user, password_policy, stored) = tokio::join!(
         account::user(&iam, &request.user_name, wants_password),
         password_policy,
@@ -222,18 +209,12 @@ async fn of_iam_user(
         }
         Some(Err(failure)) => return Err(failure.into()),
     };
-    let account = request
-        .bootstrap
-        .identity()
-        .map(|identity| &identity.account_id);
-    let stored_is_reusable = stored
-        .as_ref()
-        .and_then(|stored| stored.identity.as_ref())
-        .is_some_and(|owner| {
+    let account = request.bootstrap.identity().map(|identity| &identity.account_id);
+    let stored_is_reusable =
+        stored.as_ref().and_then(|stored| stored.identity.as_ref()).is_some_and(|owner| {
             // IAM holds user names apart regardless of case.
-            let same_user = owner
-                .user_name()
-                .is_some_and(|name| name.eq_ignore_ascii_case(&request.user_name));
+            let same_user =
+                owner.user_name().is_some_and(|name| name.eq_ignore_ascii_case(&request.user_name));
             same_user && Some(&owner.account_id) == account
         });
     Ok(Facts {
@@ -294,10 +275,7 @@ async fn root_as_it_stands(request: &RootRequest, sdk: &Sdk) -> Result<UserFact>
         }
         _ => failure.into(),
     })?;
-    Ok(UserFact::Present(User {
-        access_keys,
-        ..User::default()
-    }))
+    Ok(UserFact::Present(User { access_keys, ..User::default() }))
 }
 
 /// The pair of the wanted name, from where the index says it is, else from the wanted store.
@@ -324,9 +302,7 @@ async fn find_pair(
             None => Ok(pair.map(|pair| (wanted, Some(pair)))),
         }
     });
-    looking
-        .await
-        .map_err(|broken| Error::from(anyhow::Error::from(broken)))?
+    looking.await.map_err(|broken| Error::from(anyhow::Error::from(broken)))?
 }
 
 /// # Errors
@@ -355,12 +331,9 @@ async fn known(
         }
         None => (None, Verdict::NotAsked),
     };
-    let by_index = index.find(&keep.secret).and_then(|entry| {
-        Some(Identity::new(
-            entry.account_id.as_ref()?,
-            entry.arn.as_ref()?,
-        ))
-    });
+    let by_index = index
+        .find(&keep.secret)
+        .and_then(|entry| Some(Identity::new(entry.account_id.as_ref()?, entry.arn.as_ref()?)));
     Ok(Some(Stored {
         store,
         access_key_id: pair.map(|pair| pair.access_key_id),

@@ -153,10 +153,9 @@ fn read(path: &Path) -> Result<Record> {
     let content = private_file::read(path, LONGEST_RECORD).map_err(Folders::unusable)?;
     let record: Result<Record, _> = serde_json::from_slice(&content.unwrap_or_default());
     match record {
-        Ok(record) if record.version != 1 => Err(damaged(
-            path,
-            &format!("its version is {}, not 1", record.version),
-        )),
+        Ok(record) if record.version != 1 => {
+            Err(damaged(path, &format!("its version is {}, not 1", record.version)))
+        }
         Ok(record) if !record.is_about_one_user() => {
             Err(damaged(path, "it is about more than one IAM user"))
         }
@@ -189,10 +188,8 @@ fn lock_user(folders: &Folders, record: &Record) -> Result<Option<File>> {
     // IAM's rule for names suits files; it does not tell capitals from small letters.
     let name = format!("user-{}-{}.lock", owner.account_id, user.to_lowercase());
     take_lock(&runs_folder(folders).join(name), || {
-        Error::failed(format!(
-            "another cloudcred works on the IAM user `{user}` at this moment"
-        ))
-        .hint("wait until it has ended, then try again")
+        Error::failed(format!("another cloudcred works on the IAM user `{user}` at this moment"))
+            .hint("wait until it has ended, then try again")
     })
     .map(Some)
 }
@@ -227,10 +224,7 @@ pub fn runs(folders: &Folders) -> Result<(Vec<Record>, Vec<Error>)> {
     };
     let mut paths: Vec<PathBuf> = entries
         .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| {
-            path.extension()
-                .is_some_and(|extension| extension == "json")
-        })
+        .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
         .collect();
     paths.sort();
     let (mut records, mut broken) = (Vec::new(), Vec::new());
@@ -252,11 +246,7 @@ pub fn is_going_on(folders: &Folders, run: &str) -> bool {
 
 /// The name of a run: when it began, and four digits to tell two of the same second apart.
 pub fn run_name(now: Timestamp) -> String {
-    format!(
-        "{}-{:04x}",
-        now.strftime("%Y%m%dT%H%M%SZ"),
-        rand::random::<u16>()
-    )
+    format!("{}-{:04x}", now.strftime("%Y%m%dT%H%M%SZ"), rand::random::<u16>())
 }
 
 #[cfg(test)]
@@ -302,13 +292,9 @@ mod tests {
         let name = SecretName::new("ana").expect("valid");
         assert_eq!(record.target(), Some((name, StoreKind::Keyring)));
         assert!(!record.prints() && record.checkpoint.is_none());
-        let Step::CreateAccessKey(key) = &record.steps[2].step else {
-            panic!("{record:?}")
-        };
+        let Step::CreateAccessKey(key) = &record.steps[2].step else { panic!("{record:?}") };
         assert_eq!(key.made.unanswered.len(), 1);
-        let Step::AttachPolicy(policy) = &record.steps[1].step else {
-            panic!("{record:?}")
-        };
+        let Step::AttachPolicy(policy) = &record.steps[1].step else { panic!("{record:?}") };
         assert!(policy.made.found);
         let printed = read_text(&RELEASED.replace("STORE", "stdout")).expect("its format");
         assert!(printed.prints() && printed.target().is_none());
@@ -318,10 +304,7 @@ mod tests {
     fn a_record_that_is_about_two_users_is_damaged() {
         let second = RELEASED.replace("STORE", "file");
         for (from, to) in [
-            (
-                r#""attach_policy","user_name":"ana""#,
-                r#""attach_policy","user_name":"eve""#,
-            ),
+            (r#""attach_policy","user_name":"ana""#, r#""attach_policy","user_name":"eve""#),
             (
                 r#"{"step":"verify","reads_iam":true"#,
                 r#"{"step":"create_user","user_name":"ana","tags":[],"permissions_boundary":null"#,
@@ -343,14 +326,9 @@ mod tests {
     #[test]
     fn what_is_written_reads_back_the_same() {
         let home = tempfile::tempdir().expect("a temporary folder");
-        let folders = Folders {
-            data: home.path().into(),
-            state: home.path().into(),
-        };
-        let current = SetCurrent {
-            secret: SecretName::new("ana").expect("valid"),
-            made: Default::default(),
-        };
+        let folders = Folders { data: home.path().into(), state: home.path().into() };
+        let current =
+            SetCurrent { secret: SecretName::new("ana").expect("valid"), made: Default::default() };
         let record = Record {
             version: 1,
             run: "run".into(),
@@ -376,9 +354,7 @@ mod tests {
             printed: false,
         };
         let mut journal = Journal::begin(&folders, record).expect("writable");
-        journal
-            .set(0, Step::SetCurrent(current), Status::Begun)
-            .expect("writable");
+        journal.set(0, Step::SetCurrent(current), Status::Begun).expect("writable");
         let text = std::fs::read(journal.path()).expect("written");
         let back: Record = serde_json::from_slice(&text).expect("our own format");
         assert_eq!(back, journal.record);

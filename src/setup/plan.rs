@@ -71,13 +71,7 @@ fn kept_for_good<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Ke
         current: bool,
     }
     let written = Option::<Written>::deserialize(deserializer)?;
-    Ok(written.and_then(|it| {
-        Some(Kept {
-            name: it.name,
-            store: it.store?,
-            current: it.current,
-        })
-    }))
+    Ok(written.and_then(|it| Some(Kept { name: it.name, store: it.store?, current: it.current })))
 }
 
 impl Goal {
@@ -132,9 +126,7 @@ pub fn plan(request: &Request, facts: &Facts, run: &str, now: Timestamp) -> Resu
 fn retirement(root_key: &str) -> [Step; 3] {
     [
         Step::Verify(Verify { reads_iam: true }),
-        Step::DeactivateRootKey(DeactivateRootKey {
-            access_key_id: root_key.to_owned(),
-        }),
+        Step::DeactivateRootKey(DeactivateRootKey { access_key_id: root_key.to_owned() }),
         Step::Verify(Verify { reads_iam: true }),
     ]
 }
@@ -146,9 +138,7 @@ pub fn deletion(root_key: &str, goal: &Goal) -> Plan {
         goal: goal.clone(),
         steps: vec![
             Step::Verify(Verify { reads_iam: true }),
-            Step::DeleteRootKey(DeleteRootKey {
-                access_key_id: root_key.to_owned(),
-            }),
+            Step::DeleteRootKey(DeleteRootKey { access_key_id: root_key.to_owned() }),
         ],
         checkpoint: None,
         warnings: Vec::new(),
@@ -166,11 +156,7 @@ fn write_aws_profile(facts: &Facts) -> Result<Option<Step>> {
         Holder::Nobody => None,
     };
     let profile = profile.clone();
-    Ok(Some(Step::WriteAwsProfile(WriteAwsProfile {
-        profile,
-        replaces,
-        made: Default::default(),
-    })))
+    Ok(Some(Step::WriteAwsProfile(WriteAwsProfile { profile, replaces, made: Default::default() })))
 }
 
 fn for_existing(request: &ExistingRequest, facts: &Facts) -> Result<Plan> {
@@ -179,13 +165,7 @@ fn for_existing(request: &ExistingRequest, facts: &Facts) -> Result<Plan> {
     let mut warnings = facts.warnings.clone();
     warnings.extend(unused(&request.unused));
     Ok(Plan {
-        goal: goal(
-            Mode::Existing,
-            &caller(found)?,
-            access_key_id,
-            None,
-            Some(found),
-        ),
+        goal: goal(Mode::Existing, &caller(found)?, access_key_id, None, Some(found)),
         steps: Vec::new(),
         checkpoint: None,
         warnings,
@@ -253,10 +233,7 @@ fn for_iam_user(
     };
     if let Some(user) = user {
         check_boundary(request, user)?;
-        let others = user
-            .policy_arns
-            .iter()
-            .filter(|arn| !request.policy_arns.contains(arn));
+        let others = user.policy_arns.iter().filter(|arn| !request.policy_arns.contains(arn));
         let others: Vec<&str> = others.map(String::as_str).collect();
         if !others.is_empty() {
             warnings.push(format!(
@@ -266,10 +243,8 @@ fn for_iam_user(
             ));
         }
         if !request.tags.is_empty() {
-            warnings.push(format!(
-                "`{}` exists already: its tags stay as they are",
-                request.user_name
-            ));
+            warnings
+                .push(format!("`{}` exists already: its tags stay as they are", request.user_name));
         }
     }
     let user_name = || request.user_name.clone();
@@ -332,28 +307,17 @@ fn for_iam_user(
             }
             None => {
                 check_room_for_a_key(Some(&request.user_name), keys, now)?;
-                steps.push(create_access_key(
-                    Some(user_name()),
-                    &request.keep,
-                    facts,
-                    keys,
-                ));
+                steps.push(create_access_key(Some(user_name()), &request.keep, facts, keys));
             }
         }
         let description = request.key_description.clone();
         steps.extend(description.map(|description| {
-            Step::DescribeAccessKey(DescribeAccessKey {
-                user_name: user_name(),
-                description,
-            })
+            Step::DescribeAccessKey(DescribeAccessKey { user_name: user_name(), description })
         }));
         steps.push(Step::Verify(Verify {
             reads_iam: request.permissions_boundary.is_none()
                 && user.is_none_or(|user| user.permissions_boundary.is_none())
-                && request
-                    .policy_arns
-                    .iter()
-                    .any(|arn| is_administrator_access(arn)),
+                && request.policy_arns.iter().any(|arn| is_administrator_access(arn)),
         }));
     }
     steps.extend(set_current(&request.keep, facts));
@@ -409,13 +373,7 @@ fn for_root(request: &RootRequest, facts: &Facts, now: Timestamp) -> Result<Plan
     warnings.extend(facts.warnings.iter().cloned());
     let secret = kept(&request.keep, store, facts);
     Ok(Plan {
-        goal: goal(
-            Mode::Root,
-            &caller(&request.checked)?,
-            access_key_id,
-            secret,
-            None,
-        ),
+        goal: goal(Mode::Root, &caller(&request.checked)?, access_key_id, secret, None),
         steps,
         checkpoint: None,
         warnings,
@@ -450,18 +408,11 @@ fn create_access_key(
 
 fn store_secret(keep: &SecretTarget, facts: &Facts) -> Step {
     let destination = destination(keep, facts);
-    Step::StoreSecret(StoreSecret {
-        destination,
-        made: Default::default(),
-    })
+    Step::StoreSecret(StoreSecret { destination, made: Default::default() })
 }
 
 fn destination(keep: &SecretTarget, facts: &Facts) -> Destination {
-    Destination {
-        secret: keep.secret.clone(),
-        store: keep.store,
-        replaces: replaces(facts),
-    }
+    Destination { secret: keep.secret.clone(), store: keep.store, replaces: replaces(facts) }
 }
 
 /// What stands under the wanted name; whether it may be replaced was checked.
@@ -471,10 +422,7 @@ fn replaces(facts: &Facts) -> Option<String> {
 
 fn set_current(keep: &SecretTarget, facts: &Facts) -> Option<Step> {
     (keep.make_current && !facts.secret_is_current).then(|| {
-        Step::SetCurrent(SetCurrent {
-            secret: keep.secret.clone(),
-            made: Default::default(),
-        })
+        Step::SetCurrent(SetCurrent { secret: keep.secret.clone(), made: Default::default() })
     })
 }
 

@@ -74,10 +74,10 @@ pub struct StepReport {
 
 impl StepReport {
     pub fn of(record: &Record) -> Vec<Self> {
-        let reports = record.steps.iter().map(|record| StepReport {
-            step: record.step.name(),
-            status: record.status,
-        });
+        let reports = record
+            .steps
+            .iter()
+            .map(|record| StepReport { step: record.step.name(), status: record.status });
         reports.collect()
     }
 }
@@ -98,18 +98,14 @@ impl SetupReport {
             Step::DeactivateRootKey(step) => Some(&step.access_key_id),
             _ => None,
         });
-        let root_key = root_key
-            .filter(|_| record.finished_at.is_some())
-            .map(|id| RootKey {
-                access_key_id: id.clone(),
-                status: RootKeyStatus::Inactive,
-                run: record.run.clone(),
-                page: String::new(),
-            });
-        let sets_password = record
-            .steps
-            .iter()
-            .any(|record| matches!(record.step, Step::CreateLoginProfile(_)));
+        let root_key = root_key.filter(|_| record.finished_at.is_some()).map(|id| RootKey {
+            access_key_id: id.clone(),
+            status: RootKeyStatus::Inactive,
+            run: record.run.clone(),
+            page: String::new(),
+        });
+        let sets_password =
+            record.steps.iter().any(|record| matches!(record.step, Step::CreateLoginProfile(_)));
         SetupReport {
             changed,
             mode: goal.mode,
@@ -161,10 +157,7 @@ impl SetupReport {
                 Source::Environment => "stay as they are",
                 _ => "stays as it is",
             };
-            return format!(
-                "{} {stays}: {whose}. {how}",
-                capitalized(&source.described())
-            );
+            return format!("{} {stays}: {whose}. {how}", capitalized(&source.described()));
         }
         if self.prints {
             return format!("The key of {whose} was printed and is kept nowhere else.");
@@ -212,15 +205,9 @@ impl Report for SetupReport {
         if let Some(kept) = &self.secret {
             line(
                 "Use it without pasting",
-                &format!(
-                    "cloudcred secret use {} --aws-profile cloudstudio",
-                    kept.name
-                ),
+                &format!("cloudcred secret use {} --aws-profile cloudstudio", kept.name),
             );
-            line(
-                "Or paste it into the app",
-                &format!("cloudcred secret copy {}", kept.name),
-            );
+            line("Or paste it into the app", &format!("cloudcred secret copy {}", kept.name));
             line("", "AWS provider → add secret → paste, apply → set current");
         }
         if let Some(run) = &self.run {

@@ -96,10 +96,7 @@ impl<'a, 'i> Run<'a, 'i> {
 
     async fn step(&mut self, index: usize) -> Result<()> {
         let (what, detail) = self.journal.record.steps[index].step.described();
-        self.work
-            .access
-            .output
-            .working(&format!("{what}  {detail}"));
+        self.work.access.output.working(&format!("{what}  {detail}"));
         for attempt in 1.. {
             if self.work.interrupt.arrived().await {
                 return Err(Error::cancelled());
@@ -114,11 +111,7 @@ impl<'a, 'i> Run<'a, 'i> {
                         Ok(()) => return self.kept(index, step).await,
                         Err(stop) => {
                             let refused = matches!(stop, Stop::Refused(_)) && attempt == 1;
-                            let status = if refused {
-                                Status::Refused
-                            } else {
-                                Status::Begun
-                            };
+                            let status = if refused { Status::Refused } else { Status::Begun };
                             self.journal.set(index, step.clone(), status)?;
                             stop
                         }
@@ -146,11 +139,7 @@ impl<'a, 'i> Run<'a, 'i> {
     async fn kept(&mut self, index: usize, mut step: Step) -> Result<()> {
         self.journal.note(index, step.clone())?;
         let kept = step.keep(&mut self.work).await;
-        let status = if kept.is_ok() {
-            Status::Done
-        } else {
-            Status::Begun
-        };
+        let status = if kept.is_ok() { Status::Done } else { Status::Begun };
         self.journal.set(index, step, status)?;
         kept
     }
@@ -169,13 +158,8 @@ impl<'a, 'i> Run<'a, 'i> {
             if error.kind == Kind::Cancelled {
                 return error.and_hint(self.goes_on());
             }
-            let message = format!(
-                "the run {} is not finished: {}",
-                self.work.run, error.message
-            );
-            return error
-                .with(Kind::PartlyApplied, message)
-                .and_hint(self.goes_on());
+            let message = format!("the run {} is not finished: {}", self.work.run, error.message);
+            return error.with(Kind::PartlyApplied, message).and_hint(self.goes_on());
         }
         self.roll_back(error).await
     }
@@ -188,26 +172,14 @@ impl<'a, 'i> Run<'a, 'i> {
     /// Takes the run back because of `error`, and completes that with what came of it. What was done
     /// before the checkpoint stays, once that is reached.
     pub async fn roll_back(&mut self, error: Error) -> Error {
-        let anything = self
-            .record()
-            .steps
-            .iter()
-            .any(|it| it.status == Status::Done);
-        let first = if self.is_past_checkpoint() {
-            self.record().checkpoint
-        } else {
-            None
-        };
+        let anything = self.record().steps.iter().any(|it| it.status == Status::Done);
+        let first = if self.is_past_checkpoint() { self.record().checkpoint } else { None };
         let left = match self.take_back(first.unwrap_or(0), Stoppable::No).await {
             Ok(left) => left,
             Err(stopped) => {
-                let message = format!(
-                    "{}; and it could not be taken back: {stopped}",
-                    error.message
-                );
-                return error
-                    .with(Kind::PartlyApplied, message)
-                    .and_hint(self.goes_on());
+                let message =
+                    format!("{}; and it could not be taken back: {stopped}", error.message);
+                return error.with(Kind::PartlyApplied, message).and_hint(self.goes_on());
             }
         };
         if !left.is_empty() {
@@ -215,9 +187,7 @@ impl<'a, 'i> Run<'a, 'i> {
         }
         if first.is_some() {
             let message = error.message.clone();
-            return error
-                .with(Kind::PartlyApplied, message)
-                .and_hint(self.goes_on());
+            return error.with(Kind::PartlyApplied, message).and_hint(self.goes_on());
         }
         self.end();
         if anything {
@@ -229,11 +199,7 @@ impl<'a, 'i> Run<'a, 'i> {
 
     fn partly_applied(&self, error: Error, left: &[String]) -> Error {
         let run = &self.work.run;
-        let message = format!(
-            "{}; this is left behind: {}",
-            error.message,
-            left.join(", ")
-        );
+        let message = format!("{}; this is left behind: {}", error.message, left.join(", "));
         error.with(Kind::PartlyApplied, message).and_hint(format!(
             "once the cause is removed, `cloudcred undo {run}` takes it back and `cloudcred resume {run}` finishes it"
         ))
@@ -243,9 +209,7 @@ impl<'a, 'i> Run<'a, 'i> {
     pub fn is_past_checkpoint(&self) -> bool {
         let record = self.record();
         record.checkpoint.is_some_and(|checkpoint| {
-            record.steps[..checkpoint]
-                .iter()
-                .all(|it| it.status == Status::Done)
+            record.steps[..checkpoint].iter().all(|it| it.status == Status::Done)
         })
     }
 
@@ -326,20 +290,13 @@ impl<'a, 'i> Run<'a, 'i> {
         outcome: Outcome,
     ) -> Option<Leftover> {
         let (what, _) = step.described();
-        self.work
-            .access
-            .output
-            .working(&format!("taking back: {what}"));
+        self.work.access.output.working(&format!("taking back: {what}"));
         if outcome == Outcome::Done {
             // Whoever reads the journal after a crash must not take it for done.
             self.try_set(index, step.clone(), Status::Begun);
         }
         let left = step.take_back(&mut self.work, outcome).await.err();
-        let status = if left.is_none() {
-            Status::TakenBack
-        } else {
-            Status::Left
-        };
+        let status = if left.is_none() { Status::TakenBack } else { Status::Left };
         self.try_set(index, step, status);
         left
     }
@@ -358,11 +315,9 @@ impl<'a, 'i> Run<'a, 'i> {
     /// When something cannot be found out, or is no longer what the run made of it.
     pub async fn revisit(&mut self) -> Result<()> {
         self.survey().await?;
-        if let (None, Some((name, store)), Some(id)) = (
-            &self.work.secrets.pair,
-            &self.work.target,
-            &self.work.access_key_id,
-        ) {
+        if let (None, Some((name, store)), Some(id)) =
+            (&self.work.secrets.pair, &self.work.target, &self.work.access_key_id)
+        {
             self.work.secrets.pair = self.work.access.vault.held(name, *store, id)?;
         }
         if self.work.user_is_gone() {

@@ -42,18 +42,14 @@ impl Locations {
         let home = home(&variable, windows);
         let separator = if windows { '\\' } else { '/' };
         let locate = |name: &str, file: &str| match variable(name) {
-            Some(path) => match path
-                .strip_prefix('~')
-                .filter(|rest| rest.starts_with(['/', '\\']))
+            Some(path) => match path.strip_prefix('~').filter(|rest| rest.starts_with(['/', '\\']))
             {
                 Some(rest) => Some(PathBuf::from(format!("{}{rest}", home.as_ref()?))),
                 None => Some(PathBuf::from(path)),
             },
             None => {
                 let home = home.as_ref()?;
-                Some(PathBuf::from(format!(
-                    "{home}{separator}.aws{separator}{file}"
-                )))
+                Some(PathBuf::from(format!("{home}{separator}.aws{separator}{file}")))
             }
         };
         Some(Locations {
@@ -90,10 +86,7 @@ impl Locations {
                 return Err(Error::failed(match problem.line {
                     // The file itself: its message names the path.
                     0 => problem.message.clone(),
-                    line => format!(
-                        "AWS's tools refuse {path}: line {line}: {}",
-                        problem.message
-                    ),
+                    line => format!("AWS's tools refuse {path}: line {line}: {}", problem.message),
                 })
                 .hint("mend it first; `cloudcred check` lists what is wrong"));
             }
@@ -117,13 +110,9 @@ pub fn home_of(env: &Env) -> Option<String> {
 fn home<'v>(variable: &impl Fn(&str) -> Option<&'v str>, windows: bool) -> Option<String> {
     match (variable("HOME"), windows) {
         (Some(home), _) => Some(home.to_owned()),
-        (None, true) => variable("USERPROFILE").map(str::to_owned).or_else(|| {
-            Some(format!(
-                "{}{}",
-                variable("HOMEDRIVE")?,
-                variable("HOMEPATH")?
-            ))
-        }),
+        (None, true) => variable("USERPROFILE")
+            .map(str::to_owned)
+            .or_else(|| Some(format!("{}{}", variable("HOMEDRIVE")?, variable("HOMEPATH")?))),
         (None, false) => None,
     }
 }
@@ -176,10 +165,7 @@ pub enum Place {
 impl Profile {
     /// One that says nothing.
     pub fn named(name: &str) -> Self {
-        Profile {
-            name: name.to_owned(),
-            ..Profile::default()
-        }
+        Profile { name: name.to_owned(), ..Profile::default() }
     }
 
     pub fn get(&self, key: &str) -> Option<&str> {
@@ -204,11 +190,7 @@ impl Profile {
     }
 
     fn put(&mut self, property: Property) {
-        match self
-            .properties
-            .iter_mut()
-            .find(|old| old.key == property.key)
-        {
+        match self.properties.iter_mut().find(|old| old.key == property.key) {
             Some(old) => *old = property,
             None => self.properties.push(property),
         }
@@ -335,11 +317,10 @@ pub fn check_writable(path: &Path) -> Result<()> {
 /// A file can be replaced where it cannot be written: who made it read-only means otherwise.
 fn check_not_read_only(path: &Path) -> Result<()> {
     match std::fs::metadata(path) {
-        Ok(metadata) if metadata.permissions().readonly() => Err(Error::failed(format!(
-            "cannot write {}: it is read-only",
-            path.display()
-        ))
-        .hint("make the file yours to write, if it is meant to change")),
+        Ok(metadata) if metadata.permissions().readonly() => {
+            Err(Error::failed(format!("cannot write {}: it is read-only", path.display()))
+                .hint("make the file yours to write, if it is meant to change"))
+        }
         // What is not there, or cannot be looked at, is told by whoever reads it.
         _ => Ok(()),
     }
@@ -389,10 +370,8 @@ fn replace(path: &Path, before: &[u8], after: &[u8]) -> Result<()> {
     }
     // The AWS CLI knows nothing of our lock.
     if content(path)?.as_slice() != before {
-        return Err(
-            Error::failed(format!("{} was changed meanwhile", path.display()))
-                .hint("run the command again"),
-        );
+        return Err(Error::failed(format!("{} was changed meanwhile", path.display()))
+            .hint("run the command again"));
     }
     Ok(replacement.commit()?)
 }

@@ -23,12 +23,8 @@ fn sdk_cases<T: for<'de> Deserialize<'de>>(name: &str) -> T {
     let metadata: serde_json::Value =
         serde_json::from_slice(&metadata.stdout).expect("cargo's own format");
     let packages = metadata["packages"].as_array().expect("a list");
-    let package = packages
-        .iter()
-        .find(|package| package["name"] == "aws-runtime");
-    let manifest = package
-        .and_then(|it| it["manifest_path"].as_str())
-        .expect("a dependency");
+    let package = packages.iter().find(|package| package["name"] == "aws-runtime");
+    let manifest = package.and_then(|it| it["manifest_path"].as_str()).expect("a dependency");
     let path = Path::new(manifest).with_file_name("test-data").join(name);
     let text = std::fs::read_to_string(&path).expect("it ships with the crate");
     serde_json::from_str(&text).expect("the SDKs' format")
@@ -93,22 +89,13 @@ fn parsing_agrees_with_the_sdks_specification() {
                 &text(&case.input.credentials_file),
             ),
         };
-        let problems = files
-            .config
-            .problems()
-            .iter()
-            .chain(files.credentials.problems());
+        let problems = files.config.problems().iter().chain(files.credentials.problems());
         let fatal: Vec<_> = problems.filter(|problem| problem.fatal).collect();
         match (case.output.config, case.output.error_containing) {
             (Some(expected), None) => {
                 assert!(fatal.is_empty(), "{}: {fatal:?}", case.name);
                 let profiles = files.profiles();
-                assert_eq!(
-                    as_sections(&profiles.profiles),
-                    expected.profiles,
-                    "{}",
-                    case.name
-                );
+                assert_eq!(as_sections(&profiles.profiles), expected.profiles, "{}", case.name);
                 assert_eq!(
                     as_sections(&profiles.sso_sessions),
                     expected.sso_sessions,
@@ -143,12 +130,7 @@ fn the_files_are_where_the_sdks_look_for_them() {
         // Windows takes both kinds of separators.
         let plain = |path: &Path| path.display().to_string().replace('\\', "/");
         let expected = |path: &str| path.replace('\\', "/");
-        assert_eq!(
-            plain(&locations.config),
-            expected(&case.config_location),
-            "{}",
-            case.name
-        );
+        assert_eq!(plain(&locations.config), expected(&case.config_location), "{}", case.name);
         assert_eq!(
             plain(&locations.credentials),
             expected(&case.credentials_location),
@@ -170,28 +152,13 @@ fn shown(file: &SharedFile) -> String {
 fn a_value_is_replaced_where_it_stands() {
     let cases = [
         ("[default]\nregion=a\n", "[default]\nregion=b\n"),
-        (
-            "[default]\nregion   =  a   # mine\n",
-            "[default]\nregion   =  b   # mine\n",
-        ),
+        ("[default]\nregion   =  a   # mine\n", "[default]\nregion   =  b   # mine\n"),
         ("[default]\r\nRegion = a\r\n", "[default]\r\nRegion = b\r\n"),
         ("[default]\nregion =\n", "[default]\nregion = b\n"),
-        (
-            "[default]\nregion = # none\n",
-            "[default]\nregion = b # none\n",
-        ),
-        (
-            "[default]\nregion = a\n  more\n\n  yet\nx = y\n",
-            "[default]\nregion = b\n\nx = y\n",
-        ),
-        (
-            "[ profile   default ] ; x\nregion = a",
-            "[ profile   default ] ; x\nregion = b",
-        ),
-        (
-            "[default]\nregion = a\nregion = a2\n",
-            "[default]\nregion = a\nregion = b\n",
-        ),
+        ("[default]\nregion = # none\n", "[default]\nregion = b # none\n"),
+        ("[default]\nregion = a\n  more\n\n  yet\nx = y\n", "[default]\nregion = b\n\nx = y\n"),
+        ("[ profile   default ] ; x\nregion = a", "[ profile   default ] ; x\nregion = b"),
+        ("[default]\nregion = a\nregion = a2\n", "[default]\nregion = a\nregion = b\n"),
         (
             "[default]\nregion = x\n[profile default]\nregion = a\n",
             "[default]\nregion = x\n[profile default]\nregion = b\n",
@@ -199,14 +166,9 @@ fn a_value_is_replaced_where_it_stands() {
     ];
     for (before, after) in cases {
         let mut file = parsed(before);
-        file.set("default", "region", "b")
-            .expect("it can stand there");
+        file.set("default", "region", "b").expect("it can stand there");
         assert_eq!(shown(&file), after, "{before:?}");
-        assert_eq!(
-            parsed(after).get("default", "region").as_deref(),
-            Some("b"),
-            "{after:?}"
-        );
+        assert_eq!(parsed(after).get("default", "region").as_deref(), Some("b"), "{after:?}");
     }
 }
 
@@ -215,14 +177,8 @@ fn comments_under_a_value_stay_when_it_changes() {
     let text = "[default]\nregion = a # mine\n  # note\n  more\n# at the margin\n  yet\nx = y\n";
     let mut file = parsed(text);
     file.set("default", "region", "b").expect("one word");
-    assert_eq!(
-        shown(&file),
-        "[default]\nregion = b # mine\n# note\n# at the margin\nx = y\n"
-    );
-    assert_eq!(
-        parsed(&shown(&file)).get("default", "region").as_deref(),
-        Some("b")
-    );
+    assert_eq!(shown(&file), "[default]\nregion = b # mine\n# note\n# at the margin\nx = y\n");
+    assert_eq!(parsed(&shown(&file)).get("default", "region").as_deref(), Some("b"));
     assert!(file.remove_key("default", "region"));
     assert_eq!(shown(&file), "[default]\n# note\n# at the margin\nx = y\n");
     let mut file = parsed("[default]\nregion = a\n  more");
@@ -243,8 +199,7 @@ fn what_would_be_read_back_as_something_else_is_refused() {
     }
     assert!(file.set("default", "a key", "x").is_err());
     assert_eq!(shown(&file), text);
-    file.set("default", "region", "x#y;z = #")
-        .expect_err("a comment");
+    file.set("default", "region", "x#y;z = #").expect_err("a comment");
     file.set("default", "region", "x#y;z = w").expect("none");
 }
 
@@ -252,15 +207,9 @@ fn what_would_be_read_back_as_something_else_is_refused() {
 fn a_key_is_added_behind_the_last_one_of_its_section() {
     let mut file = parsed("[profile a]\nx = 1\n\n# about b\n[profile b]\n");
     file.set("a", "y", "2").expect("it can stand there");
-    assert_eq!(
-        shown(&file),
-        "[profile a]\nx = 1\ny = 2\n\n# about b\n[profile b]\n"
-    );
+    assert_eq!(shown(&file), "[profile a]\nx = 1\ny = 2\n\n# about b\n[profile b]\n");
     assert!(file.remove_key("a", "y"));
-    assert_eq!(
-        shown(&file),
-        "[profile a]\nx = 1\n\n# about b\n[profile b]\n"
-    );
+    assert_eq!(shown(&file), "[profile a]\nx = 1\n\n# about b\n[profile b]\n");
 }
 
 #[test]
@@ -283,24 +232,10 @@ fn one_broken_line_hides_nothing_else() {
     let bytes = b"\xEF\xBB\xBF[profile a]\nx = 1\nbroken\n[profile b\ny = 2\n[profile c]\nz = \xFF\nw = 3\n";
     let file = SharedFile::parse(FileKind::Config, bytes);
     assert_eq!(file.to_bytes().as_slice(), bytes);
-    let lines: Vec<_> = file
-        .problems()
-        .iter()
-        .map(|it| (it.line, it.code))
-        .collect();
-    assert_eq!(
-        lines,
-        [
-            (1, "byte_order_mark"),
-            (3, "syntax"),
-            (4, "syntax"),
-            (7, "not_utf8")
-        ]
-    );
-    let files = SharedConfig {
-        config: file,
-        credentials: SharedFile::parse(FileKind::Credentials, b""),
-    };
+    let lines: Vec<_> = file.problems().iter().map(|it| (it.line, it.code)).collect();
+    assert_eq!(lines, [(1, "byte_order_mark"), (3, "syntax"), (4, "syntax"), (7, "not_utf8")]);
+    let files =
+        SharedConfig { config: file, credentials: SharedFile::parse(FileKind::Credentials, b"") };
     let profiles = files.profiles();
     assert_eq!(profiles.find("a").and_then(|it| it.get("x")), Some("1"));
     assert_eq!(profiles.find("c").and_then(|it| it.get("w")), Some("3"));
@@ -332,19 +267,13 @@ fn what_stands_twice_is_told_as_botocore_and_the_sdks_take_it() {
     assert_eq!(codes("[preview]\n[preview]\n"), [(2, "duplicate_section")]);
     let cases = [
         ("[profile a]\n[profile  a]\n", vec![(2, "section_twice")]),
-        (
-            "[profile a]\n[profile a] # b\n",
-            vec![(2, "duplicate_section")],
-        ),
+        ("[profile a]\n[profile a] # b\n", vec![(2, "duplicate_section")]),
         ("[profile a]\n[ profile a]\n", vec![(2, "section_twice")]),
         ("[default]\n[profile default]\n", vec![]),
         ("[sso-session a]\n[profile a]\n", vec![]),
         ("[DEFAULT]\n[DEFAULT]\n", vec![]),
         ("[profile a]\nk = 1\nK=2\n", vec![(3, "duplicate_key")]),
-        (
-            "[profile a]\nk:x = 1\nk:y = 2\n",
-            vec![(3, "duplicate_key")],
-        ),
+        ("[profile a]\nk:x = 1\nk:y = 2\n", vec![(3, "duplicate_key")]),
         ("[profile a]\nk = 1\n[profile b]\nk = 1\n", vec![]),
     ];
     for (text, expected) in cases {
@@ -356,39 +285,25 @@ fn what_stands_twice_is_told_as_botocore_and_the_sdks_take_it() {
 #[test]
 fn a_read_only_file_is_not_replaced_and_old_copies_are_swept() {
     let home = tempfile::tempdir().expect("a temporary folder");
-    let folders = Folders {
-        data: home.path().join("data"),
-        state: home.path().join("state"),
-    };
-    let (path, left) = (
-        home.path().join("config"),
-        home.path().join(".cloudcred-a1B2c3D4e5F6.tmp"),
-    );
+    let folders = Folders { data: home.path().join("data"), state: home.path().join("state") };
+    let (path, left) =
+        (home.path().join("config"), home.path().join(".cloudcred-a1B2c3D4e5F6.tmp"));
     std::fs::write(&path, "[default]\n").expect("writable");
     std::fs::write(&left, "[default]\naws_secret_access_key = s\n").expect("writable");
     let old = std::time::SystemTime::now() - std::time::Duration::from_secs(3600);
-    let file = std::fs::File::options()
-        .write(true)
-        .open(&left)
-        .expect("ours");
+    let file = std::fs::File::options().write(true).open(&left).expect("ours");
     file.set_modified(old).expect("ours");
     let read_only = |yes: bool| {
         let mut permissions = std::fs::metadata(&path).expect("there").permissions();
         permissions.set_readonly(yes);
         std::fs::set_permissions(&path, permissions).expect("ours");
     };
-    let set = || {
-        update(&folders, FileKind::Config, &path, |file| {
-            file.set("default", "region", "x")
-        })
-    };
+    let set =
+        || update(&folders, FileKind::Config, &path, |file| file.set("default", "region", "x"));
     read_only(true);
     for refused in [set(), check_writable(&path)] {
         let refused = refused.expect_err("read-only");
-        assert!(
-            refused.message.contains("config: it is read-only"),
-            "{refused}"
-        );
+        assert!(refused.message.contains("config: it is read-only"), "{refused}");
     }
     assert_eq!(std::fs::read(&path).expect("there"), b"[default]\n");
     assert!(!left.exists());
@@ -400,11 +315,7 @@ fn a_read_only_file_is_not_replaced_and_old_copies_are_swept() {
 #[test]
 fn what_aws_passes_over_is_named() {
     let file = parsed("[foo]\n[profile a]\n[profile a]\nk = 1\nk = 2\nin valid = 3\n");
-    let found: Vec<_> = file
-        .problems()
-        .iter()
-        .map(|it| (it.line, it.code))
-        .collect();
+    let found: Vec<_> = file.problems().iter().map(|it| (it.line, it.code)).collect();
     assert_eq!(
         found,
         [

@@ -101,18 +101,11 @@ pub struct SharedFile {
 impl SharedFile {
     /// Takes any bytes: what cannot be read is a [`Problem`], and hides nothing else.
     pub fn parse(kind: FileKind, bytes: &[u8]) -> Self {
-        let mut file = SharedFile {
-            kind,
-            lines: Vec::new(),
-            problems: Vec::new(),
-        };
+        let mut file = SharedFile { kind, lines: Vec::new(), problems: Vec::new() };
         let mut state = State::default();
         for raw in bytes.split_inclusive(|byte| *byte == b'\n') {
             let what = file.read_line(raw, &mut state);
-            file.lines.push(Line {
-                raw: raw.to_vec(),
-                what,
-            });
+            file.lines.push(Line { raw: raw.to_vec(), what });
         }
         file.find_duplicates();
         file.problems.sort_by_key(|problem| problem.line);
@@ -122,12 +115,7 @@ impl SharedFile {
     /// Stands for a file of which only this is known.
     pub fn unreadable(kind: FileKind, why: String) -> Self {
         let mut file = SharedFile::parse(kind, b"");
-        file.problems.push(Problem {
-            line: 0,
-            code: "unreadable",
-            message: why,
-            fatal: true,
-        });
+        file.problems.push(Problem { line: 0, code: "unreadable", message: why, fatal: true });
         file
     }
 
@@ -234,10 +222,7 @@ impl SharedFile {
                 if !is_identifier(&key) {
                     self.problem("ignored_key", format!("AWS ignores the key `{key}`"), false);
                 }
-                What::Property {
-                    key,
-                    value: value.to_owned(),
-                }
+                What::Property { key, value: value.to_owned() }
             }
             Err(why) => self.problem("syntax", why, true),
         }
@@ -247,16 +232,11 @@ impl SharedFile {
         state.in_section = true;
         state.property = None;
         let inner = without_comment(line, false);
-        let inner = inner
-            .strip_prefix('[')
-            .and_then(|inner| inner.strip_suffix(']'));
+        let inner = inner.strip_prefix('[').and_then(|inner| inner.strip_suffix(']'));
         let Some(inner) = inner else {
             self.problem("syntax", "the section header does not end with `]`", true);
             // What follows belongs to nobody, rather than to the section before.
-            return What::Header(Header {
-                section: Section::Ignored,
-                prefixed: false,
-            });
+            return What::Header(Header { section: Section::Ignored, prefixed: false });
         };
         let (section, prefixed) = meaning(self.kind, inner);
         if let Some((code, why)) = complaint(self.kind, inner, &section, prefixed) {
@@ -281,12 +261,7 @@ impl SharedFile {
     fn find_duplicates(&mut self) {
         let mut duplicates = Vec::new();
         let mut found = |line, code, message| {
-            duplicates.push(Problem {
-                line,
-                code,
-                message,
-                fatal: false,
-            });
+            duplicates.push(Problem { line, code, message, fatal: false });
         };
         let refused = |what: &str, first: usize| {
             format!("{what} stands in line {first}, too: the AWS CLI refuses the whole file")
@@ -337,17 +312,13 @@ impl SharedFile {
             .collect();
         let is_it = |header: &Header| header.section == Section::Profile(profile.to_owned());
         // `[profile default]` replaces `[default]`.
-        let prefixed = headers
-            .iter()
-            .any(|(_, header)| is_it(header) && header.prefixed);
+        let prefixed = headers.iter().any(|(_, header)| is_it(header) && header.prefixed);
         headers
             .iter()
             .enumerate()
             .filter(|(_, (_, header))| is_it(header) && header.prefixed == prefixed)
             .map(|(at, (start, _))| {
-                let end = headers
-                    .get(at + 1)
-                    .map_or(self.lines.len(), |(next, _)| *next);
+                let end = headers.get(at + 1).map_or(self.lines.len(), |(next, _)| *next);
                 *start..end
             })
             .collect()

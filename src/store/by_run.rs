@@ -80,10 +80,7 @@ impl Vault {
                 None => drop(store.remove(&name)?),
             }
         }
-        if index
-            .find(&name)
-            .is_some_and(|it| it.access_key_id == put.key_id)
-        {
+        if index.find(&name).is_some_and(|it| it.access_key_id == put.key_id) {
             // An entry is of use only beside its pair.
             let replaced = put.replaced;
             let is_there = |old: &&Entry| {
@@ -114,10 +111,7 @@ impl Vault {
             return Ok(());
         };
         let store = self.store(moved.store)?;
-        if store
-            .find(&moved.name)?
-            .is_some_and(|pair| pair.access_key_id == put.key_id)
-        {
+        if store.find(&moved.name)?.is_some_and(|pair| pair.access_key_id == put.key_id) {
             store.remove(&moved.name)?;
         }
         index.remove(&moved.name);

@@ -23,10 +23,7 @@ pub struct FileStore {
 
 impl FileStore {
     pub fn new(folders: &Folders, warn: &Warn) -> Self {
-        FileStore {
-            folders: folders.clone(),
-            warn: Arc::clone(warn),
-        }
+        FileStore { folders: folders.clone(), warn: Arc::clone(warn) }
     }
 
     /// Takes the path, and what lies above it, away from other users. The data folder itself may be

@@ -47,11 +47,7 @@ pub struct Index {
 
 impl Default for Index {
     fn default() -> Self {
-        Index {
-            version: 1,
-            current: None,
-            secrets: Vec::new(),
-        }
+        Index { version: 1, current: None, secrets: Vec::new() }
     }
 }
 
@@ -94,17 +90,11 @@ impl Index {
         private_file::sweep(&folders.data, Duration::ZERO).map_err(Folders::unusable)?;
         file::sweep(folders)?;
         let path = path(folders);
-        Ok(Locked {
-            index: read(&path)?.map_err(|why| set_aside(&path, &why))?,
-            path,
-            _lock: lock,
-        })
+        Ok(Locked { index: read(&path)?.map_err(|why| set_aside(&path, &why))?, path, _lock: lock })
     }
 
     pub fn find(&self, name: &SecretName) -> Option<&Entry> {
-        self.secrets
-            .iter()
-            .find(|entry| entry.name.same_place_as(name))
+        self.secrets.iter().find(|entry| entry.name.same_place_as(name))
     }
 
     /// The name as it is listed: a name has one spelling, since case may not matter to a store.
@@ -117,10 +107,8 @@ impl Index {
     pub fn require(&self, name: &SecretName) -> Result<&Entry> {
         self.find(name).ok_or_else(|| {
             let near = near_names(name.as_str(), self.secrets.iter().map(|e| e.name.as_str()));
-            Error::failed(format!("there is no secret `{name}`")).hint(did_you_mean(
-                &near,
-                "`cloudcred secret list` shows the ones there are",
-            ))
+            Error::failed(format!("there is no secret `{name}`"))
+                .hint(did_you_mean(&near, "`cloudcred secret list` shows the ones there are"))
         })
     }
 
@@ -169,9 +157,7 @@ impl Index {
     }
 
     pub fn is_current(&self, name: &SecretName) -> bool {
-        self.current
-            .as_ref()
-            .is_some_and(|current| current.same_place_as(name))
+        self.current.as_ref().is_some_and(|current| current.same_place_as(name))
     }
 }
 
@@ -251,11 +237,8 @@ fn set_aside(path: &Path, why: &str) -> Error {
     });
     let aside = names.find(|name| !name.exists()).unwrap_or_default();
     match std::fs::rename(path, &aside) {
-        Ok(()) => Error::failed(format!(
-            "{damaged} and was set aside as {}",
-            aside.display()
-        ))
-        .hint("repair it and move it back, or go on without it; it contains no secret itself"),
+        Ok(()) => Error::failed(format!("{damaged} and was set aside as {}", aside.display()))
+            .hint("repair it and move it back, or go on without it; it contains no secret itself"),
         Err(error) => Error::failed(format!("{damaged} and cannot be set aside: {error}"))
             .hint("repair it or move it away; it contains no secret itself"),
     }
@@ -282,10 +265,7 @@ mod tests {
     }
 
     fn folders(home: &tempfile::TempDir) -> Folders {
-        Folders {
-            data: home.path().join("data"),
-            state: home.path().join("state"),
-        }
+        Folders { data: home.path().join("data"), state: home.path().join("state") }
     }
 
     #[test]
@@ -384,9 +364,8 @@ mod tests {
     fn an_unknown_name_names_the_near_ones() {
         let mut index = Index::default();
         index.put(entry("production"));
-        let error = index
-            .require(&SecretName::new("producton").expect("valid"))
-            .expect_err("unknown");
+        let error =
+            index.require(&SecretName::new("producton").expect("valid")).expect_err("unknown");
         assert_eq!(error.hint.as_deref(), Some("did you mean `production`?"));
     }
 }

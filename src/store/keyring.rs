@@ -26,10 +26,7 @@ pub struct Keyring {
 
 impl Keyring {
     pub fn new(patience: Duration) -> Self {
-        Keyring {
-            patience,
-            has_failed: Cell::new(false),
-        }
+        Keyring { patience, has_failed: Cell::new(false) }
     }
 
     /// Whether a keyring answers at all; changes nothing.
@@ -80,20 +77,16 @@ impl Store for Keyring {
 
     fn put(&self, name: &SecretName, pair: &KeyPair) -> Result<()> {
         let document = pair.to_document();
-        self.call(name, move |entry| {
-            entry.set_password(document.expose_secret())
-        })
+        self.call(name, move |entry| entry.set_password(document.expose_secret()))
     }
 
     fn find(&self, name: &SecretName) -> Result<Option<KeyPair>> {
         let document = self.document(name)?;
         let pair = document.map(|document| KeyPair::from_document(&document));
         pair.transpose().map_err(|error| {
-            Error::failed(format!(
-                "keyring entry {SERVICE}, aws/{name}: {}",
-                error.message
-            ))
-            .hint("remove the entry with your keyring's own program and set the secret up again")
+            Error::failed(format!("keyring entry {SERVICE}, aws/{name}: {}", error.message)).hint(
+                "remove the entry with your keyring's own program and set the secret up again",
+            )
         })
     }
 

@@ -62,10 +62,8 @@ pub trait Store {
             if self.has(name, pair)? {
                 return Ok(());
             }
-            Err(
-                Error::failed("the store does not give back what was put into it")
-                    .hint("choose another one with --store"),
-            )
+            Err(Error::failed("the store does not give back what was put into it")
+                .hint("choose another one with --store"))
         });
         kept.inspect_err(|_| self.restore(name, old))
     }
@@ -93,9 +91,7 @@ pub trait Store {
     fn clear(&self, name: &SecretName) -> Result<()> {
         self.remove(name).map(drop).map_err(|error| {
             let (store, why) = (self.kind().name(), error.message);
-            half_done(format!(
-                "done, but a copy is left in the {store} store as `{name}`: {why}"
-            ))
+            half_done(format!("done, but a copy is left in the {store} store as `{name}`: {why}"))
         })
     }
 
@@ -115,8 +111,6 @@ pub fn half_done(message: String) -> Error {
 
 pub fn taken(name: &SecretName, store: StoreKind) -> Error {
     let store = store.name();
-    Error::failed(format!(
-        "there is another secret `{name}` in the {store} store"
-    ))
-    .hint("choose another name, or remove that one first")
+    Error::failed(format!("there is another secret `{name}` in the {store} store"))
+        .hint("choose another name, or remove that one first")
 }

@@ -266,10 +266,8 @@ impl Vault {
         let (name, store) = (&entry.name, self.store(entry.store)?);
         let there = locked.index.require(name)?;
         if there.access_key_id != entry.access_key_id || there.store != entry.store {
-            return Err(
-                Error::failed(format!("the secret `{name}` was changed meanwhile"))
-                    .hint("look at it again with `cloudcred secret list`"),
-            );
+            return Err(Error::failed(format!("the secret `{name}` was changed meanwhile"))
+                .hint("look at it again with `cloudcred secret list`"));
         }
         before(&locked.index)?;
         match store.remove(name) {
@@ -332,11 +330,8 @@ impl Vault {
 
 /// The entry as it is to be listed, with what is known of the same key already.
 fn merged(entry: &Entry, name: &SecretName, pair: &KeyPair, known: Option<&Entry>) -> Entry {
-    let mut entry = Entry {
-        name: name.clone(),
-        access_key_id: pair.access_key_id.clone(),
-        ..entry.clone()
-    };
+    let mut entry =
+        Entry { name: name.clone(), access_key_id: pair.access_key_id.clone(), ..entry.clone() };
     if let Some(known) = known {
         entry.created_at = known.created_at;
         entry.account_id = entry.account_id.or_else(|| known.account_id.clone());

@@ -24,17 +24,8 @@ const BEFORE: &str =
     "# mine\r\n[default]\r\nregion   = eu-west-1 ; here\r\n\r\n[ profile other ]\r\noutput = json";
 
 fn who(home: Home, profile: &str) -> Ran {
-    let tool = home
-        .variable("AWS_ACCESS_KEY_ID", "")
-        .variable("AWS_SECRET_ACCESS_KEY", "");
-    let arguments = [
-        "--profile",
-        profile,
-        "sts",
-        "get-caller-identity",
-        "--output",
-        "json",
-    ];
+    let tool = home.variable("AWS_ACCESS_KEY_ID", "").variable("AWS_SECRET_ACCESS_KEY", "");
+    let arguments = ["--profile", profile, "sts", "get-caller-identity", "--output", "json"];
     aws_cli::run(&tool, &arguments)
 }
 
@@ -49,9 +40,7 @@ fn the_aws_cli_reads_the_secret_through_it_and_undo_leaves_no_trace() {
     assert!(written.starts_with(BEFORE), "{written}");
     let program = env!("CARGO_BIN_EXE_cloudcred");
     assert!(
-        written.contains(&format!(
-            "\r\ncredential_process = {program} credential-process ana\r\n"
-        )),
+        written.contains(&format!("\r\ncredential_process = {program} credential-process ana\r\n")),
         "{written}"
     );
     assert!(written.contains("\r\nregion = us-east-1"), "{written}");
@@ -81,20 +70,12 @@ fn a_program_in_a_folder_with_a_space_is_found() {
     let folder = tempfile::tempdir().expect("a folder for temporary files");
     let program = folder.path().join("my tools $x");
     std::fs::create_dir(&program).expect("a new folder");
-    let program = program.join(if cfg!(windows) {
-        "cloudcred.exe"
-    } else {
-        "cloudcred"
-    });
+    let program = program.join(if cfg!(windows) { "cloudcred.exe" } else { "cloudcred" });
     std::fs::copy(env!("CARGO_BIN_EXE_cloudcred"), &program).expect("a copy");
-    let home = Home::new(&program)
-        .endpoint(&moto().url())
-        .credentials(&account.bootstrap);
+    let home = Home::new(&program).endpoint(&moto().url()).credentials(&account.bootstrap);
     home.run(SETUP).expect(0);
     // The SDK for Rust starts it with a shell, the AWS CLI without one.
-    let checked = home
-        .run(&["check", "--profile", "cs", "--output", "json"])
-        .expect(0);
+    let checked = home.run(&["check", "--profile", "cs", "--output", "json"]).expect(0);
     assert_eq!(checked.json()["profiles"][0]["kind"], "credential_process");
     who(home, "cs").expect(0);
 }
@@ -131,8 +112,7 @@ fn somebody_elses_profile_stops_it_before_anything_is_made() {
     let mut wrong = SETUP.to_vec();
     wrong[9] = "a b";
     home.run(&wrong).expect(2);
-    home.run(&["setup", "--store", "stdout", "--aws-profile", "cs"])
-        .expect(2);
+    home.run(&["setup", "--store", "stdout", "--aws-profile", "cs"]).expect(2);
 }
 
 #[test]
@@ -196,25 +176,14 @@ fn a_profile_reads_whichever_secret_is_current_and_goes_with_it() {
         home.run(&[&words[..], &user].concat()).expect(0);
     };
     let use_it = |secret: &str, profile: &str, code| {
-        let words = [
-            "secret",
-            "use",
-            secret,
-            "--aws-profile",
-            profile,
-            "--output",
-            "json",
-        ];
+        let words = ["secret", "use", secret, "--aws-profile", profile, "--output", "json"];
         home.run(&words).expect(code)
     };
     setup("ana");
     setup("bob");
     let taken = use_it("ana", "other", 1);
     assert!(taken.stdout.contains("config, line 5"), "{taken}");
-    let list = home
-        .run(&["secret", "list", "--output", "json"])
-        .expect(0)
-        .json();
+    let list = home.run(&["secret", "list", "--output", "json"]).expect(0).json();
     assert_eq!(list["secrets"][0]["current"], false, "nothing was changed");
 
     let used = use_it("ana", "cloudstudio", 0).json();
@@ -227,10 +196,7 @@ fn a_profile_reads_whichever_secret_is_current_and_goes_with_it() {
     setup("joe");
     home.run(&["secret", "use", "joe"]).expect(0);
     let removed = remove("joe").stdout;
-    assert!(
-        removed.contains("through the AWS profile cloudstudio"),
-        "{removed}"
-    );
+    assert!(removed.contains("through the AWS profile cloudstudio"), "{removed}");
     assert!(removed.contains("`cloudcred secret use NAME`"), "{removed}");
     assert_eq!(home.read(CONFIG), written, "another secret can be current");
     home.run(&["secret", "use", "bob"]).expect(0);
@@ -287,10 +253,7 @@ mod here {
 
         let refused = use_ana(&home, &["--region", "eu-west-1"], 3);
         assert!(refused.stdout.contains("--yes"), "{refused}");
-        assert!(
-            refused.stdout.contains("in us-east-1. Change it"),
-            "{refused}"
-        );
+        assert!(refused.stdout.contains("in us-east-1. Change it"), "{refused}");
         assert_eq!(home.read(CONFIG), written);
         let changed = use_ana(&home, &["--region", "eu-west-1", "--yes"], 0).json();
         assert_eq!(changed["changed"], true);
@@ -336,12 +299,7 @@ mod here {
     #[test(CCompiler)]
     fn a_profile_or_an_index_that_cannot_be_written_leaves_both_as_they_were() {
         // The index and its folder, then the profile's file and its folder.
-        for (write, path) in [
-            (1, "secrets.toml"),
-            (2, "secrets.toml"),
-            (3, CONFIG),
-            (4, CONFIG),
-        ] {
+        for (write, path) in [(1, "secrets.toml"), (2, "secrets.toml"), (3, CONFIG), (4, CONFIG)] {
             let home = scene();
             home.run(&["secret", "use", "bob"]).expect(0);
             home.write(CONFIG, BEFORE);
@@ -378,10 +336,8 @@ mod here {
     #[test]
     fn a_renamed_program_knows_its_profiles_again_and_writes_the_path_it_was_called_by() {
         let folder = tempfile::tempdir().expect("a folder for temporary files");
-        let (real, link) = (
-            folder.path().join("versions/1.0/cloudcred-1.0-linux"),
-            folder.path().join("cc"),
-        );
+        let (real, link) =
+            (folder.path().join("versions/1.0/cloudcred-1.0-linux"), folder.path().join("cc"));
         std::fs::create_dir_all(real.parent().expect("a folder")).expect("a new folder");
         std::fs::copy(env!("CARGO_BIN_EXE_cloudcred"), &real).expect("a copy");
         std::os::unix::fs::symlink(&real, &link).expect("a new link");
@@ -421,12 +377,8 @@ fn undo_says_which_profiles_read_a_secret_that_is_gone() {
     let account = moto().seeded_account();
     let home = home().credentials(&account.bootstrap);
     home.run(SETUP).expect(0);
-    home.run(&["secret", "use", "ana", "--aws-profile", "mine"])
-        .expect(0);
+    home.run(&["secret", "use", "ana", "--aws-profile", "mine"]).expect(0);
     let undone = home.run(&["undo", "--yes"]).expect(0);
-    assert!(
-        undone.stderr.contains("a secret that is gone: mine"),
-        "{undone}"
-    );
+    assert!(undone.stderr.contains("a secret that is gone: mine"), "{undone}");
     assert!(!home.read(CONFIG).contains("[profile cs]"));
 }

@@ -21,28 +21,21 @@ fn keys(pair: &KeyPair) -> String {
 
 #[track_caller]
 fn checked(home: &Home, arguments: &[&str], code: i32) -> Value {
-    home.run(&[&["check", "--output", "json"], arguments].concat())
-        .expect(code)
-        .json()
+    home.run(&[&["check", "--output", "json"], arguments].concat()).expect(code).json()
 }
 
 #[track_caller]
 fn profile<'r>(report: &'r Value, name: &str) -> &'r Value {
     let profiles = report["profiles"].as_array().expect("a list");
     let mut profiles = profiles.iter().filter(|it| it["name"] == name);
-    let found = profiles
-        .next()
-        .unwrap_or_else(|| panic!("no {name}: {report}"));
+    let found = profiles.next().unwrap_or_else(|| panic!("no {name}: {report}"));
     assert!(profiles.next().is_none(), "{name} stands twice: {report}");
     found
 }
 
 fn codes(of: &Value) -> Vec<&str> {
     let warnings = of["warnings"].as_array().expect("a list");
-    warnings
-        .iter()
-        .filter_map(|it| it["code"].as_str())
-        .collect()
+    warnings.iter().filter_map(|it| it["code"].as_str()).collect()
 }
 
 #[test]
@@ -55,10 +48,8 @@ fn every_kind_is_listed_in_the_order_of_the_files_with_whose_it_is() {
     // moto does not see a role's session as the role that another role trusts.
     account.create_role("deploy-again", "*", ADMINISTRATOR_ACCESS);
     let role = format!("role_arn = {deploy}");
-    let unknown = KeyPair {
-        access_key_id: "AKIAIOSFODNN7EXAMPLE".into(),
-        secret_access_key: "w".repeat(40),
-    };
+    let unknown =
+        KeyPair { access_key_id: "AKIAIOSFODNN7EXAMPLE".into(), secret_access_key: "w".repeat(40) };
     let document = format!(
         "{{\"Version\":1,\"AccessKeyId\":\"{}\",\"SecretAccessKey\":\"{}\"}}",
         account.nobody.access_key_id, account.nobody.secret_access_key
@@ -119,28 +110,15 @@ fn every_kind_is_listed_in_the_order_of_the_files_with_whose_it_is() {
     assert_eq!(default["region"], "us-east-2");
     assert_eq!(default["is_root"], false);
     assert_eq!(default["expires_at"], Value::Null);
-    assert_eq!(
-        default["access_key_id"],
-        account.bootstrap.access_key_id.as_str()
-    );
+    assert_eq!(default["access_key_id"], account.bootstrap.access_key_id.as_str());
     let chain = profile(&report, "chain");
-    assert!(
-        chain["arn"]
-            .as_str()
-            .is_some_and(|arn| arn.contains(":assumed-role/deploy-again/"))
-    );
+    assert!(chain["arn"].as_str().is_some_and(|arn| arn.contains(":assumed-role/deploy-again/")));
     assert!(chain["expires_at"].is_string(), "{chain}");
     assert_eq!(codes(profile(&report, "sso")), ["expired"]);
 
     let text = home.run(&["check"]).expect(0);
-    assert!(
-        text.stdout.contains("aws sso login --profile sso"),
-        "{text}"
-    );
-    assert!(
-        text.stdout.contains("cloudcred login --profile console"),
-        "{text}"
-    );
+    assert!(text.stdout.contains("aws sso login --profile sso"), "{text}");
+    assert!(text.stdout.contains("cloudcred login --profile console"), "{text}");
     for line in text.stdout.lines() {
         assert!(line.chars().count() <= 80, "{line}");
     }
@@ -153,26 +131,17 @@ fn named_profiles_must_all_work() {
     let home = home();
     home.write(
         ".aws/credentials",
-        &format!(
-            "[a]\n{}[b]\n{}[c]\n",
-            keys(&account.bootstrap),
-            keys(&account.nobody)
-        ),
+        &format!("[a]\n{}[b]\n{}[c]\n", keys(&account.bootstrap), keys(&account.nobody)),
     );
     checked(&home, &["--profile", "b", "--profile", "a"], 0);
     let report = checked(&home, &["--profile", "a", "--profile", "c"], 4);
     assert_eq!(report["profiles"].as_array().map(Vec::len), Some(2));
     let unknown = home.run(&["check", "--profile", "aa"]).expect(4);
     assert!(unknown.stderr.contains("`a`"), "{unknown}");
-    let twice = home
-        .run(&["setup", "--profile", "a", "--profile", "b"])
-        .expect(2);
+    let twice = home.run(&["setup", "--profile", "a", "--profile", "b"]).expect(2);
     assert!(twice.stderr.contains("--profile"), "{twice}");
     let nothing = crate::home();
-    assert_eq!(
-        checked(&nothing, &[], 4)["profiles"],
-        Value::Array(Vec::new())
-    );
+    assert_eq!(checked(&nothing, &[], 4)["profiles"], Value::Array(Vec::new()));
 }
 
 #[test]
@@ -224,10 +193,7 @@ fn what_is_wrong_in_a_file_is_told_with_its_line_and_hides_nothing() {
             "syntax"
         ]
     );
-    assert_eq!(
-        codes(&report),
-        ["ignored_section", "quoted_name", "byte_order_mark"]
-    );
+    assert_eq!(codes(&report), ["ignored_section", "quoted_name", "byte_order_mark"]);
     assert_eq!(codes(profile(&report, "lost")), ["unknown_sso_session"]);
     assert_eq!(codes(profile(&report, "one")), ["role_loop"]);
     assert_eq!(codes(profile(&report, "far")), ["unknown_source_profile"]);
@@ -243,10 +209,7 @@ fn files_that_others_can_read_are_told() {
     use std::os::unix::fs::PermissionsExt;
     let account = moto().seeded_account();
     let home = home();
-    home.write(
-        ".aws/credentials",
-        &format!("[a]\n{}", keys(&account.bootstrap)),
-    );
+    home.write(".aws/credentials", &format!("[a]\n{}", keys(&account.bootstrap)));
     let mode = |path: &str, mode| {
         let mode = std::fs::Permissions::from_mode(mode);
         std::fs::set_permissions(home.path().join(path), mode).expect("ours");
@@ -254,10 +217,7 @@ fn files_that_others_can_read_are_told() {
     mode(".aws", 0o700);
     assert_eq!(codes(profile(&checked(&home, &[], 0), "a")), [""; 0]);
     mode(".aws/credentials", 0o644);
-    assert_eq!(
-        codes(profile(&checked(&home, &[], 0), "a")),
-        ["readable_by_others"]
-    );
+    assert_eq!(codes(profile(&checked(&home, &[], 0), "a")), ["readable_by_others"]);
     mode(".aws", 0o755);
     let report = checked(&home, &[], 0);
     assert_eq!(codes(profile(&report, "a")), ["readable_by_others"; 2]);
@@ -295,11 +255,7 @@ fn unguarded_root_users_are_told_once_for_each_account() {
         })
         .collect();
     home.write(".aws/credentials", &text);
-    let report = checked(
-        &home,
-        &["--profile", "a0", "--profile", "b0", "--profile", "a1"],
-        0,
-    );
+    let report = checked(&home, &["--profile", "a0", "--profile", "b0", "--profile", "a1"], 0);
     let root = ["root_access_key", "root_without_mfa"];
     assert_eq!(codes(&report), [root, root].concat());
     let first = report["warnings"][0].to_string();
@@ -345,18 +301,12 @@ fn credentials_are_checked_at_the_same_time() {
     let proxy = Proxy::start(moto().address()).rule("*", slow);
     let home = home_at(&proxy.url());
     let pair = keys(&account.bootstrap);
-    let text: String = (0..64)
-        .map(|number| format!("[p{number}]\n{pair}"))
-        .collect();
+    let text: String = (0..64).map(|number| format!("[p{number}]\n{pair}")).collect();
     home.write(".aws/credentials", &text);
     let began = std::time::Instant::now();
     let report = checked(&home, &[], 0);
     // One after the other they would take 64 s.
-    assert!(
-        began.elapsed() < Duration::from_secs(50),
-        "{:?}",
-        began.elapsed()
-    );
+    assert!(began.elapsed() < Duration::from_secs(50), "{:?}", began.elapsed());
     let all = report["profiles"].as_array().expect("a list");
     assert!(all.iter().all(|it| it["status"] == "valid"), "{report}");
 }
@@ -376,19 +326,11 @@ fn an_identity_center_session_says_why_it_cannot_be_used() {
             "IAM Identity Center must assign",
         ),
         (
-            json_error(
-                404,
-                "ResourceNotFoundException",
-                "no such \\u001b[31mrole\\n",
-            ),
+            json_error(404, "ResourceNotFoundException", "no such \\u001b[31mrole\\n"),
             "rejected",
             "no such [31mrole",
         ),
-        (
-            json_error(429, "TooManyRequestsException", "slowly"),
-            "unreachable",
-            "in a minute",
-        ),
+        (json_error(429, "TooManyRequestsException", "slowly"), "unreachable", "in a minute"),
         (Effect::Reset, "unreachable", "check the network"),
     ];
     for (effect, status, words) in cases {
@@ -416,17 +358,11 @@ fn an_identity_center_session_says_why_it_cannot_be_used() {
 #[test]
 fn what_a_program_says_reaches_no_terminal_as_it_is() {
     let home = home();
-    home.write(
-        "say",
-        "printf 'no\\033]0;evil\\007 \\033[2Jkey\\n' >&2; exit 1\n",
-    );
+    home.write("say", "printf 'no\\033]0;evil\\007 \\033[2Jkey\\n' >&2; exit 1\n");
     let script = home.path().join("say");
     home.write(
         ".aws/config",
-        &format!(
-            "[profile p]\ncredential_process = sh {}\n",
-            script.display()
-        ),
+        &format!("[profile p]\ncredential_process = sh {}\n", script.display()),
     );
     let text = home.run(&["check"]).expect(4).stdout;
     assert!(text.contains("its program failed"), "{text}");
@@ -437,15 +373,11 @@ fn what_a_program_says_reaches_no_terminal_as_it_is() {
 fn what_is_not_looked_at_and_what_tools_disagree_on_is_told() {
     let answer = caller_identity("111122223333", "arn:aws:iam::111122223333:user/a", "AIDA");
     let proxy = Proxy::start(moto().address()).rule("GetCallerIdentity", answer);
-    let home = home_at(&proxy.url())
-        .variable("AWS_DEFAULT_PROFILE", "p1")
-        .variable("AWS_PROFILE", "p2");
+    let home =
+        home_at(&proxy.url()).variable("AWS_DEFAULT_PROFILE", "p1").variable("AWS_PROFILE", "p2");
     home.write(".aws/credentials", &made_up_profiles(33));
     let report = checked(&home, &[], 0);
-    assert_eq!(
-        codes(&report),
-        ["default_profile_variable", "keys_not_looked_at"]
-    );
+    assert_eq!(codes(&report), ["default_profile_variable", "keys_not_looked_at"]);
     assert_eq!(proxy.calls("ListAccessKeys"), 0);
     let home = home.variable("AWS_DEFAULT_PROFILE", "p2");
     let report = checked(&home, &["--profile", "p1", "--profile", "p2"], 0);
@@ -488,11 +420,8 @@ fn two_hundred_profiles_are_checked_in_little_time_and_memory() {
         command.args(["-c", script, env!("CARGO_BIN_EXE_cloudcred"), "check"]);
         home.clean(&mut command);
         let ran = process::run(command, None, Duration::from_secs(60)).expect(0);
-        let numbers: Vec<u32> = ran
-            .stdout
-            .split_whitespace()
-            .map(|number| number.parse().expect("a number"))
-            .collect();
+        let numbers: Vec<u32> =
+            ran.stdout.split_whitespace().map(|number| number.parse().expect("a number")).collect();
         assert_eq!(numbers[0], 0, "{ran}");
         best = (best.0.min(numbers[1]), best.1.min(numbers[2]));
     }

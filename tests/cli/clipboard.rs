@@ -33,10 +33,8 @@ fn start(home: &Home, arguments: &[&str]) -> Child {
 }
 
 fn wait_for(server: &XServer, text: &str) {
-    process::poll(LIMIT, || {
-        (server.clipboard().as_deref() == Some(text)).then_some(())
-    })
-    .unwrap_or_else(|| panic!("the clipboard holds {:?}", server.clipboard()));
+    process::poll(LIMIT, || (server.clipboard().as_deref() == Some(text)).then_some(()))
+        .unwrap_or_else(|| panic!("the clipboard holds {:?}", server.clipboard()));
 }
 
 fn end(child: Child) -> Ran {
@@ -72,10 +70,9 @@ fn one_field_alone_can_be_pasted() {
     let server = XServer::start();
     let home = scene().variables(server.environment());
     let pair = made_up_pair(1);
-    for (field, value) in [
-        ("access_key", &pair.access_key_id),
-        ("secret_key", &pair.secret_access_key),
-    ] {
+    for (field, value) in
+        [("access_key", &pair.access_key_id), ("secret_key", &pair.secret_access_key)]
+    {
         let copy = ["secret", "copy", "ana", "--field", field];
         let copy = [&copy[..], &["--clear-after", "5", "--output", "json"]].concat();
         let child = start(&home, &copy);
@@ -132,10 +129,7 @@ fn without_a_clipboard_it_says_what_works_instead() {
 fn over_ssh_the_terminal_is_asked_to_keep_it_and_to_forget_it() {
     let home = scene().variable("SSH_TTY", "/dev/pts/7");
     let asks = |printed: &str, text: &str| {
-        printed.contains(&format!(
-            "\u{1b}]52;c;{}\u{7}",
-            BASE64_STANDARD.encode(text)
-        ))
+        printed.contains(&format!("\u{1b}]52;c;{}\u{7}", BASE64_STANDARD.encode(text)))
     };
     let pair = made_up_pair(1);
     let copy = ["secret", "copy", "--clear-after", "1"];
@@ -144,10 +138,7 @@ fn over_ssh_the_terminal_is_asked_to_keep_it_and_to_forget_it() {
     assert!(asks(&printed, &home.read(STORED)), "{printed:?}");
     assert!(asks(&printed, ""), "{printed:?}");
     assert!(!printed.contains(&pair.secret_access_key));
-    assert_eq!(
-        stored_pair(&home.read(STORED)).access_key_id,
-        pair.access_key_id
-    );
+    assert_eq!(stored_pair(&home.read(STORED)).access_key_id, pair.access_key_id);
 
     let copy = ["secret", "copy", "--field", "secret_key"];
     let mut terminal = Terminal::start(&home.command(&copy), 80);

@@ -28,9 +28,7 @@ fn the_command_gets_the_pair_and_no_other_credentials() {
         "AWS_PROFILE",
         "AWS_DEFAULT_PROFILE",
     ];
-    let mut home = home
-        .variable("AWS_ACCESS_KEY_ID", "AKIAOTHER")
-        .variable("KEPT", "a b");
+    let mut home = home.variable("AWS_ACCESS_KEY_ID", "AKIAOTHER").variable("KEPT", "a b");
     for name in conflicting {
         home = home.variable(name, "stale");
     }
@@ -64,11 +62,7 @@ fn the_aws_cli_works_with_it_whatever_was_set_before() {
     let python = aws_cli::python();
     let python = python.get_program().to_str().expect("UTF-8").to_owned();
     let who = ["exec", "ana", "--", &python, "-m", "awscli"];
-    let who = [
-        &who[..],
-        &["sts", "get-caller-identity", "--output", "json"],
-    ]
-    .concat();
+    let who = [&who[..], &["sts", "get-caller-identity", "--output", "json"]].concat();
     let who = home.run(&who).expect(0).json();
     assert_eq!(who["Arn"], account.user("creator").expect("seeded").arn);
 }
@@ -79,11 +73,7 @@ fn arguments_exit_codes_and_standard_input_pass_through() {
     // No shell looks at them.
     let odd = ["a b", "$HOME", "*", "'\"", "--yes", ""];
     let echo = [&["exec", "--", "printf", "%s|"], &odd[..]].concat();
-    assert_eq!(
-        home.run(&echo).expect(0).stdout,
-        "a b|$HOME|*|'\"|--yes||",
-        "as they were given"
-    );
+    assert_eq!(home.run(&echo).expect(0).stdout, "a b|$HOME|*|'\"|--yes||", "as they were given");
     home.run(&["exec", "--", "sh", "-c", "exit 7"]).expect(7);
     let killed = ["exec", "--", "sh", "-c", "kill -TERM $$"];
     home.run(&killed).expect(128 + 15);
@@ -106,10 +96,8 @@ fn the_command_takes_the_process_and_its_signals() {
         child.id().to_string(),
         "the very same process, so that signals need no passing on"
     );
-    let sent = Command::new("kill")
-        .args(["-TERM", line.trim()])
-        .status()
-        .expect("kill can be started");
+    let sent =
+        Command::new("kill").args(["-TERM", line.trim()]).status().expect("kill can be started");
     assert!(sent.success());
     let status = process::wait(&mut child, Duration::from_secs(120)).expect("it ends");
     assert_eq!(process::exit_code(status), 3);

@@ -18,10 +18,7 @@ fn scene() -> Home {
 fn change_from_outside(home: &Home, secret: &str) {
     let id = made_up_pair(1).access_key_id;
     let document = serde_json::json!({"access_key": id, "secret_key": secret});
-    home.write(
-        ".local/share/cloudcred/secrets/aws/ana.json",
-        &document.to_string(),
-    );
+    home.write(".local/share/cloudcred/secrets/aws/ana.json", &document.to_string());
 }
 
 #[test]
@@ -40,10 +37,8 @@ fn json_is_one_document_whichever_way_it_is_asked_for() {
         });
         assert_eq!(document, expected);
     }
-    home.run(&["export", "--output", "json", "--format", "bash"])
-        .expect(2);
-    home.run(&["export", "--unset", "--format", "json"])
-        .expect(2);
+    home.run(&["export", "--output", "json", "--format", "bash"]).expect(2);
+    home.run(&["export", "--unset", "--format", "json"]).expect(2);
     home.run(&["export", "ana", "--unset"]).expect(2);
 }
 
@@ -64,15 +59,7 @@ fn a_format_that_cannot_carry_a_secret_says_so_and_prints_nothing() {
 fn a_terminal_shows_it_only_with_force() {
     let home = scene();
     let secret = made_up_pair(1).secret_access_key;
-    for format in [
-        "bash",
-        "fish",
-        "cmd",
-        "powershell",
-        "dotenv",
-        "json",
-        "github",
-    ] {
+    for format in ["bash", "fish", "cmd", "powershell", "dotenv", "json", "github"] {
         let export = ["export", "--format", format];
         let (code, printed) = Terminal::start(&home.command(&export), 100).exit();
         assert_eq!(code, 2, "{printed}");
@@ -91,10 +78,7 @@ fn a_terminal_shows_it_only_with_force() {
 #[test]
 fn github_is_told_what_to_mask_before_later_steps_get_it() {
     let home = scene();
-    let KeyPair {
-        access_key_id,
-        secret_access_key,
-    } = made_up_pair(1);
+    let KeyPair { access_key_id, secret_access_key } = made_up_pair(1);
     let outside = home.run(&["export", "--format", "github"]).expect(1);
     assert!(outside.stderr.contains("GITHUB_ENV"), "{outside}");
     assert_eq!(outside.stdout, "");
@@ -129,9 +113,7 @@ fn github_is_told_what_to_mask_before_later_steps_get_it() {
     assert!(ran.stdout.ends_with("::add-mask::one%0APATH=/evil%0A%25\n"));
     let after = home.read("github_env");
     let added = after.strip_prefix(&before).expect("only appended");
-    let (_, heredoc) = added
-        .split_once("AWS_SECRET_ACCESS_KEY<<")
-        .expect("delimited");
+    let (_, heredoc) = added.split_once("AWS_SECRET_ACCESS_KEY<<").expect("delimited");
     let (delimiter, rest) = heredoc.split_once('\n').expect("lines");
     assert_eq!(rest, format!("one\nPATH=/evil\n%\n{delimiter}\n"));
     assert!(delimiter.len() > 32);
@@ -217,11 +199,8 @@ mod shells {
 
     fn scripts(secrets: &[String]) -> Scripts {
         let home = scene();
-        let mut scripts = Scripts {
-            secrets: secrets.to_vec(),
-            bash: String::new(),
-            fish: String::new(),
-        };
+        let mut scripts =
+            Scripts { secrets: secrets.to_vec(), bash: String::new(), fish: String::new() };
         for secret in secrets {
             change_from_outside(&home, secret);
             for (format, script) in [("bash", &mut scripts.bash), ("fish", &mut scripts.fish)] {
@@ -236,11 +215,7 @@ mod shells {
     fn gets_a_thousand_secrets_unchanged(shell: &str) {
         let home = home();
         for scripts in thousand_secrets() {
-            let script = if shell == "fish" {
-                &scripts.fish
-            } else {
-                &scripts.bash
-            };
+            let script = if shell == "fish" { &scripts.fish } else { &scripts.bash };
             home.write("script", script);
             let mut command = Command::new(shell);
             command.arg(home.path().join("script"));
@@ -252,9 +227,7 @@ mod shells {
     }
 
     fn takes_it_as_people_type_it_and_forgets_what_conflicts(shell: &str) {
-        let home = scene()
-            .variable("AWS_SESSION_TOKEN", "stale")
-            .variable("AWS_PROFILE", "other");
+        let home = scene().variable("AWS_SESSION_TOKEN", "stale").variable("AWS_PROFILE", "other");
         let secret = "it's \"$(touch x)\" `y` \\ !z\n\u{2019} ü";
         change_from_outside(&home, secret);
         let (load, unset) = if shell == "fish" {
@@ -263,10 +236,7 @@ mod shells {
                 "cloudcred export --unset --format fish | source",
             )
         } else {
-            (
-                "eval \"$(cloudcred export --format bash)\"",
-                "eval \"$(cloudcred export --unset)\"",
-            )
+            ("eval \"$(cloudcred export --format bash)\"", "eval \"$(cloudcred export --unset)\"")
         };
         let script = format!(
             "{load}\nprintenv -0 AWS_SECRET_ACCESS_KEY\nenv | grep -c '^AWS_.*\\(TOKEN\\|PROFILE\\)'\n{unset}\nenv | grep -c '^AWS_.*KEY'\ntrue"

@@ -12,10 +12,7 @@ use crate::support::{aws_cli, home::Home};
 
 /// An AWS CLI call at this endpoint with this pair, without the CLI's own attempts to try again.
 fn aws(url: &str, pair: &KeyPair, arguments: &[&str]) -> Ran {
-    let home: Home = home()
-        .endpoint(url)
-        .credentials(pair)
-        .variable("AWS_MAX_ATTEMPTS", "1");
+    let home: Home = home().endpoint(url).credentials(pair).variable("AWS_MAX_ATTEMPTS", "1");
     aws_cli::run(&home, arguments)
 }
 
@@ -24,57 +21,32 @@ fn iam_answers_who_may_ask_and_refuses_others() {
     let account = moto::shared().seeded_account();
     let url = moto::shared().url();
 
-    let users = aws(&url, &account.bootstrap, &["iam", "list-users"])
-        .expect(0)
-        .json();
+    let users = aws(&url, &account.bootstrap, &["iam", "list-users"]).expect(0).json();
     assert_eq!(users["Users"].as_array().map(Vec::len), Some(3));
-    let identity = aws(&url, &account.nobody, &["sts", "get-caller-identity"])
-        .expect(0)
-        .json();
+    let identity = aws(&url, &account.nobody, &["sts", "get-caller-identity"]).expect(0).json();
     assert_eq!(identity["Account"], account.id);
 
     let denied = aws(&url, &account.nobody, &["iam", "list-users"]).expect(255);
     assert!(denied.stderr.contains("AccessDenied"), "{denied}");
-    aws(
-        &url,
-        &account.creator,
-        &["iam", "create-user", "--user-name", "made"],
-    )
-    .expect(0);
-    aws(
-        &url,
-        &account.creator,
-        &["iam", "create-access-key", "--user-name", "made"],
-    )
-    .expect(255);
+    aws(&url, &account.creator, &["iam", "create-user", "--user-name", "made"]).expect(0);
+    aws(&url, &account.creator, &["iam", "create-access-key", "--user-name", "made"]).expect(255);
 
     assert_eq!(account.requests("CreateUser")[0]["UserName"], "made");
     assert_eq!(account.changing_calls(), ["CreateUser", "CreateAccessKey"]);
-    assert!(
-        account
-            .user("made")
-            .is_some_and(|made| made.access_keys.is_empty())
-    );
+    assert!(account.user("made").is_some_and(|made| made.access_keys.is_empty()));
 }
 
 #[test]
 fn iam_refuses_keys_that_are_wrong_unknown_or_inactive() {
     let account = moto::shared().seeded_account();
     let refusal = |pair: &KeyPair| {
-        aws(&moto::shared().url(), pair, &["sts", "get-caller-identity"])
-            .expect(255)
-            .stderr
+        aws(&moto::shared().url(), pair, &["sts", "get-caller-identity"]).expect(255).stderr
     };
 
-    let wrong = KeyPair {
-        secret_access_key: "w".repeat(40),
-        ..account.bootstrap.clone()
-    };
+    let wrong = KeyPair { secret_access_key: "w".repeat(40), ..account.bootstrap.clone() };
     assert!(refusal(&wrong).contains("SignatureDoesNotMatch"));
-    let unknown = KeyPair {
-        access_key_id: "AKIAIOSFODNN7EXAMPLE".into(),
-        ..account.bootstrap.clone()
-    };
+    let unknown =
+        KeyPair { access_key_id: "AKIAIOSFODNN7EXAMPLE".into(), ..account.bootstrap.clone() };
     assert!(refusal(&unknown).contains("InvalidClientTokenId"));
     account.deactivate_access_key("bootstrap", &account.bootstrap.access_key_id);
     assert!(refusal(&account.bootstrap).contains("InvalidClientTokenId"));
@@ -95,27 +67,13 @@ fn iam_checks_passwords_and_keeps_users_that_are_in_use() {
     });
     account.create_user("ana");
 
-    let login = [
-        "iam",
-        "create-login-profile",
-        "--user-name",
-        "ana",
-        "--password",
-    ];
+    let login = ["iam", "create-login-profile", "--user-name", "ana", "--password"];
     let short = iam(&[&login[..], &["Short-1"]].concat()).expect(255);
     assert!(short.stderr.contains("PasswordPolicyViolation"), "{short}");
     iam(&[&login[..], &["Long-enough-by-far-1!"]].concat()).expect(0);
     let conflict = iam(&["iam", "delete-user", "--user-name", "ana"]).expect(255);
     assert!(conflict.stderr.contains("DeleteConflict"), "{conflict}");
-    iam(&[
-        "iam",
-        "tag-user",
-        "--user-name",
-        "ana",
-        "--tags",
-        "Key=team,Value=data",
-    ])
-    .expect(0);
+    iam(&["iam", "tag-user", "--user-name", "ana", "--tags", "Key=team,Value=data"]).expect(0);
 
     let ana = account.user("ana").expect("ana was not deleted");
     assert!(ana.has_login_profile());
@@ -127,18 +85,15 @@ fn a_role_is_assumed_by_the_user_it_trusts() {
     let account = moto::shared().seeded_account();
     let bootstrap = account.user("bootstrap").expect("seeded").arn;
     account.create_role("deploy", &bootstrap, ADMINISTRATOR_ACCESS);
-    let home = home()
-        .endpoint(&moto::shared().url())
-        .credentials(&account.bootstrap);
+    let home = home().endpoint(&moto::shared().url()).credentials(&account.bootstrap);
     let arn = format!("arn:aws:iam::{}:role/deploy", account.id);
     home.write(
         ".aws/config",
         &format!("[profile ci]\nrole_arn = {arn}\ncredential_source = Environment\n"),
     );
 
-    let identity = aws_cli::run(&home, &["--profile", "ci", "sts", "get-caller-identity"])
-        .expect(0)
-        .json();
+    let identity =
+        aws_cli::run(&home, &["--profile", "ci", "sts", "get-caller-identity"]).expect(0).json();
     let assumed = identity["Arn"].as_str().unwrap_or_default();
     assert!(assumed.contains(":assumed-role/deploy/"), "{assumed}");
 }
@@ -148,10 +103,7 @@ fn the_proxy_keeps_signatures_valid_and_follows_its_rules() {
     let account = moto::shared().seeded_account();
     let delay = Duration::from_millis(300);
     let proxy = Proxy::as_root(moto::shared().address(), &account.id)
-        .once(
-            "ListUsers",
-            aws_error(503, "ServiceUnavailable", "try later"),
-        )
+        .once("ListUsers", aws_error(503, "ServiceUnavailable", "try later"))
         .once("ListUsers", Effect::Delay(delay))
         .once("CreateUser", Effect::DropReply)
         .rule("DeleteUser", Effect::Reset);
@@ -165,15 +117,9 @@ fn the_proxy_keeps_signatures_valid_and_follows_its_rules() {
     aws(&["iam", "list-users"]).expect(0);
     assert!(started.elapsed() >= delay);
     aws(&["iam", "create-user", "--user-name", "lost"]).expect(255);
-    assert!(
-        account.user("lost").is_some(),
-        "the server did what nobody was told"
-    );
+    assert!(account.user("lost").is_some(), "the server did what nobody was told");
     aws(&["iam", "delete-user", "--user-name", "lost"]).expect(255);
-    assert!(
-        account.user("lost").is_some(),
-        "the server never heard of it"
-    );
+    assert!(account.user("lost").is_some(), "the server never heard of it");
     assert_eq!(proxy.calls("ListUsers"), 2);
 }
 
@@ -220,10 +166,7 @@ fn a_home_hides_what_this_process_has() {
     assert!(!variables.contains("CARGO_MANIFEST_DIR"));
 
     home.write("deep/down/file", "before needle after");
-    assert_eq!(
-        home.files_holding("needle"),
-        [home.path().join("deep/down/file")]
-    );
+    assert_eq!(home.files_holding("needle"), [home.path().join("deep/down/file")]);
     assert!(home.files_holding("absent").is_empty());
 }
 
@@ -235,9 +178,7 @@ mod terminal {
 
     fn shell(script: &str, columns: u16) -> Terminal {
         let mut command = Command::new("/bin/sh");
-        command
-            .args(["-c", script])
-            .env("PATH", std::env::var_os("PATH").expect("PATH is set"));
+        command.args(["-c", script]).env("PATH", std::env::var_os("PATH").expect("PATH is set"));
         Terminal::start(&command, columns)
     }
 
@@ -247,11 +188,7 @@ mod terminal {
             "stty size; printf 'name: '; read name; printf '\\033[1mhello\\033[0m %s\\n' $name; exit 7",
             40,
         );
-        terminal
-            .wait_for("50 40")
-            .wait_for("name: ")
-            .type_text("ana")
-            .press(Key::Enter);
+        terminal.wait_for("50 40").wait_for("name: ").type_text("ana").press(Key::Enter);
         terminal.wait_for("hello ana");
         assert!(terminal.raw().windows(4).any(|bytes| bytes == b"\x1b[1m"));
         let (code, printed) = terminal.exit();
@@ -278,9 +215,6 @@ fn the_secret_service_keeps_secrets_apart() {
 
     let (one, other) = (SecretService::start(), SecretService::start());
     assert!(one.store("CloudStudio", "aws/test", "a secret"));
-    assert_eq!(
-        one.lookup("CloudStudio", "aws/test").as_deref(),
-        Some("a secret")
-    );
+    assert_eq!(one.lookup("CloudStudio", "aws/test").as_deref(), Some("a secret"));
     assert_eq!(other.lookup("CloudStudio", "aws/test"), None);
 }

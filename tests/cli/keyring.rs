@@ -5,36 +5,21 @@ use crate::support::secret_service::SecretService;
 use crate::support::terminal::Terminal;
 use crate::{home, home_at, made_up_pair, moto, stored_pair};
 
-const SETUP: &[&str] = &[
-    "setup",
-    "--yes",
-    "--mode",
-    "iam-user",
-    "--user-name",
-    "ana",
-    "-vv",
-];
+const SETUP: &[&str] = &["setup", "--yes", "--mode", "iam-user", "--user-name", "ana", "-vv"];
 
 #[test(Keyring)]
 fn it_holds_the_cloudstudio_document_and_nothing_else_does() {
     let service = SecretService::start();
     let account = moto().seeded_account();
-    let home = home()
-        .credentials(&account.bootstrap)
-        .variables(service.environment());
+    let home = home().credentials(&account.bootstrap).variables(service.environment());
     let ran = home.run(SETUP).expect(0);
-    let document = service
-        .lookup("CloudStudio", "aws/ana")
-        .expect("it is in the keyring");
+    let document = service.lookup("CloudStudio", "aws/ana").expect("it is in the keyring");
     let pair = stored_pair(&document);
     let user = account.user("ana").expect("created");
     assert_eq!(user.access_keys[0].0, pair.access_key_id);
 
     let secret = &pair.secret_access_key;
-    assert!(
-        !ran.stdout.contains(secret) && !ran.stderr.contains(secret),
-        "{ran}"
-    );
+    assert!(!ran.stdout.contains(secret) && !ran.stderr.contains(secret), "{ran}");
     assert!(home.files_holding(secret).is_empty());
 
     let shown = home.run(&["secret", "show", "ana", "--reveal"]).expect(0);
@@ -47,9 +32,7 @@ fn it_holds_the_cloudstudio_document_and_nothing_else_does() {
 fn what_a_killed_probe_has_left_is_removed_by_the_next() {
     let service = SecretService::start();
     let account = moto().seeded_account();
-    let home = home()
-        .credentials(&account.bootstrap)
-        .variables(service.environment());
+    let home = home().credentials(&account.bootstrap).variables(service.environment());
     assert!(service.store("CloudStudio", "aws/.probe", "left"));
     home.run(SETUP).expect(0);
     assert_eq!(service.lookup("CloudStudio", "aws/.probe"), None);
@@ -60,9 +43,7 @@ fn a_locked_keyring_is_told_before_anything_is_made() {
     let service = SecretService::start();
     service.lock();
     let account = moto().seeded_account();
-    let home = home()
-        .credentials(&account.bootstrap)
-        .variables(service.environment());
+    let home = home().credentials(&account.bootstrap).variables(service.environment());
     let ran = home.run(SETUP).expect(1);
     assert!(ran.stderr.contains("unlock"), "{ran}");
     assert!(ran.stderr.contains("--store file"), "{ran}");
@@ -88,9 +69,8 @@ fn a_keyring_that_is_locked_after_its_probe_costs_the_key_and_not_its_secret() {
     let account = moto().seeded_account();
     let gate = Gate::default();
     let proxy = Proxy::start(moto().address()).rule("CreateAccessKey", Effect::Hold(gate.clone()));
-    let home = home_at(&proxy.url())
-        .credentials(&account.bootstrap)
-        .variables(service.environment());
+    let home =
+        home_at(&proxy.url()).credentials(&account.bootstrap).variables(service.environment());
     let ran = std::thread::scope(|scope| {
         let run = scope.spawn(|| home.run(SETUP));
         gate.wait_for(1);
@@ -125,9 +105,7 @@ fn a_secret_whose_keyring_is_gone_is_removed_from_the_list_only_when_told() {
     terminal.type_text("n\r");
     assert_eq!(terminal.exit().0, 130);
     assert_eq!(without.read(".aws/config"), config);
-    let forgotten = without
-        .run(&[&remove[..], &["--forget"]].concat())
-        .expect(0);
+    let forgotten = without.run(&[&remove[..], &["--forget"]].concat()).expect(0);
     assert!(forgotten.stderr.contains("may still have"), "{forgotten}");
     assert_eq!(without.read(".aws/config"), "");
     let list = without.run(&["secret", "list"]).expect(0);

@@ -33,11 +33,7 @@ fn log_in(home: &Home, more: &[&str]) -> Ran {
     let (running, address) = start(home, &[LOGIN, more].concat());
     let page = visit(&sign_in(&address));
     assert_eq!(page.status, 200, "{}", page.body);
-    assert!(
-        page.body.contains("return to the terminal"),
-        "{}",
-        page.body
-    );
+    assert!(page.body.contains("return to the terminal"), "{}", page.body);
     running.end().expect(0)
 }
 
@@ -55,10 +51,7 @@ fn failed(ran: Ran, code: i32, what: &str, hint: &str, home: &Home) {
 
 fn cache_of(home: &Home) -> std::path::PathBuf {
     let mut files = home.files();
-    files.retain(|path| {
-        path.parent()
-            .is_some_and(|folder| folder.ends_with("login/cache"))
-    });
+    files.retain(|path| path.parent().is_some_and(|folder| folder.ends_with("login/cache")));
     assert_eq!(files.len(), 1, "{files:?}");
     files.remove(0)
 }
@@ -73,10 +66,7 @@ fn a_session_is_written_as_awss_tools_read_it() {
     assert_eq!(report["login_session"], arn.as_str());
     assert_eq!(report["account_id"], account.id.as_str());
     let config = home.read(".aws/config");
-    assert!(
-        config.contains(&format!("[default]\nlogin_session = {arn}\n")),
-        "{config}"
-    );
+    assert!(config.contains(&format!("[default]\nlogin_session = {arn}\n")), "{config}");
 
     let cache = cache_of(&home);
     #[cfg(unix)]
@@ -88,17 +78,11 @@ fn a_session_is_written_as_awss_tools_read_it() {
     for secret in server.secrets() {
         assert!(!format!("{ran}").contains(&secret), "{ran}");
         let holding = home.files_holding(&secret);
-        assert!(
-            holding.is_empty() || holding == [cache.clone()],
-            "{holding:?}"
-        );
+        assert!(holding.is_empty() || holding == [cache.clone()], "{holding:?}");
     }
 
     let written = |secret: &String| !home.files_holding(secret).is_empty();
-    assert!(
-        server.secrets().iter().any(written),
-        "the cache holds tokens"
-    );
+    assert!(server.secrets().iter().any(written), "the cache holds tokens");
 
     // Both read it; keys that are about to end are renewed, with a new refresh token each time.
     assert_eq!(existing(&home, "default")["arn"], arn.as_str());
@@ -114,23 +98,12 @@ fn a_session_is_written_as_awss_tools_read_it() {
 }
 
 fn existing(home: &Home, profile: &str) -> serde_json::Value {
-    let arguments = [
-        "setup",
-        "--mode",
-        "existing",
-        "--output",
-        "json",
-        "--profile",
-    ];
-    home.run(&[&arguments[..], &[profile]].concat())
-        .expect(0)
-        .json()
+    let arguments = ["setup", "--mode", "existing", "--output", "json", "--profile"];
+    home.run(&[&arguments[..], &[profile]].concat()).expect(0).json()
 }
 
 fn by_aws_cli(home: &Home) -> serde_json::Value {
-    aws_cli::run(home, &["sts", "get-caller-identity", "--output", "json"])
-        .expect(0)
-        .json()
+    aws_cli::run(home, &["sts", "get-caller-identity", "--output", "json"]).expect(0).json()
 }
 
 #[test]
@@ -148,17 +121,11 @@ fn a_named_profile_keeps_what_else_it_says() {
     let (running, address) = start(&home, &[LOGIN, &["--profile", "work"]].concat());
     visit(&sign_in(&address));
     let ran = running.end().expect(3);
-    assert!(
-        ran.stdout.contains("--yes") && ran.stdout.contains(&arn),
-        "{ran}"
-    );
+    assert!(ran.stdout.contains("--yes") && ran.stdout.contains(&arn), "{ran}");
     assert_eq!(home.read(".aws/config"), config);
     cache_of(&home);
     log_in(&home, &["--profile", "work", "--yes"]);
-    assert_eq!(
-        home.read(".aws/config"),
-        config.replace(&arn, &server.login_session())
-    );
+    assert_eq!(home.read(".aws/config"), config.replace(&arn, &server.login_session()));
 }
 
 #[test]
@@ -171,10 +138,7 @@ fn a_profile_with_other_credentials_is_refused_before_anything_is_opened() {
     home.write(".aws/credentials", &text);
     for arguments in [LOGIN, &[LOGIN, &["--profile", "default"]].concat()] {
         let ran = home.run(arguments).expect(1);
-        assert!(
-            ran.stdout.contains("an access key (aws_access_key_id)"),
-            "{ran}"
-        );
+        assert!(ran.stdout.contains("an access key (aws_access_key_id)"), "{ran}");
         assert!(ran.stdout.contains("--profile"), "{ran}");
     }
     assert_eq!(server.pages(), 0);
@@ -202,13 +166,7 @@ fn an_answer_of_another_sign_in_gets_an_error_page_and_ours_is_still_waited_for(
     let state = query.split('&').next().expect("the state");
     let page = visit(&format!("{other_callback}?{state}&error=access_denied"));
     assert!(page.body.contains("This did not work"), "{}", page.body);
-    failed(
-        other.end(),
-        4,
-        "access_denied",
-        "SignInLocalDevelopmentAccess",
-        &home,
-    );
+    failed(other.end(), 4, "access_denied", "SignInLocalDevelopmentAccess", &home);
 
     visit(&ours);
     running.end().expect(0);
@@ -246,13 +204,7 @@ fn a_refused_exchange_leaves_nothing_and_quotes_nothing() {
     for secret in server.secrets() {
         assert!(!format!("{ran}").contains(&secret), "{ran}");
     }
-    failed(
-        ran,
-        4,
-        "INSUFFICIENT_PERMISSIONS",
-        "SignInLocalDevelopmentAccess",
-        &home,
-    );
+    failed(ran, 4, "INSUFFICIENT_PERMISSIONS", "SignInLocalDevelopmentAccess", &home);
 }
 
 #[test]
@@ -309,13 +261,7 @@ fn ctrl_c_ends_the_wait_with_nothing_written() {
     let (_, _, home) = scene();
     let (running, _) = start(&home, LOGIN);
     kill_process(Pid::from_child(running.child()), Signal::INT).expect("it runs");
-    failed(
-        running.end(),
-        130,
-        "cancelled",
-        "nothing was changed",
-        &home,
-    );
+    failed(running.end(), 130, "cancelled", "nothing was changed", &home);
 }
 
 #[test]
@@ -349,10 +295,7 @@ fn a_profile_that_gets_keys_meanwhile_is_not_changed() {
     home.write(".aws/credentials", "[default]\naws_access_key_id = AKIA\n");
     visit(&location);
     let ran = running.end().expect(1);
-    assert!(
-        ran.stdout.contains("holds other credentials already"),
-        "{ran}"
-    );
+    assert!(ran.stdout.contains("holds other credentials already"), "{ran}");
     assert_eq!(home.files(), [home.path().join(".aws/credentials")]);
 }
 
@@ -364,18 +307,9 @@ fn a_profile_that_aws_reads_in_quotes_is_not_hidden_behind_another_section() {
         account.bootstrap.access_key_id, account.bootstrap.secret_access_key
     );
     home.write(".aws/config", &text);
-    let arguments = [
-        "--profile",
-        "work",
-        "sts",
-        "get-caller-identity",
-        "--output",
-        "json",
-    ];
+    let arguments = ["--profile", "work", "sts", "get-caller-identity", "--output", "json"];
     aws_cli::run(&home, &arguments).expect(0);
-    let ran = home
-        .run(&[LOGIN, &["--profile", "work"]].concat())
-        .expect(1);
+    let ran = home.run(&[LOGIN, &["--profile", "work"]].concat()).expect(1);
     assert!(ran.stdout.contains("in quotes, on line 1"), "{ran}");
     assert_eq!(server.pages(), 0);
     assert_eq!(home.read(".aws/config"), text);
@@ -392,14 +326,8 @@ fn what_the_profile_gets_during_the_question_is_not_overwritten() {
     let browser = signin::browser(&home);
     let home = home.variable("BROWSER", &browser);
     for (now, what) in [
-        (
-            "[default]\ncredential_process = x\n",
-            "holds other credentials",
-        ),
-        (
-            "[default]\nlogin_session = arn:aws:iam::1:user/eve\n",
-            "was changed meanwhile",
-        ),
+        ("[default]\ncredential_process = x\n", "holds other credentials"),
+        ("[default]\nlogin_session = arn:aws:iam::1:user/eve\n", "was changed meanwhile"),
     ] {
         let cached = std::fs::read(cache_of(&home)).expect("written");
         let before = home.read(".aws/config");
@@ -470,9 +398,7 @@ fn a_pasted_code_is_not_shown() {
     let address = screen.lines().find(|line| line.contains("/v1/authorize?"));
     let shown = visit(&sign_in(address.expect("printed"))).body;
     assert!(shown.len() > 4096, "longer than a terminal's line");
-    terminal
-        .type_text(&format!("x\u{7f}{shown}\n"))
-        .wait_for("Signed in");
+    terminal.type_text(&format!("x\u{7f}{shown}\n")).wait_for("Signed in");
     let (code, printed) = terminal.exit();
     assert_eq!(code, 0, "{printed}");
     assert!(!printed.contains(&shown[..40]), "{printed}");
@@ -503,14 +429,7 @@ fn ends_with_a_pair(account: &SeededAccount, server: &SignInServer, home: &Home,
 #[test]
 fn one_command_leads_from_an_empty_home_to_a_stored_pair() {
     let (account, server, home) = scene();
-    let setup = [
-        "setup",
-        "--login",
-        "--no-browser",
-        "--yes",
-        "--store",
-        "file",
-    ];
+    let setup = ["setup", "--login", "--no-browser", "--yes", "--store", "file"];
     let arguments = [&setup[..], &["--output", "json", "-vv"]].concat();
     let (running, address) = start(&home, &arguments);
     visit(&sign_in(&address));
@@ -532,14 +451,7 @@ fn one_command_leads_from_an_empty_home_to_a_stored_pair() {
 fn a_sign_in_that_is_given_up_makes_nothing() {
     let (account, server, home) = scene();
     server.refuse("TOKEN_EXPIRED");
-    let arguments = [
-        "setup",
-        "--login",
-        "--no-browser",
-        "--yes",
-        "--output",
-        "json",
-    ];
+    let arguments = ["setup", "--login", "--no-browser", "--yes", "--output", "json"];
     let (running, address) = start(&home, &arguments);
     visit(&sign_in(&address));
     failed(running.end(), 4, "TOKEN_EXPIRED", "", &home);
@@ -550,10 +462,7 @@ fn a_sign_in_that_is_given_up_makes_nothing() {
     // What could not be answered afterwards is told before anybody signs in.
     for (arguments, flag) in [
         (&["setup", "--login"][..], "--yes"),
-        (
-            &["setup", "--login", "--yes", "--mode", "root"],
-            "--acknowledge-root-risk",
-        ),
+        (&["setup", "--login", "--yes", "--mode", "root"], "--acknowledge-root-risk"),
     ] {
         let ran = home.run(arguments).expect(3);
         assert!(ran.stderr.contains(flag), "{ran}");
@@ -571,15 +480,10 @@ fn the_page_and_the_cache_are_where_the_region_and_the_variable_say() {
     ] {
         // Nothing is asked of the network before the code is there.
         let home = Home::new(env!("CARGO_BIN_EXE_cloudcred"));
-        let ran = home
-            .run(&["login", "--remote", "--region", region])
-            .expect(3);
+        let ran = home.run(&["login", "--remote", "--region", region]).expect(3);
         let page = format!("https://{host}/v1/authorize?");
         let redirect = format!("redirect_uri=https%3A%2F%2F{host}%2Fv1%2Fsessions%2Fconfirmation");
-        assert!(
-            ran.stderr.contains(&page) && ran.stderr.contains(&redirect),
-            "{ran}"
-        );
+        assert!(ran.stderr.contains(&page) && ran.stderr.contains(&redirect), "{ran}");
     }
 
     let (_, server, home) = scene();
@@ -588,10 +492,7 @@ fn the_page_and_the_cache_are_where_the_region_and_the_variable_say() {
     log_in(&home, &["--profile", "me"]);
     assert!(!home.path().join(".aws/login").exists());
     assert_eq!(std::fs::read_dir(&folder).expect("made").count(), 1);
-    assert_eq!(
-        existing(&home, "me")["arn"],
-        server.login_session().as_str()
-    );
+    assert_eq!(existing(&home, "me")["arn"], server.login_session().as_str());
 }
 
 #[cfg(unix)]
@@ -602,9 +503,7 @@ fn the_wizard_offers_the_browser_where_nothing_else_works() {
     let browser = signin::browser(&home);
     let home = home.variable("BROWSER", &browser);
     let mut terminal = Terminal::start(&home.command(&["setup", "--store", "file"]), 100);
-    terminal
-        .wait_for("Use the root user's key")
-        .press(Key::Enter);
+    terminal.wait_for("Use the root user's key").press(Key::Enter);
     terminal.wait_for("Paste an access key").press(Key::Enter);
     terminal.wait_for("? User name").press(Key::Enter);
     terminal.wait_for("Type one").press(Key::Enter);

@@ -5,25 +5,13 @@ use crate::support::moto::{ADMINISTRATOR_ACCESS, SeededAccount};
 use crate::support::proxy::{Proxy, aws_error};
 use crate::{home_at, moto};
 
-const SETUP: &[&str] = &[
-    "setup",
-    "--yes",
-    "--mode",
-    "iam-user",
-    "--store",
-    "file",
-    "--profile",
-    "admin",
-];
+const SETUP: &[&str] =
+    &["setup", "--yes", "--mode", "iam-user", "--store", "file", "--profile", "admin"];
 
 /// A role that is assumed with the code 123456 only. moto itself knows no devices.
 fn scene() -> (SeededAccount, Home) {
     let account = moto().seeded_account();
-    account.create_role(
-        "admin",
-        &account.user_arn("bootstrap"),
-        ADMINISTRATOR_ACCESS,
-    );
+    account.create_role("admin", &account.user_arn("bootstrap"), ADMINISTRATOR_ACCESS);
     let refusal = "MultiFactorAuthentication failed with invalid MFA one time pass code.";
     let denied = aws_error(403, "AccessDenied", refusal);
     let proxy = Proxy::start(moto().address()).unless("AssumeRole", "TokenCode=123456", denied);
@@ -51,11 +39,7 @@ fn a_code_is_taken_from_a_flag_and_used_once() {
     let (account, home) = scene();
     let ran = home.run(SETUP).expect(3);
     assert!(ran.stderr.contains("--mfa-code"), "{ran}");
-    assert!(
-        ran.stderr
-            .contains(&format!("arn:aws:iam::{}:mfa/ana", account.id)),
-        "{ran}"
-    );
+    assert!(ran.stderr.contains(&format!("arn:aws:iam::{}:mfa/ana", account.id)), "{ran}");
     let with = |code: &'static str| [SETUP, &["--mfa-code", code]].concat();
     let ran = home.run(&with("000000")).expect(4);
     assert!(ran.stderr.contains("does not accept the MFA code"), "{ran}");
@@ -103,20 +87,13 @@ fn a_profile_that_needs_a_code_says_so_and_takes_one() {
         assert_eq!(ran.json()["changed"], false);
     }
     assert_eq!(codes(&account).len(), 3);
-    let wrong = home
-        .run(&[&check[..], &["--mfa-code", "000000"]].concat())
-        .expect(4);
+    let wrong = home.run(&[&check[..], &["--mfa-code", "000000"]].concat()).expect(4);
     assert_eq!(wrong.json()["profiles"][0]["status"], "rejected");
     assert_eq!(account.changing_calls(), [""; 0]);
 
-    let second = home
-        .read(".aws/config")
-        .replace("profile admin", "profile other");
+    let second = home.read(".aws/config").replace("profile admin", "profile other");
     let both = format!("{}{second}", home.read(".aws/config"));
-    home.write(
-        ".aws/config",
-        &both.replacen("[profile base]", "[profile base2]", 1),
-    );
+    home.write(".aws/config", &both.replacen("[profile base]", "[profile base2]", 1));
     let ran = home.run(&[&["check"][..], &code].concat()).expect(2);
     assert!(ran.stderr.contains("several profiles"), "{ran}");
 }
@@ -134,14 +111,10 @@ fn only_what_the_role_rests_on_must_be_sound() {
         None => own_keys,
     };
     home.write(".aws/config", &own_keys);
-    home.run(&[SETUP, &["--mfa-code", "123456"]].concat())
-        .expect(0);
+    home.run(&[SETUP, &["--mfa-code", "123456"]].concat()).expect(0);
     assert!(account.user("cloudstudio-admin").is_some());
 
-    home.write(
-        ".aws/config",
-        &own_keys.replace("mfa_serial = arn", "mfa_serial =\nx = arn"),
-    );
+    home.write(".aws/config", &own_keys.replace("mfa_serial = arn", "mfa_serial =\nx = arn"));
     let ran = home.run(&["check", "--profile", "admin"]).expect(4);
     assert!(!ran.stdout.contains("needs an MFA code"), "{ran}");
 }

@@ -25,35 +25,19 @@ fn a_secret_keeps_its_pair_and_its_place_under_another_name() {
     let before = list(&home)[0].clone();
     home.run(&["secret", "rename", "old", "new"]).expect(0);
     assert!(!home.path().join(FOLDER).join("old.json").exists());
-    assert_eq!(
-        stored(&home, "new").access_key_id,
-        made_up_pair(1).access_key_id
-    );
+    assert_eq!(stored(&home, "new").access_key_id, made_up_pair(1).access_key_id);
     let mut expected = before;
     expected["name"] = "new".into();
-    assert_eq!(
-        list(&home)[0],
-        expected,
-        "all else is as it was: it is current"
-    );
+    assert_eq!(list(&home)[0], expected, "all else is as it was: it is current");
 
-    says(
-        &home.run(&["secret", "rename", "new", "OTHER"]).expect(1),
-        &["another secret `other`"],
-    );
+    says(&home.run(&["secret", "rename", "new", "OTHER"]).expect(1), &["another secret `other`"]);
     home.run(&["secret", "rename", "new", "NEW"]).expect(2);
     home.run(&["secret", "rename", "new", "a/b"]).expect(2);
     home.run(&["secret", "rename", "nwe", "x"]).expect(1);
     // Something that the index does not know is not overwritten either.
-    home.write(
-        &format!("{FOLDER}/stray.json"),
-        &home.read(&format!("{FOLDER}/other.json")),
-    );
+    home.write(&format!("{FOLDER}/stray.json"), &home.read(&format!("{FOLDER}/other.json")));
     home.run(&["secret", "rename", "new", "stray"]).expect(1);
-    assert_eq!(
-        stored(&home, "stray").access_key_id,
-        made_up_pair(2).access_key_id
-    );
+    assert_eq!(stored(&home, "stray").access_key_id, made_up_pair(2).access_key_id);
 }
 
 #[test(Keyring)]
@@ -77,26 +61,19 @@ fn a_secret_moves_into_the_keyring_and_back() {
     let back = ["secret", "move", "bob", "--store", "file"];
     home.run(&back).expect(0);
     assert!(in_keyring(&service, "bob").is_none());
-    assert_eq!(
-        stored(&home, "bob").secret_access_key,
-        pair.secret_access_key
-    );
+    assert_eq!(stored(&home, "bob").secret_access_key, pair.secret_access_key);
 }
 
 #[test(Keyring)]
 fn undo_finds_the_secret_of_its_run_wherever_it_is_by_now() {
     let service = SecretService::start();
     let account = moto().seeded_account();
-    let home = home()
-        .credentials(&account.bootstrap)
-        .variables(service.environment());
+    let home = home().credentials(&account.bootstrap).variables(service.environment());
     let setup = ["setup", "--yes", "--mode", "iam-user", "--user-name", "ana"];
-    home.run(&[&setup[..], &["--store", "file"]].concat())
-        .expect(0);
+    home.run(&[&setup[..], &["--store", "file"]].concat()).expect(0);
     keep(&home, "other", &made_up_pair(1));
     home.run(&["secret", "rename", "ana", "bob"]).expect(0);
-    home.run(&["secret", "move", "bob", "--store", "keyring"])
-        .expect(0);
+    home.run(&["secret", "move", "bob", "--store", "keyring"]).expect(0);
     home.run(&["undo", "--yes"]).expect(0);
     assert!(account.user("ana").is_none());
     assert!(in_keyring(&service, "bob").is_none());
@@ -165,9 +142,7 @@ fn at_every_write(
 /// The stored documents with this secret. What a killed write leaves is swept a minute later.
 fn documents(home: &Home, secret: &str) -> usize {
     let holding = home.files_holding(secret);
-    let named = holding
-        .iter()
-        .filter(|path| path.extension().is_some_and(|it| it == "json"));
+    let named = holding.iter().filter(|path| path.extension().is_some_and(|it| it == "json"));
     named.count()
 }
 
@@ -219,8 +194,7 @@ fn whenever_a_move_dies_the_secret_is_where_the_index_says() {
                 )
                 .expect(0);
                 for store in [other, from] {
-                    home.run(&["secret", "move", "ana", "--store", store])
-                        .expect(0);
+                    home.run(&["secret", "move", "ana", "--store", store]).expect(0);
                 }
                 home.run(&["secret", "use", "ana"]).expect(0);
                 home

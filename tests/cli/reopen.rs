@@ -36,10 +36,7 @@ fn undo_takes_back_a_finished_run_and_is_done_when_repeated() {
     assert!(asked.stderr.contains("--yes"), "{asked}");
     assert!(account.user("ana").is_some());
 
-    let undone = home
-        .run(&["undo", "--yes", "--output", "json"])
-        .expect(0)
-        .json();
+    let undone = home.run(&["undo", "--yes", "--output", "json"]).expect(0).json();
     assert_eq!(undone["changed"], true);
     assert_eq!(undone["run"], run);
     assert_eq!(undone["steps"][0]["status"], "taken_back");
@@ -49,10 +46,7 @@ fn undo_takes_back_a_finished_run_and_is_done_when_repeated() {
 
     let again = home.run(&["undo", "--yes"]).expect(0);
     assert!(again.stdout.contains("Nothing to undo"), "{again}");
-    let nothing = home
-        .run(&["resume", "--yes", "--output", "json"])
-        .expect(0)
-        .json();
+    let nothing = home.run(&["resume", "--yes", "--output", "json"]).expect(0).json();
     assert_eq!(nothing["changed"], false);
 }
 
@@ -61,20 +55,15 @@ fn undo_gives_back_the_secret_that_was_replaced_and_the_current_one() {
     let account = moto().seeded_account();
     let home = home().credentials(&account.bootstrap);
     let other = [SETUP, &["--secret", "other"]].concat();
-    let other: Vec<&str> = other
-        .iter()
-        .map(|word| if *word == "ana" { "bob" } else { *word })
-        .collect();
+    let other: Vec<&str> =
+        other.iter().map(|word| if *word == "ana" { "bob" } else { *word }).collect();
     home.run(&other).expect(0);
     let index = home.read(INDEX);
     home.run(SETUP).expect(0);
     assert!(home.read(INDEX).contains("current = \"ana\""));
     home.run(&["undo", "--yes"]).expect(0);
     assert_eq!(home.read(INDEX), index);
-    assert!(
-        account.user("bob").is_some(),
-        "another run's user is not touched"
-    );
+    assert!(account.user("bob").is_some(), "another run's user is not touched");
 }
 
 #[test]
@@ -101,23 +90,9 @@ fn undo_leaves_a_user_of_the_same_name_that_somebody_else_made() {
     home.run(SETUP).expect(0);
     let key = stored_pair(&home.read(STORED)).access_key_id;
     let as_admin = |arguments: &[&str]| crate::support::aws_cli::run(&home, arguments).expect(0);
-    as_admin(&[
-        "iam",
-        "delete-access-key",
-        "--user-name",
-        "ana",
-        "--access-key-id",
-        &key,
-    ]);
+    as_admin(&["iam", "delete-access-key", "--user-name", "ana", "--access-key-id", &key]);
     let policy = "arn:aws:iam::aws:policy/AdministratorAccess";
-    as_admin(&[
-        "iam",
-        "detach-user-policy",
-        "--user-name",
-        "ana",
-        "--policy-arn",
-        policy,
-    ]);
+    as_admin(&["iam", "detach-user-policy", "--user-name", "ana", "--policy-arn", policy]);
     as_admin(&["iam", "delete-user", "--user-name", "ana"]);
     account.create_user("ana");
 
@@ -137,10 +112,7 @@ fn what_was_left_behind_is_finished_or_taken_back_once_the_cause_is_mended() {
             .rule("DeleteUser", denied());
         let home = home_at(&proxy.url()).credentials(&account.bootstrap);
         let left = home.run(SETUP).expect(5);
-        let hint = left.json()["error"]["hint"]
-            .as_str()
-            .unwrap_or_default()
-            .to_owned();
+        let hint = left.json()["error"]["hint"].as_str().unwrap_or_default().to_owned();
         assert!(hint.contains("cloudcred undo 2"), "{hint}");
         assert!(hint.contains("cloudcred resume 2"), "{hint}");
 
@@ -155,10 +127,7 @@ fn what_was_left_behind_is_finished_or_taken_back_once_the_cause_is_mended() {
             true => {
                 let user = account.user("ana").expect("finished");
                 let pair = stored_pair(&home.read(STORED));
-                assert_eq!(
-                    user.access_keys,
-                    [(pair.access_key_id.clone(), "Active".to_owned())]
-                );
+                assert_eq!(user.access_keys, [(pair.access_key_id.clone(), "Active".to_owned())]);
                 assert!(user.tags.contains_key(&pair.access_key_id));
             }
         }
@@ -177,12 +146,9 @@ fn a_run_is_reopened_only_with_credentials_of_its_account() {
     let refused = home.run(&["undo", "--yes"]).expect(4);
     assert!(refused.stderr.contains(&account.id), "{refused}");
 
-    let pair = format!(
-        "{}\n{}\n",
-        account.bootstrap.access_key_id, account.bootstrap.secret_access_key
-    );
-    home.run_with_stdin(&["undo", "--yes", "--key-stdin"], &pair)
-        .expect(0);
+    let pair =
+        format!("{}\n{}\n", account.bootstrap.access_key_id, account.bootstrap.secret_access_key);
+    home.run_with_stdin(&["undo", "--yes", "--key-stdin"], &pair).expect(0);
     only_the_seed_is_left(&account);
 }
 
@@ -190,13 +156,8 @@ fn a_run_is_reopened_only_with_credentials_of_its_account() {
 fn an_unknown_run_and_a_damaged_journal_are_told() {
     let account = moto().seeded_account();
     let home = home().credentials(&account.bootstrap);
-    let run = home.run(SETUP).expect(0).json()["run"]
-        .as_str()
-        .expect("its name")
-        .to_owned();
-    let unknown = home
-        .run(&["undo", &run[..run.len() - 1], "--yes"])
-        .expect(1);
+    let run = home.run(SETUP).expect(0).json()["run"].as_str().expect("its name").to_owned();
+    let unknown = home.run(&["undo", &run[..run.len() - 1], "--yes"]).expect(1);
     assert!(unknown.stderr.contains(&run), "{unknown}");
 
     let journal = format!(".local/state/cloudcred/runs/{run}.json");
@@ -229,10 +190,7 @@ fn two_runs_for_one_secret_do_not_harm_each_other() {
     assert_eq!(codes, [0, 1], "{one}\n{two}");
     let pair = stored_pair(&home.read(".local/share/cloudcred/secrets/aws/shared.json"));
     let users = account.users();
-    let made: Vec<_> = ["one", "two"]
-        .iter()
-        .filter_map(|name| users.get(*name))
-        .collect();
+    let made: Vec<_> = ["one", "two"].iter().filter_map(|name| users.get(*name)).collect();
     assert_eq!(made.len(), 1, "the loser's user is gone again");
     assert_eq!(made[0].access_keys[0].0, pair.access_key_id);
     assert_eq!(home.read(INDEX).matches("[[secret]]").count(), 1);
@@ -301,14 +259,10 @@ fn a_run_that_prints_its_secret_is_not_resumed_with_json() {
         .rule("DeleteUser", denied());
     let home = home_at(&proxy.url()).credentials(&account.bootstrap);
     let words = ["setup", "--yes", "--mode", "iam-user", "--user-name", "ana"];
-    home.run(&[&words[..], &["--store", "stdout"]].concat())
-        .expect(5);
+    home.run(&[&words[..], &["--store", "stdout"]].concat()).expect(5);
     let home = home.endpoint(&moto().url());
     let before = account.changing_calls();
-    let refused = home
-        .run(&["resume", "--yes", "--output", "json"])
-        .expect(2)
-        .json();
+    let refused = home.run(&["resume", "--yes", "--output", "json"]).expect(2).json();
     assert_eq!(refused["error"]["kind"], "usage", "{refused}");
     assert_eq!(account.changing_calls(), before, "nothing was changed");
     let printed = home.run(&["resume", "--yes"]).expect(0).stdout;

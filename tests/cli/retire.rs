@@ -49,12 +49,7 @@ fn with_root(account: SeededAccount, other: KeyPair, proxy: Proxy) -> Scene {
         pair.access_key_id, pair.secret_access_key
     );
     home.write(".aws/credentials", &credentials);
-    Scene {
-        account,
-        other,
-        proxy,
-        home,
-    }
+    Scene { account, other, proxy, home }
 }
 
 impl Scene {
@@ -66,18 +61,14 @@ impl Scene {
     fn status(&self) -> Option<String> {
         let root = self.account.user("bootstrap").expect("root does not go");
         let mut keys = root.access_keys.into_iter();
-        keys.find(|(id, _)| id == self.root_key())
-            .map(|(_, status)| status)
+        keys.find(|(id, _)| id == self.root_key()).map(|(_, status)| status)
     }
 
     #[track_caller]
     fn has_its_admin(&self) {
         let pair = stored_pair(&self.home.read(STORED));
         let user = self.account.user("cloudstudio-admin").expect("it stays");
-        assert_eq!(
-            user.access_keys,
-            [(pair.access_key_id, "Active".to_owned())]
-        );
+        assert_eq!(user.access_keys, [(pair.access_key_id, "Active".to_owned())]);
     }
 }
 
@@ -107,25 +98,16 @@ fn the_key_is_deactivated_after_the_user_is_proven_and_activated_by_undo() {
         .iter()
         .filter_map(|step| step["step"].as_str())
         .collect();
-    assert_eq!(
-        steps[steps.len() - 3..],
-        ["verify", "deactivate_root_key", "verify"]
-    );
+    assert_eq!(steps[steps.len() - 3..], ["verify", "deactivate_root_key", "verify"]);
     let warnings = report["warnings"].to_string();
-    assert!(
-        warnings.contains("the profile `default` still holds"),
-        "{warnings}"
-    );
+    assert!(warnings.contains("the profile `default` still holds"), "{warnings}");
 
     // The latest run is the one that retired the key; the key itself cannot activate it again.
     let ran = scene.home.run(&["undo", "--yes"]).expect(4);
     assert!(ran.stderr.contains("InvalidClientTokenId"), "{ran}");
     assert!(ran.stderr.contains("--key-stdin"), "{ran}");
     let undo = ["undo", "--yes", "--key-stdin"];
-    scene
-        .home
-        .run_with_stdin(&undo, &lines(&scene.other))
-        .expect(0);
+    scene.home.run_with_stdin(&undo, &lines(&scene.other)).expect(0);
     assert_eq!(scene.status().as_deref(), Some("Active"));
     scene.has_its_admin();
 }
@@ -162,10 +144,7 @@ fn a_refusal_is_told_beside_what_was_made_to_people_too() {
         which: Which::All,
     });
     let text = &SETUP[..SETUP.len() - 2];
-    let ran = scene
-        .home
-        .run(&[text, &["--console-password", "generate"]].concat())
-        .expect(5);
+    let ran = scene.home.run(&[text, &["--console-password", "generate"]].concat()).expect(5);
     let user = scene.account.user("cloudstudio-admin").expect("it stays");
     let password = user.console_password.expect("it was set");
     assert!(ran.stdout.contains(&password), "{ran}");
@@ -221,16 +200,10 @@ fn a_user_that_fails_its_second_proof_is_told_with_the_key_that_is_inactive() {
 fn what_cannot_be_retired_is_refused_before_anything_is_made() {
     let scene = scene();
     let reader = "arn:aws:iam::aws:policy/ReadOnlyAccess";
-    scene
-        .home
-        .run(&[SETUP, &["--policy-arn", reader]].concat())
-        .expect(2);
+    scene.home.run(&[SETUP, &["--policy-arn", reader]].concat()).expect(2);
     let home = home_at(&moto().url()).credentials(&scene.account.bootstrap);
     let ran = home.run(SETUP).expect(2);
-    assert!(
-        error_of(&ran).contains("not created with a root key"),
-        "{ran}"
-    );
+    assert!(error_of(&ran).contains("not created with a root key"), "{ran}");
     assert_eq!(scene.account.changing_calls(), [""; 0]);
 }
 
@@ -246,10 +219,8 @@ fn the_key_is_deleted_when_root_says_so_once_more() {
     let mut scene = with_root(account, other, proxy);
     let server = SignInServer::start(&scene.account);
     let browser = browser(&scene.home);
-    scene.home = scene
-        .home
-        .variable("AWS_ENDPOINT_URL_SIGNIN", &server.url())
-        .variable("BROWSER", &browser);
+    scene.home =
+        scene.home.variable("AWS_ENDPOINT_URL_SIGNIN", &server.url()).variable("BROWSER", &browser);
     let command = scene.home.command(&["setup", "--store", "file"]);
     let mut terminal = Terminal::start(&command, 100);
     terminal
@@ -292,10 +263,7 @@ fn the_key_is_deleted_when_root_says_so_once_more() {
     assert_eq!(home.read(".aws/credentials"), "[default]\n");
     let config = home.read(".aws/config");
     let added = config.strip_prefix(&before).expect("nothing else moves");
-    assert!(
-        added.contains("[default]\ncredential_process = "),
-        "{added}"
-    );
+    assert!(added.contains("[default]\ncredential_process = "), "{added}");
     let secret = &scene.account.bootstrap.secret_access_key;
     assert!(home.files_holding(secret).is_empty());
     let whoami = ["sts", "get-caller-identity", "--output", "json"];
@@ -304,10 +272,7 @@ fn the_key_is_deleted_when_root_says_so_once_more() {
         direct.write(file, &home.read(file));
     }
     let who = aws_cli::run(&direct, &whoami).expect(0).json();
-    assert_eq!(
-        who["Arn"],
-        scene.account.user_arn("cloudstudio-admin").as_str()
-    );
+    assert_eq!(who["Arn"], scene.account.user_arn("cloudstudio-admin").as_str());
     let ran = scene.home.run(&["undo", "--yes"]).expect(1);
     assert!(ran.stderr.contains("nothing brings it back"), "{ran}");
 }
@@ -319,11 +284,8 @@ fn a_kill_at_every_write_of_the_retirement_is_resumed() {
     // The user is there, so that all writes are the retirement's.
     let ready = || {
         let scene = scene();
-        let made: Vec<&str> = SETUP
-            .iter()
-            .copied()
-            .filter(|flag| *flag != "--retire-root-key")
-            .collect();
+        let made: Vec<&str> =
+            SETUP.iter().copied().filter(|flag| *flag != "--retire-root-key").collect();
         scene.home.run(&made).expect(0);
         scene
     };
@@ -340,17 +302,11 @@ fn a_kill_at_every_write_of_the_retirement_is_resumed() {
         scene.home.run(&retire).expect(128 + 9);
         scene.home = scene.home.variable("FSYNC_FAULT", "");
         let resume = ["resume", "--yes", "--key-stdin", "--output", "json"];
-        let ran = scene
-            .home
-            .run_with_stdin(&resume, &lines(&scene.other))
-            .expect(0);
+        let ran = scene.home.run_with_stdin(&resume, &lines(&scene.other)).expect(0);
         let status = scene.status();
         // Before the journal says so, nothing was begun.
         let begun = !ran.stdout.contains("\"run\":null");
-        assert!(
-            status.as_deref() == Some("Inactive") || !begun,
-            "killed at write {at}: {ran}"
-        );
+        assert!(status.as_deref() == Some("Inactive") || !begun, "killed at write {at}: {ran}");
         scene.has_its_admin();
     });
 }

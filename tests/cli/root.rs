@@ -37,11 +37,7 @@ fn keys(account: &SeededAccount) -> Vec<String> {
 fn root_makes_itself_a_key_with_acknowledgement_and_consent_only() {
     let (account, _, home) = scene();
     for left_out in ["--acknowledge-root-risk", "--yes"] {
-        let flags: Vec<&str> = SETUP
-            .iter()
-            .copied()
-            .filter(|flag| *flag != left_out)
-            .collect();
+        let flags: Vec<&str> = SETUP.iter().copied().filter(|flag| *flag != left_out).collect();
         let ran = home.run(&flags).expect(3);
         assert!(ran.stdout.contains(left_out), "{ran}");
     }
@@ -56,19 +52,11 @@ fn root_makes_itself_a_key_with_acknowledgement_and_consent_only() {
     assert!(!account.requests("CreateAccessKey")[0].contains_key("UserName"));
 
     // What is there and works will do.
-    let again = home
-        .run(&[SETUP, &["--if-exists", "reuse"]].concat())
-        .expect(0);
+    let again = home.run(&[SETUP, &["--if-exists", "reuse"]].concat()).expect(0);
     assert_eq!(again.json()["changed"], false);
     // A third key is more than IAM allows.
-    let ran = home
-        .run(&[SETUP, &["--secret", "other"]].concat())
-        .expect(1);
-    assert!(
-        ran.stdout
-            .contains("the root user has two access keys already"),
-        "{ran}"
-    );
+    let ran = home.run(&[SETUP, &["--secret", "other"]].concat()).expect(1);
+    assert!(ran.stdout.contains("the root user has two access keys already"), "{ran}");
 
     home.run(&["undo", "--yes"]).expect(0);
     assert_eq!(keys(&account), [old]);
@@ -99,14 +87,9 @@ fn only_root_takes_back_what_root_made() {
     let home = home_at(&proxy.url()).credentials(&account.bootstrap);
     home.run(SETUP).expect(0);
     let made = keys(&account);
-    let KeyPair {
-        access_key_id,
-        secret_access_key,
-    } = &account.creator;
+    let KeyPair { access_key_id, secret_access_key } = &account.creator;
     let lines = format!("{access_key_id}\n{secret_access_key}\n");
-    let ran = home
-        .run_with_stdin(&["undo", "--yes", "--key-stdin"], &lines)
-        .expect(4);
+    let ran = home.run_with_stdin(&["undo", "--yes", "--key-stdin"], &lines).expect(4);
     assert!(ran.stderr.contains("not root's"), "{ran}");
     assert_eq!(keys(&account), made);
 }
@@ -122,11 +105,7 @@ fn a_session_of_root_that_aws_refuses_is_told_and_makes_nothing() {
     let address = running.line("/v1/authorize?");
     visit(&sign_in(&address));
     let ran = running.end().expect(4);
-    assert!(
-        ran.stdout
-            .contains("AWS makes no root key with these credentials"),
-        "{ran}"
-    );
+    assert!(ran.stdout.contains("AWS makes no root key with these credentials"), "{ran}");
     assert!(ran.stdout.contains("--mode iam-user"), "{ran}");
     assert_eq!(account.changing_calls(), [""; 0]);
 }
@@ -171,10 +150,7 @@ fn flags_that_concern_a_user_are_told_to_say_nothing_of_root() {
         ["--console-password", "generate"],
         ["--key-description", "test"],
     ];
-    let report = home
-        .run(&[SETUP, &["--dry-run"], flags.as_flattened()].concat())
-        .expect(0)
-        .json();
+    let report = home.run(&[SETUP, &["--dry-run"], flags.as_flattened()].concat()).expect(0).json();
     let warnings = report["warnings"].to_string();
     for [flag, _] in flags {
         assert!(warnings.contains(flag), "{flag}: {warnings}");

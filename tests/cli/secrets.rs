@@ -35,10 +35,7 @@ pub fn says(ran: &Ran, words: &[&str]) {
 #[test]
 fn a_pair_in_any_form_is_verified_and_kept() {
     let account = moto().seeded_account();
-    let KeyPair {
-        access_key_id: id,
-        secret_access_key: secret,
-    } = &account.creator;
+    let KeyPair { access_key_id: id, secret_access_key: secret } = &account.creator;
     let forms = [
         format!("\u{feff}Access key ID,Secret access key\r\n{id},{secret}\r\n"),
         format!("{{ \"access_key\": \"{id}\", \"secret_key\": \" {secret}\" }}"),
@@ -47,10 +44,8 @@ fn a_pair_in_any_form_is_verified_and_kept() {
     ];
     for form in forms {
         let home = home();
-        let added = home
-            .run_with_stdin(&[ADD, &["--output", "json"]].concat(), &form)
-            .expect(0)
-            .json();
+        let added =
+            home.run_with_stdin(&[ADD, &["--output", "json"]].concat(), &form).expect(0).json();
         assert_eq!(added["changed"], true);
         assert_eq!(added["verified"], true);
         assert_eq!(added["replaced"], serde_json::Value::Null);
@@ -68,14 +63,10 @@ fn a_pair_in_any_form_is_verified_and_kept() {
 #[test]
 fn keys_that_do_not_work_are_kept_only_unasked() {
     let account = moto().seeded_account();
-    let wrong = KeyPair {
-        secret_access_key: "w".repeat(40),
-        ..account.creator.clone()
-    };
-    for (pair, code) in [
-        (&wrong, "SignatureDoesNotMatch"),
-        (&made_up_pair(1), "InvalidClientTokenId"),
-    ] {
+    let wrong = KeyPair { secret_access_key: "w".repeat(40), ..account.creator.clone() };
+    for (pair, code) in
+        [(&wrong, "SignatureDoesNotMatch"), (&made_up_pair(1), "InvalidClientTokenId")]
+    {
         let home = home();
         let refused = home.run_with_stdin(ADD, &lines(pair)).expect(4);
         says(&refused, &[code, "--no-verify"]);
@@ -111,8 +102,7 @@ fn without_a_terminal_or_a_store_it_names_the_flag() {
         let refused = home.run_with_stdin(&add, "").expect(2);
         says(&refused, &["cannot name a secret"]);
     }
-    home.run(&["secret", "add", "ana", "--store", "stdout"])
-        .expect(2);
+    home.run(&["secret", "add", "ana", "--store", "stdout"]).expect(2);
 }
 
 #[test]
@@ -120,15 +110,9 @@ fn a_name_is_given_up_by_choice_only() {
     let home = home();
     keep(&home, "ana", &made_up_pair(1));
     let unasked = [ADD, &["--no-verify"]].concat();
-    let taken = home.run_with_stdin(
-        &[&unasked[..], &["--yes"]].concat(),
-        &lines(&made_up_pair(2)),
-    );
+    let taken = home.run_with_stdin(&[&unasked[..], &["--yes"]].concat(), &lines(&made_up_pair(2)));
     says(&taken.expect(3), &["already", "--replace"]);
-    assert_eq!(
-        stored(&home, "ana").access_key_id,
-        made_up_pair(1).access_key_id
-    );
+    assert_eq!(stored(&home, "ana").access_key_id, made_up_pair(1).access_key_id);
 
     // The same pair again is no other one.
     let again = [&unasked[..], &["--output", "json"]].concat();
@@ -143,10 +127,7 @@ fn a_name_is_given_up_by_choice_only() {
     assert_eq!(replaced["replaced"], made_up_pair(1).access_key_id.as_str());
     assert_eq!(replaced["secret"]["name"], "ana");
     assert_eq!(replaced["secret"]["store"], "file", "where it was");
-    assert_eq!(
-        stored(&home, "ana").access_key_id,
-        made_up_pair(2).access_key_id
-    );
+    assert_eq!(stored(&home, "ana").access_key_id, made_up_pair(2).access_key_id);
     assert_eq!(list(&home).as_array().map(Vec::len), Some(1));
 }
 
@@ -209,18 +190,12 @@ fn use_sets_current_and_says_so_as_the_app_does() {
         serde_json::json!({"changed": true, "current": "two", "previous": "one", "aws_profile": null})
     );
     let exported = home.run(&["export", "--output", "json"]).expect(0).json();
-    assert_eq!(
-        exported["AWS_ACCESS_KEY_ID"],
-        made_up_pair(2).access_key_id.as_str()
-    );
+    assert_eq!(exported["AWS_ACCESS_KEY_ID"], made_up_pair(2).access_key_id.as_str());
     says(&home.run(&["secret", "use", "twoo"]).expect(1), &["`two`"]);
 
     let removed = home.run(&["secret", "remove", "two", "--yes"]).expect(0);
     assert!(removed.stdout.contains("no secret is current"), "{removed}");
-    says(
-        &home.run(&["credential-process"]).expect(1),
-        &["no secret is current"],
-    );
+    says(&home.run(&["credential-process"]).expect(1), &["no secret is current"]);
 }
 
 #[test]
@@ -241,11 +216,7 @@ fn a_secret_that_is_gone_is_told_with_how_to_mend_it() {
     ] {
         says(
             &home.run(command).expect(1),
-            &[
-                "no longer in the file store",
-                "secret add ana",
-                "secret remove ana",
-            ],
+            &["no longer in the file store", "secret add ana", "secret remove ana"],
         );
     }
     // Both ways of mending.
@@ -267,14 +238,8 @@ fn a_secret_changed_from_outside_is_used_told_and_noted() {
     });
     home.write(&format!("{FOLDER}/ana.json"), &document.to_string());
     let exported = home.run(&["export", "ana", "--format", "json"]).expect(0);
-    says(
-        &exported,
-        &["changed from outside", &account.creator.access_key_id],
-    );
-    assert_eq!(
-        exported.json()["AWS_ACCESS_KEY_ID"],
-        other.access_key_id.as_str()
-    );
+    says(&exported, &["changed from outside", &account.creator.access_key_id]);
+    assert_eq!(exported.json()["AWS_ACCESS_KEY_ID"], other.access_key_id.as_str());
     let process = home.run(&["credential-process", "ana"]).expect(0).json();
     assert!(process.get("AccountId").is_none(), "that of the old key");
 
@@ -310,10 +275,7 @@ fn what_a_killed_write_has_left_is_removed_by_the_next_command_that_writes() {
 fn a_damaged_index_is_set_aside_only_by_a_command_that_writes() {
     let home = home();
     keep(&home, "ana", &made_up_pair(1));
-    let newer = format!(
-        "version = 2\n{}",
-        &home.read(INDEX)["version = 1\n".len()..]
-    );
+    let newer = format!("version = 2\n{}", &home.read(INDEX)["version = 1\n".len()..]);
     home.write(INDEX, &newer);
     let refused = home.run(&["secret", "use", "ana"]).expect(1);
     assert!(refused.stderr.contains("newer cloudcred"), "{refused}");
@@ -334,10 +296,7 @@ fn a_damaged_index_is_set_aside_only_by_a_command_that_writes() {
         assert_eq!(home.read(INDEX), "version = ", "{refused}");
     }
     let set_aside = home.run(&["secret", "use", "ana"]).expect(1);
-    assert!(
-        set_aside.stderr.contains("secrets.toml.damaged"),
-        "{set_aside}"
-    );
+    assert!(set_aside.stderr.contains("secrets.toml.damaged"), "{set_aside}");
     assert_eq!(home.read(&format!("{INDEX}.damaged")), "version = ");
     assert_eq!(list(&home), serde_json::json!([]));
 }
@@ -375,14 +334,10 @@ fn many_processes_at_once_lose_nothing() {
         let race = |number| {
             let add = ["secret", "add", "wanted", "--store", "file", "--key-stdin"];
             let add = [&add[..], &["--no-verify"]].concat();
-            home.run_with_stdin(&add, &lines(&made_up_pair(number)))
-                .code
+            home.run_with_stdin(&add, &lines(&made_up_pair(number))).code
         };
         let racers: Vec<_> = (0..6).map(|it| scope.spawn(move || race(it))).collect();
-        let codes: Vec<i32> = racers
-            .into_iter()
-            .map(|it| it.join().expect("ran"))
-            .collect();
+        let codes: Vec<i32> = racers.into_iter().map(|it| it.join().expect("ran")).collect();
         let won = codes.iter().filter(|code| **code == 0).count();
         assert_eq!(won, 1, "{codes:?}");
         assert!(codes.iter().all(|code| [0, 3].contains(code)), "{codes:?}");

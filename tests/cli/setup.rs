@@ -28,9 +28,7 @@ fn with(more: &[&'static str]) -> Vec<&'static str> {
 fn creates_a_user_whose_stored_pair_works() {
     let account = moto().seeded_account();
     let home = home().credentials(&account.bootstrap);
-    let ran = home
-        .run(&with(&["--key-description", "CI of team 7", "-vv"]))
-        .expect(0);
+    let ran = home.run(&with(&["--key-description", "CI of team 7", "-vv"])).expect(0);
     let report = ran.json();
     assert_eq!(report["changed"], true);
     assert_eq!(report["verified"], true);
@@ -50,18 +48,12 @@ fn creates_a_user_whose_stored_pair_works() {
 
     // The secret is in its store and nowhere else, even at the highest verbosity.
     let secret = &pair.secret_access_key;
-    assert!(
-        !ran.stdout.contains(secret) && !ran.stderr.contains(secret),
-        "{ran}"
-    );
+    assert!(!ran.stdout.contains(secret) && !ran.stderr.contains(secret), "{ran}");
     assert_eq!(home.files_holding(secret), [home.path().join(STORED)]);
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        let mode = std::fs::metadata(home.path().join(STORED))
-            .expect("there")
-            .permissions()
-            .mode();
+        let mode = std::fs::metadata(home.path().join(STORED)).expect("there").permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
     }
 }
@@ -78,9 +70,7 @@ fn a_second_run_with_reuse_changes_nothing() {
     // Without it, an existing user is an error that says how to go on.
     let ran = home.run(SETUP).expect(1);
     assert!(
-        ran.json()["error"]["hint"]
-            .as_str()
-            .is_some_and(|hint| hint.contains("--if-exists reuse"))
+        ran.json()["error"]["hint"].as_str().is_some_and(|hint| hint.contains("--if-exists reuse"))
     );
 }
 
@@ -90,12 +80,7 @@ fn a_dry_run_plans_and_changes_nothing() {
     let home = home().credentials(&account.bootstrap);
     let report = home.run(&with(&["--dry-run"])).expect(0).json();
     assert_eq!(report["changed"], false);
-    assert!(
-        report["steps"]
-            .as_array()
-            .is_some_and(|steps| steps.len() == 6),
-        "{report}"
-    );
+    assert!(report["steps"].as_array().is_some_and(|steps| steps.len() == 6), "{report}");
     assert_eq!(account.changing_calls(), [""; 0]);
     assert_eq!(home.files(), [""; 0].map(std::path::PathBuf::from));
 }
@@ -104,11 +89,7 @@ fn a_dry_run_plans_and_changes_nothing() {
 fn without_yes_nothing_is_changed() {
     let account = moto().seeded_account();
     let home = home().credentials(&account.bootstrap);
-    let arguments: Vec<&str> = SETUP
-        .iter()
-        .copied()
-        .filter(|flag| *flag != "--yes")
-        .collect();
+    let arguments: Vec<&str> = SETUP.iter().copied().filter(|flag| *flag != "--yes").collect();
     let ran = home.run(&arguments).expect(3);
     assert!(ran.stdout.contains("--yes"), "{ran}");
     assert_eq!(account.changing_calls(), [""; 0]);
@@ -119,10 +100,7 @@ fn auto_leaves_what_works_in_place_and_else_names_the_mode() {
     let account = moto().seeded_account();
     let home = home().credentials(&account.bootstrap);
     let report = home.run(&["setup", "--output", "json"]).expect(0).json();
-    assert_eq!(
-        (&report["mode"], &report["changed"]),
-        (&"existing".into(), &false.into())
-    );
+    assert_eq!((&report["mode"], &report["changed"]), (&"existing".into(), &false.into()));
     let ran = crate::home().run(&["setup"]).expect(3);
     assert!(ran.stderr.contains("--mode"), "{ran}");
 }
@@ -132,12 +110,7 @@ fn a_denial_names_the_permission_and_leaves_nothing() {
     let account = moto().seeded_account();
     let ran = home().credentials(&account.nobody).run(SETUP).expect(4);
     let error = ran.json()["error"].clone();
-    assert!(
-        error["message"]
-            .as_str()
-            .is_some_and(|text| text.contains("iam:CreateUser")),
-        "{ran}"
-    );
+    assert!(error["message"].as_str().is_some_and(|text| text.contains("iam:CreateUser")), "{ran}");
     assert!(account.user("ci-admin").is_none());
     assert!(!ran.stderr.contains("stack backtrace"), "{ran}");
 }
@@ -164,10 +137,7 @@ fn a_key_whose_answer_is_lost_is_deleted_and_another_one_made() {
     home.run(SETUP).expect(0);
     let user = account.user("ci-admin").expect("it was created");
     let pair = stored_pair(&home.read(STORED));
-    assert_eq!(
-        user.access_keys,
-        [(pair.access_key_id, "Active".to_owned())]
-    );
+    assert_eq!(user.access_keys, [(pair.access_key_id, "Active".to_owned())]);
     assert_eq!(proxy.calls("DeleteAccessKey"), 1);
 }
 
@@ -175,10 +145,7 @@ fn a_key_whose_answer_is_lost_is_deleted_and_another_one_made() {
 fn two_keys_are_told_before_anything_is_made() {
     let account = moto().seeded_account();
     account.create_user("ci-admin");
-    let keys = [
-        account.create_access_key("ci-admin"),
-        account.create_access_key("ci-admin"),
-    ];
+    let keys = [account.create_access_key("ci-admin"), account.create_access_key("ci-admin")];
     let home = home().credentials(&account.bootstrap);
     let ran = home.run(&with(&["--if-exists", "reuse"])).expect(1);
     for key in keys {
@@ -214,9 +181,7 @@ fn wrong_values_are_usage_errors_before_any_call() {
 fn an_unknown_profile_names_the_near_ones() {
     let home = home();
     home.write(".aws/config", "[profile production]\nregion = us-east-1\n");
-    let ran = home
-        .run(&["setup", "--mode", "existing", "--profile", "producton"])
-        .expect(4);
+    let ran = home.run(&["setup", "--mode", "existing", "--profile", "producton"]).expect(4);
     assert!(ran.stderr.contains("`production`"), "{ran}");
 }
 
@@ -228,19 +193,14 @@ fn an_expired_identity_center_session_names_the_sign_in() {
         "[profile sso]\nsso_session = s\nsso_account_id = 111122223333\nsso_role_name = r\n\
          [sso-session s]\nsso_region = us-east-1\nsso_start_url = https://example.com/start\n",
     );
-    let ran = home
-        .run(&["setup", "--mode", "existing", "--profile", "sso"])
-        .expect(4);
+    let ran = home.run(&["setup", "--mode", "existing", "--profile", "sso"]).expect(4);
     assert!(ran.stderr.contains("aws sso login --profile sso"), "{ran}");
 }
 
 #[test]
 fn an_unreachable_endpoint_is_told_as_such() {
     let account = moto().seeded_account();
-    let ran = home_at("http://127.0.0.1:9")
-        .credentials(&account.bootstrap)
-        .run(SETUP)
-        .expect(1);
+    let ran = home_at("http://127.0.0.1:9").credentials(&account.bootstrap).run(SETUP).expect(1);
     assert!(ran.stdout.contains("cannot be reached"), "{ran}");
 }
 
@@ -248,9 +208,7 @@ fn an_unreachable_endpoint_is_told_as_such() {
 fn a_password_against_the_policy_is_refused_before_the_user_is_made() {
     let account = moto().seeded_account();
     let home = home().credentials(&account.bootstrap);
-    let ran = home
-        .run_with_stdin(&with(&["--console-password", "stdin"]), "short\n")
-        .expect(1);
+    let ran = home.run_with_stdin(&with(&["--console-password", "stdin"]), "short\n").expect(1);
     assert!(ran.stdout.contains("at least"), "{ran}");
     assert!(account.user("ci-admin").is_none());
 }
@@ -259,13 +217,8 @@ fn a_password_against_the_policy_is_refused_before_the_user_is_made() {
 fn a_generated_password_is_shown_once_and_set() {
     let account = moto().seeded_account();
     let home = home().credentials(&account.bootstrap);
-    let report = home
-        .run(&with(&["--console-password", "generate"]))
-        .expect(0)
-        .json();
-    let password = report["console_password"]
-        .as_str()
-        .expect("it was asked for");
+    let report = home.run(&with(&["--console-password", "generate"])).expect(0).json();
+    let password = report["console_password"].as_str().expect("it was asked for");
     let user = account.user("ci-admin").expect("created");
     assert_eq!(user.console_password.as_deref(), Some(password));
     assert!(home.files_holding(password).is_empty());
@@ -299,20 +252,10 @@ fn an_unguarded_root_user_is_told_where_that_may_be_read() {
 #[test]
 fn root_needs_the_acknowledgement_and_a_root_key() {
     let account = moto().seeded_account();
-    let pair = format!(
-        "{}\n{}\n",
-        account.bootstrap.access_key_id, account.bootstrap.secret_access_key
-    );
-    let arguments = [
-        "setup",
-        "--mode",
-        "root",
-        "--store",
-        "file",
-        "--key-stdin",
-        "--output",
-        "json",
-    ];
+    let pair =
+        format!("{}\n{}\n", account.bootstrap.access_key_id, account.bootstrap.secret_access_key);
+    let arguments =
+        ["setup", "--mode", "root", "--store", "file", "--key-stdin", "--output", "json"];
     let ran = home().run_with_stdin(&arguments, &pair).expect(3);
     assert!(ran.stdout.contains("--acknowledge-root-risk"), "{ran}");
 
@@ -370,6 +313,5 @@ fn standard_output_can_be_the_store() {
     let pair = stored_pair(&ran.stdout);
     assert!(home.files_holding(&pair.secret_access_key).is_empty());
     assert!(!ran.stderr.contains(&pair.secret_access_key));
-    home.run(&[&arguments[..], &["--output", "json"]].concat())
-        .expect(2);
+    home.run(&[&arguments[..], &["--output", "json"]].concat()).expect(2);
 }

@@ -94,21 +94,14 @@ fn sound_file() -> impl Strategy<Value = Vec<u8>> {
                 }
             }
             let text = if ended { &text } else { text.trim_end() };
-            let text = if crlf {
-                text.replace('\n', "\r\n")
-            } else {
-                text.to_owned()
-            };
+            let text = if crlf { text.replace('\n', "\r\n") } else { text.to_owned() };
             text.into_bytes()
         },
     )
 }
 
 fn profiles_of(file: &SharedFile) -> Sections {
-    let files = SharedConfig {
-        config: file.clone(),
-        ..SharedConfig::default()
-    };
+    let files = SharedConfig { config: file.clone(), ..SharedConfig::default() };
     let profiles = files.profiles().profiles;
     let with_keys = profiles.iter().map(|profile| {
         let properties = profile.properties();
@@ -194,13 +187,11 @@ fn edits(number: usize) -> Vec<Edit> {
                 "new"
             }
             1 => {
-                file.set("a", "region", "elsewhere")
-                    .expect("it can stand there");
+                file.set("a", "region", "elsewhere").expect("it can stand there");
                 "a"
             }
             2 => {
-                file.set("b", "new_key", "value")
-                    .expect("it can stand there");
+                file.set("b", "new_key", "value").expect("it can stand there");
                 "b"
             }
             3 => {
@@ -213,11 +204,7 @@ fn edits(number: usize) -> Vec<Edit> {
             }
         };
         let after = file.to_bytes().to_vec();
-        edits.push(Edit {
-            before,
-            after,
-            profile,
-        });
+        edits.push(Edit { before, after, profile });
     }
     edits
 }
@@ -331,20 +318,12 @@ fn botocore_reads_the_other_profiles_as_before() {
             if edit.profile == "new" {
                 let after = read[&format!("{number}.after")].as_ref();
                 let new = after.and_then(|sections| sections.get("new"));
-                assert_eq!(
-                    new.map(|keys| keys["region"].as_str()),
-                    Some("z"),
-                    "{}",
-                    shown(edit)
-                );
+                assert_eq!(new.map(|keys| keys["region"].as_str()), Some("z"), "{}", shown(edit));
             }
         }
     }
     assert!(accepted > 200, "botocore accepts {accepted} files only");
-    let changed = edits
-        .iter()
-        .filter(|edit| edit.before != edit.after)
-        .count();
+    let changed = edits.iter().filter(|edit| edit.before != edit.after).count();
     assert!(changed > 400, "only {changed} edits change anything");
 }
 
@@ -369,20 +348,15 @@ async fn reads_the_other_profiles_as_before() {
 
 async fn sdk_profiles(bytes: &[u8]) -> Option<Sections> {
     let text = String::from_utf8(bytes.to_vec()).ok()?;
-    let files = EnvConfigFiles::builder()
-        .with_contents(EnvConfigFileKind::Config, text)
-        .build();
+    let files = EnvConfigFiles::builder().with_contents(EnvConfigFileKind::Config, text).build();
     let fs = aws_types::os_shim_internal::Fs::from_slice(&[]);
     let env = aws_types::os_shim_internal::Env::from_slice(&[]);
-    let read = aws_config::profile::load(&fs, &env, &files, None)
-        .await
-        .ok()?;
+    let read = aws_config::profile::load(&fs, &env, &files, None).await.ok()?;
     let profiles = read.profiles().map(|name| {
         let profile = read.get_profile(name).expect("it was just named");
         let keys = ["region", "output", "x_y", "s3", "new_key"];
-        let values = keys
-            .iter()
-            .filter_map(|key| Some((key.to_string(), profile.get(key)?.to_owned())));
+        let values =
+            keys.iter().filter_map(|key| Some((key.to_string(), profile.get(key)?.to_owned())));
         (name.to_owned(), values.collect())
     });
     Some(profiles.collect())
@@ -390,9 +364,5 @@ async fn sdk_profiles(bytes: &[u8]) -> Option<Sections> {
 
 fn shown(edit: &Edit) -> String {
     let text = String::from_utf8_lossy;
-    format!(
-        "--- before\n{}\n--- after\n{}",
-        text(&edit.before),
-        text(&edit.after)
-    )
+    format!("--- before\n{}\n--- after\n{}", text(&edit.before), text(&edit.after))
 }

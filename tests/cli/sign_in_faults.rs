@@ -9,15 +9,7 @@ use crate::support::process::{Ran, Running};
 use crate::support::signin::{SignInServer, sign_in, visit};
 use crate::{home, moto};
 
-const SETUP: &[&str] = &[
-    "setup",
-    "--login",
-    "--no-browser",
-    "--store",
-    "file",
-    "--output",
-    "json",
-];
+const SETUP: &[&str] = &["setup", "--login", "--no-browser", "--store", "file", "--output", "json"];
 
 fn scene() -> (SeededAccount, SignInServer, Home) {
     let account = moto().seeded_account();
@@ -70,10 +62,7 @@ fn a_profile_that_holds_other_credentials_stays_as_it_is() {
     assert_eq!(home.read(".aws/config"), config);
     assert!(!home.path().join(".aws/login").exists());
     let run = report["run"].as_str().expect("a run");
-    let journal = home
-        .files()
-        .into_iter()
-        .find(|file| file.to_string_lossy().contains(run));
+    let journal = home.files().into_iter().find(|file| file.to_string_lossy().contains(run));
     let journal = std::fs::read_to_string(journal.expect("a journal")).expect("text");
     let journal: serde_json::Value = serde_json::from_str(&journal).expect("JSON");
     assert_eq!(journal["profile"], serde_json::Value::Null, "{journal}");
@@ -106,10 +95,6 @@ fn hundreds_of_other_connections_keep_no_browser_out() {
     let _ = endless.write_all(&[b'a'; 64 * 1024]);
     let _ = endless.read(&mut [0]);
     let page = visit(&location);
-    assert!(
-        page.body.contains("return to the terminal"),
-        "{}",
-        page.body
-    );
+    assert!(page.body.contains("return to the terminal"), "{}", page.body);
     running.end().expect(0);
 }

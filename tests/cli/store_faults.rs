@@ -46,11 +46,7 @@ fn set_mode(path: &Path, mode: u32) {
 /// Runs it for a few seconds at most: a program that waits for a pipe waits for ever.
 fn run(home: &Home, arguments: &[&str]) -> process::Ran {
     let input = Some(lines(&made_up_pair(2)));
-    process::run(
-        home.command(arguments),
-        input.as_deref(),
-        Duration::from_secs(10),
-    )
+    process::run(home.command(arguments), input.as_deref(), Duration::from_secs(10))
 }
 
 #[test]
@@ -175,14 +171,8 @@ fn a_linked_document_and_index_are_written_through_their_links() {
     let add = [ADD, &["--no-verify", "--replace"]].concat();
     run(&home, &add).expect(0);
     assert!(linked.iter().all(|path| path.is_symlink()));
-    assert_eq!(
-        stored(&home, "ana").access_key_id,
-        made_up_pair(2).access_key_id
-    );
-    assert_eq!(
-        list(&home)[0]["access_key_id"],
-        made_up_pair(2).access_key_id.as_str()
-    );
+    assert_eq!(stored(&home, "ana").access_key_id, made_up_pair(2).access_key_id);
+    assert_eq!(list(&home)[0]["access_key_id"], made_up_pair(2).access_key_id.as_str());
     // The secret goes, and not only the link to it.
     home.run(&["secret", "remove", "ana", "--yes"]).expect(0);
     let secret = made_up_pair(2).secret_access_key;
@@ -225,10 +215,7 @@ fn names_that_windows_cannot_keep_are_refused_for_new_secrets_only() {
     }
     // An earlier version may have let one through.
     let index = home.read(&format!("{DATA}/secrets.toml"));
-    home.write(
-        &format!("{DATA}/secrets.toml"),
-        &index.replace("\"ana\"", "\"con\""),
-    );
+    home.write(&format!("{DATA}/secrets.toml"), &index.replace("\"ana\"", "\"con\""));
     fs::rename(document(&home), home.path().join(FOLDER).join("con.json")).expect("a new name");
     home.run(&["secret", "show", "con"]).expect(0);
     home.run(&["exec", "--", "true"]).expect(0);
@@ -246,9 +233,7 @@ fn no_core_dump_is_left_of_a_process_that_may_hold_a_secret() {
     let limits = format!("/proc/{}/limits", waiting.child().id());
     let none = poll(Duration::from_secs(10), || {
         let limits = fs::read_to_string(&limits).ok()?;
-        let line = limits
-            .lines()
-            .find(|line| line.contains("core file size"))?;
+        let line = limits.lines().find(|line| line.contains("core file size"))?;
         let soft = line.split_whitespace().nth(4)?.to_owned();
         (soft == "0").then_some(())
     });

@@ -102,10 +102,8 @@ fn a_newcomer_gets_a_user_whose_stored_pair_works() {
     assert_eq!(user.attached_policies, [ADMINISTRATOR_ACCESS]);
     assert!(user.tags[&pair.access_key_id].starts_with("CloudStudio on "));
     assert!(!user.has_login_profile());
-    let listed = aws_cli::run(
-        &crate::home().credentials(&pair),
-        &["iam", "list-users", "--output", "json"],
-    );
+    let listed =
+        aws_cli::run(&crate::home().credentials(&pair), &["iam", "list-users", "--output", "json"]);
     listed.expect(0);
     assert!(!printed.contains(&pair.secret_access_key));
 
@@ -261,10 +259,7 @@ fn a_root_key_is_pasted_hidden_after_the_risk_was_acknowledged() {
         .wait_for("step by step")
         .press(Key::Enter)
         .wait_for("The root user's access key, both halves");
-    let KeyPair {
-        access_key_id,
-        secret_access_key,
-    } = &account.bootstrap;
+    let KeyPair { access_key_id, secret_access_key } = &account.bootstrap;
     terminal.type_text(&format!(
         "  {{\n \"access_key\": \"{access_key_id}\",\n \"secret_key\": \"{secret_access_key}\"\n}}\n"
     ));
@@ -300,10 +295,7 @@ fn a_working_root_key_is_used_to_create_the_user_instead() {
 #[test]
 fn a_pair_is_typed_half_by_half_or_pasted_in_other_forms() {
     let account = moto().seeded_account();
-    let KeyPair {
-        access_key_id: id,
-        secret_access_key: secret,
-    } = &account.bootstrap;
+    let KeyPair { access_key_id: id, secret_access_key: secret } = &account.bootstrap;
     let forms = [
         format!("{secret}\n{id}\n"),
         format!("Access key ID,Secret access key\r\n{id},{secret}\r\n"),
@@ -371,19 +363,13 @@ fn an_existing_user_and_a_taken_name_are_asked_about() {
     let user = account.user("cloudstudio-admin").expect("it was there");
     let pair = stored_pair(&home.read(STORED));
     assert_eq!(user.access_keys[0].0, pair.access_key_id);
-    assert!(
-        home.files_holding("\"old\"").is_empty(),
-        "it was set aside until the end only"
-    );
+    assert!(home.files_holding("\"old\"").is_empty(), "it was set aside until the end only");
 }
 
 #[test]
 fn the_rest_of_a_paste_is_shown_nowhere_and_answers_nothing() {
     let account = moto().seeded_account();
-    let KeyPair {
-        access_key_id: id,
-        secret_access_key: secret,
-    } = &account.bootstrap;
+    let KeyPair { access_key_id: id, secret_access_key: secret } = &account.bootstrap;
     let home = home();
     let mut terminal = Terminal::start(&home.command(SETUP), 80);
     terminal
@@ -455,16 +441,9 @@ fn the_console_is_explained_and_its_key_kept() {
         .press(Key::Up)
         .press(Key::Enter)
         .wait_for("The new user's access key")
-        .type_text(&format!(
-            "{}\n{}\n",
-            pair.access_key_id,
-            &pair.secret_access_key[..30]
-        ))
+        .type_text(&format!("{}\n{}\n", pair.access_key_id, &pair.secret_access_key[..30]))
         .wait_for("30 of 40")
-        .type_text(&format!(
-            "{}\n{}\n",
-            pair.access_key_id, pair.secret_access_key
-        ))
+        .type_text(&format!("{}\n{}\n", pair.access_key_id, pair.secret_access_key))
         .wait_for("The key works")
         .wait_for("user/made-by-hand")
         .wait_for("? Name of the")
@@ -476,10 +455,7 @@ fn the_console_is_explained_and_its_key_kept() {
     assert_eq!(code, 0, "{printed}");
     assert!(!printed.contains(&pair.secret_access_key), "{printed}");
     let opened = home.read("opened");
-    assert_eq!(
-        opened,
-        "https://console.aws.amazon.com/iam/home#/users/create\n"
-    );
+    assert_eq!(opened, "https://console.aws.amazon.com/iam/home#/users/create\n");
     let stored = stored_pair(&home.read(".local/share/cloudcred/secrets/aws/made-by-hand.json"));
     assert_eq!(stored.secret_access_key, pair.secret_access_key);
 }

@@ -26,11 +26,7 @@ fn shell(home: &Home) -> Terminal {
 }
 
 fn program(arguments: &[&str]) -> String {
-    format!(
-        "{} {}\n",
-        env!("CARGO_BIN_EXE_cloudcred"),
-        arguments.join(" ")
-    )
+    format!("{} {}\n", env!("CARGO_BIN_EXE_cloudcred"), arguments.join(" "))
 }
 
 /// Stops the program with Ctrl-Z, and waits until `question` is asked again after `fg`.
@@ -119,14 +115,7 @@ fn endless_standard_input_is_refused() {
     for arguments in [
         &["secret", "add", "ana", "--store", "file", "--key-stdin"][..],
         &["setup", "--mode", "iam-user", "--yes", "--key-stdin"],
-        &[
-            "setup",
-            "--mode",
-            "iam-user",
-            "--yes",
-            "--console-password",
-            "stdin",
-        ],
+        &["setup", "--mode", "iam-user", "--yes", "--console-password", "stdin"],
         &["login", "--remote"],
     ] {
         let mut command = home.command(arguments);
@@ -146,14 +135,7 @@ fn ctrl_c_ends_the_wait_for_standard_input() {
     for arguments in [
         &["secret", "add", "ana", "--store", "file", "--key-stdin"][..],
         &["setup", "--mode", "iam-user", "--yes", "--key-stdin"],
-        &[
-            "setup",
-            "--mode",
-            "iam-user",
-            "--yes",
-            "--console-password",
-            "stdin",
-        ],
+        &["setup", "--mode", "iam-user", "--yes", "--console-password", "stdin"],
         &["login", "--remote"],
     ] {
         let running = Running::start(home.command(arguments));
@@ -170,31 +152,19 @@ fn ctrl_c_ends_the_wait_for_standard_input() {
 fn descriptions_and_tags_that_iam_refuses_are_refused_before_anything_is_made() {
     let account = moto().seeded_account();
     let home = home().credentials(&account.bootstrap);
-    for (text, named) in [
-        ("e\u{301}", "U+0301"),
-        ("Ⓐ team", "`Ⓐ`"),
-        ("क्ष", "U+094D"),
-        ("a\u{200b}b", "U+200B"),
-    ] {
+    for (text, named) in
+        [("e\u{301}", "U+0301"), ("Ⓐ team", "`Ⓐ`"), ("क्ष", "U+094D"), ("a\u{200b}b", "U+200B")]
+    {
         let tag = format!("team={text}");
         let key = format!("{text}=x");
-        for flag in [
-            ["--key-description", text],
-            ["--tag", &tag],
-            ["--tag", &key],
-        ] {
+        for flag in [["--key-description", text], ["--tag", &tag], ["--tag", &key]] {
             let setup = [&["setup", "--mode", "iam-user", "--yes"][..], &flag].concat();
             let ran = home.run(&setup).expect(2);
             assert!(ran.stderr.contains(named), "{ran}");
         }
     }
     assert_eq!(account.changing_calls(), [""; 0]);
-    let said = [
-        "--key-description",
-        "① Ünï\u{3000}½",
-        "--tag",
-        "équipe=Ⅳ 日本",
-    ];
+    let said = ["--key-description", "① Ünï\u{3000}½", "--tag", "équipe=Ⅳ 日本"];
     let setup = ["setup", "--mode", "iam-user", "--store", "file", "--yes"];
     home.run(&[&setup[..], &said].concat()).expect(0);
 }

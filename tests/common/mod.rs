@@ -24,8 +24,7 @@ pub fn moto() -> &'static Moto {
 pub fn keep(home: &Home, name: &str, pair: &KeyPair) {
     let lines = format!("{}\n{}\n", pair.access_key_id, pair.secret_access_key);
     let add = ["secret", "add", name, "--store", "file", "--key-stdin"];
-    home.run_with_stdin(&[&add[..], &["--no-verify"]].concat(), &lines)
-        .expect(0);
+    home.run_with_stdin(&[&add[..], &["--no-verify"]].concat(), &lines).expect(0);
 }
 
 /// A pair that looks like AWS's and belongs to nobody.
@@ -46,10 +45,7 @@ pub fn stored_pair(document: &str) -> KeyPair {
         secret_key: String,
     }
     let document: Document = serde_json::from_str(document).expect("the CloudStudio JSON");
-    KeyPair {
-        access_key_id: document.access_key,
-        secret_access_key: document.secret_key,
-    }
+    KeyPair { access_key_id: document.access_key, secret_access_key: document.secret_key }
 }
 
 /// Runs each case on one of a few threads.

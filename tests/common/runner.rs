@@ -32,11 +32,7 @@ pub struct Test {
 
 impl Test {
     pub fn new(name: impl Into<String>, run: impl FnOnce() + Send + 'static) -> Test {
-        Test {
-            name: name.into(),
-            parts: &[],
-            run: Box::new(run),
-        }
+        Test { name: name.into(), parts: &[], run: Box::new(run) }
     }
 
     pub fn needs(self, parts: &'static [Part]) -> Test {
@@ -50,11 +46,7 @@ impl Test {
 
     fn is_selected(&self, arguments: &Arguments) -> bool {
         let matches = |filter: &String| {
-            if arguments.exact {
-                self.name == *filter
-            } else {
-                self.name.contains(filter.as_str())
-            }
+            if arguments.exact { self.name == *filter } else { self.name.contains(filter.as_str()) }
         };
         arguments.filter.as_ref().is_none_or(matches) && !arguments.skip.iter().any(matches)
     }
@@ -86,10 +78,8 @@ pub fn run(tables: Vec<Test>, threads: Option<usize>) -> ExitCode {
     }));
     tests.sort_by(|one, other| one.name.cmp(&other.name));
     let skipped = skipped(&tests, &arguments);
-    let conclusion = libtest_mimic::run(
-        &arguments,
-        tests.into_iter().map(Test::into_trial).collect(),
-    );
+    let conclusion =
+        libtest_mimic::run(&arguments, tests.into_iter().map(Test::into_trial).collect());
     if arguments.list {
         return ExitCode::SUCCESS;
     }
@@ -124,11 +114,7 @@ fn skipped(tests: &[Test], arguments: &Arguments) -> BTreeMap<Part, Vec<String>>
 
 /// The counts of this target and of those that the same `cargo test` ran before it.
 fn total(conclusion: &Conclusion) -> (u64, u64, u64) {
-    let own = (
-        conclusion.num_passed,
-        conclusion.num_failed,
-        conclusion.num_ignored,
-    );
+    let own = (conclusion.num_passed, conclusion.num_failed, conclusion.num_ignored);
     let Some(cargo) = parent() else { return own };
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("counts-{cargo}"));
     let earlier = fs::read_to_string(&path).unwrap_or_default();
@@ -138,9 +124,7 @@ fn total(conclusion: &Conclusion) -> (u64, u64, u64) {
     let text = serde_json::to_string(&counts).expect("numbers are JSON");
     // Without the file the count is this target's alone.
     let _ = fs::write(&path, text);
-    counts.values().fold((0, 0, 0), |sum, it| {
-        (sum.0 + it.0, sum.1 + it.1, sum.2 + it.2)
-    })
+    counts.values().fold((0, 0, 0), |sum, it| (sum.0 + it.0, sum.1 + it.1, sum.2 + it.2))
 }
 
 fn target_name() -> String {

@@ -149,11 +149,7 @@ fn disk_is_full(at: usize, verb: Verb) {
         assert!(account.user("ana").is_none(), "{ran}");
         return;
     }
-    assert_eq!(
-        (ran.code, kind.as_str()),
-        (5, Some("partly_applied")),
-        "{ran}"
-    );
+    assert_eq!((ran.code, kind.as_str()), (5, Some("partly_applied")), "{ran}");
     match verb {
         Verb::Undo => is_undone(&account, &home),
         Verb::Resume => is_resumed(&account, &home),
@@ -200,15 +196,9 @@ fn works(account: &SeededAccount, home: &Home) {
     let user = account.user("ana").expect("it was made");
     let pair = stored_pair(&home.read(STORED));
     assert_eq!(user.access_keys.len(), 1);
-    assert!(
-        user.tags.contains_key(&pair.access_key_id),
-        "it has no description"
-    );
+    assert!(user.tags.contains_key(&pair.access_key_id), "it has no description");
     assert_eq!(user.attached_policies.len(), 1);
-    let list = home
-        .run(&["secret", "list", "--output", "json"])
-        .expect(0)
-        .json();
+    let list = home.run(&["secret", "list", "--output", "json"]).expect(0).json();
     let secret = &list["secrets"][0];
     assert_eq!(secret["access_key_id"], pair.access_key_id.as_str());
     assert_eq!(secret["current"], true);
@@ -231,10 +221,7 @@ fn the_tables_hold_every_write() {
     let account = moto().seeded_account();
     let home = home().credentials(&account.bootstrap);
     let setup = writes(&home, SETUP);
-    assert!(
-        setup > HALF_WAY && setup <= SETUP_WRITES,
-        "setup writes {setup} times"
-    );
+    assert!(setup > HALF_WAY && setup <= SETUP_WRITES, "setup writes {setup} times");
     let before = writes_so_far(&home);
     let undo = writes(&home, &["undo", "--yes"]) - before;
     assert!(undo > 3 && undo <= UNDO_WRITES, "undo writes {undo} times");
@@ -242,10 +229,7 @@ fn the_tables_hold_every_write() {
     let (_account, home) = dying(HALF_WAY);
     home.run(SETUP).expect(KILLED);
     let resume = writes(&healed(home), &["resume", "--yes"]);
-    assert!(
-        resume > 3 && resume <= RESUME_WRITES,
-        "resume writes {resume} times"
-    );
+    assert!(resume > 3 && resume <= RESUME_WRITES, "resume writes {resume} times");
     println!("setup writes {setup} times, undo {undo} times, resume {resume} times");
 }
 
@@ -260,9 +244,7 @@ fn no_key_is_lost(account: &SeededAccount, home: &Home) {
         return;
     };
     let stored = home.path().join(STORED);
-    let stored = stored
-        .exists()
-        .then(|| stored_pair(&home.read(STORED)).access_key_id);
+    let stored = stored.exists().then(|| stored_pair(&home.read(STORED)).access_key_id);
     for (id, _) in &user.access_keys {
         assert_eq!(Some(id), stored.as_ref(), "nobody has the secret of {id}");
     }
@@ -296,11 +278,8 @@ fn a_pair_that_is_given_again_is_checked_again() {
     let setup = [&setup[..], &["--store", "file", "--key-stdin"]].concat();
     let pair = &account.bootstrap;
     let lines = |secret: &str| format!("{}\n{secret}\n", pair.access_key_id);
-    home.run_with_stdin(&setup, &lines(&pair.secret_access_key))
-        .expect(KILLED);
-    let stored = home
-        .path()
-        .join(".local/share/cloudcred/secrets/aws/root.json");
+    home.run_with_stdin(&setup, &lines(&pair.secret_access_key)).expect(KILLED);
+    let stored = home.path().join(".local/share/cloudcred/secrets/aws/root.json");
     assert!(!stored.exists(), "killed before");
 
     // As AWS answers where the halves do not belong together.
@@ -308,25 +287,17 @@ fn a_pair_that_is_given_again_is_checked_again() {
     let strict = Proxy::start(moto().address()).rule("GetCallerIdentity", wrong);
     let home = home.variable("FSYNC_FAULT", "").endpoint(&strict.url());
     let resume = ["resume", "--yes", "--key-stdin"];
-    let refused = home
-        .run_with_stdin(&resume, &lines(&"w".repeat(40)))
-        .expect(4);
-    assert!(
-        refused.stderr.contains("SignatureDoesNotMatch"),
-        "{refused}"
-    );
+    let refused = home.run_with_stdin(&resume, &lines(&"w".repeat(40))).expect(4);
+    assert!(refused.stderr.contains("SignatureDoesNotMatch"), "{refused}");
     assert!(!stored.exists());
 
     // It works, and is not root's.
     let home = home.endpoint(&moto().url());
-    let refused = home
-        .run_with_stdin(&resume, &lines(&pair.secret_access_key))
-        .expect(4);
+    let refused = home.run_with_stdin(&resume, &lines(&pair.secret_access_key)).expect(4);
     assert!(refused.stderr.contains("the root user"), "{refused}");
     assert!(!stored.exists());
 
     let home = home.endpoint(&proxy.url());
-    home.run_with_stdin(&resume, &lines(&pair.secret_access_key))
-        .expect(0);
+    home.run_with_stdin(&resume, &lines(&pair.secret_access_key)).expect(0);
     assert!(stored.exists());
 }

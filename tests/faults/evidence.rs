@@ -23,10 +23,7 @@ fn make_key(account: &Account) {
 
 fn keys(account: &Account) -> Vec<String> {
     let keys = account.user("ana").map(|user| user.access_keys);
-    let active = keys
-        .into_iter()
-        .flatten()
-        .filter(|(_, status)| status == "Active");
+    let active = keys.into_iter().flatten().filter(|(_, status)| status == "Active");
     active.map(|(id, _)| id).collect()
 }
 
@@ -69,18 +66,11 @@ mod somebody_elses_key {
         let ran = scene.run(&setup_reuse()).expect(0);
         let ours = stored(&scene.home);
         let all = keys(&scene.account);
-        assert!(
-            all.len() == 2 && all.contains(&ours),
-            "{all:?}, stored {ours}\n{ran}"
-        );
+        assert!(all.len() == 2 && all.contains(&ours), "{all:?}, stored {ours}\n{ran}");
 
         scene.run(&["undo", "--yes"]).expect(0);
         let others: Vec<String> = all.into_iter().filter(|id| *id != ours).collect();
-        assert_eq!(
-            keys(&scene.account),
-            others,
-            "undo takes back its own key alone"
-        );
+        assert_eq!(keys(&scene.account), others, "undo takes back its own key alone");
     }
 
     #[test]
@@ -150,10 +140,7 @@ fn two_jobs_at_once_end_with_keys_that_work() {
     for (ran, home) in [(&one, &scene.home), (&two, &other)] {
         if ran.code == 0 {
             let id = stored(home);
-            assert!(
-                all.contains(&id),
-                "the stored key {id} is dead\n{one}\n{two}"
-            );
+            assert!(all.contains(&id), "the stored key {id} is dead\n{one}\n{two}");
         }
     }
     assert!(one.code == 0 || two.code == 0, "{one}\n{two}");
@@ -175,18 +162,12 @@ mod undo_of_a_good_run {
 
     #[test]
     fn rides_out_a_user_without_tags() {
-        rides_out(
-            "GetUser",
-            Effect::Edit(|body| without_element(body, "Tags")),
-        );
+        rides_out("GetUser", Effect::Edit(|body| without_element(body, "Tags")));
     }
 
     #[test]
     fn rides_out_an_answer_without_a_user() {
-        rides_out(
-            "GetUser",
-            Effect::Edit(|body| without_element(body, "User")),
-        );
+        rides_out("GetUser", Effect::Edit(|body| without_element(body, "User")));
     }
 
     #[test]
@@ -217,10 +198,7 @@ mod undo_of_a_good_run {
 
     #[test]
     fn rides_out_service_credentials_that_cannot_be_listed() {
-        let page = answer(
-            500,
-            "<!doctype html>\n<title>500 Internal Server Error</title>\n",
-        );
+        let page = answer(500, "<!doctype html>\n<title>500 Internal Server Error</title>\n");
         let scene = stands(Scene::new(), SETUP).always("ListServiceSpecificCredentials", page);
         ok(scene.is_undone());
     }
@@ -269,18 +247,12 @@ mod resume {
 
     #[test]
     fn keeps_its_key_when_the_user_has_no_tags_once() {
-        keeps_its_key(
-            "GetUser",
-            Effect::Edit(|body| without_element(body, "Tags")),
-        );
+        keeps_its_key("GetUser", Effect::Edit(|body| without_element(body, "Tags")));
     }
 
     #[test]
     fn keeps_its_key_when_an_answer_holds_no_user() {
-        keeps_its_key(
-            "GetUser",
-            Effect::Edit(|body| without_element(body, "User")),
-        );
+        keeps_its_key("GetUser", Effect::Edit(|body| without_element(body, "User")));
     }
 
     #[test]
@@ -294,14 +266,9 @@ mod resume {
         let scene = half_way();
         let before = keys(&scene.account);
         // The first question is about the caller.
-        let unknown = aws_error(
-            403,
-            "InvalidClientTokenId",
-            "The security token is invalid.",
-        );
-        let scene = scene
-            .once("GetCallerIdentity", Effect::Pass)
-            .once("GetCallerIdentity", unknown);
+        let unknown = aws_error(403, "InvalidClientTokenId", "The security token is invalid.");
+        let scene =
+            scene.once("GetCallerIdentity", Effect::Pass).once("GetCallerIdentity", unknown);
         ok(scene.resumes());
         assert_eq!(keys(&scene.account), before);
     }
@@ -312,18 +279,13 @@ mod a_key_whose_answer_comes_late {
 
     fn is_not_lost(scene: Scene, arguments: &[&str]) {
         let late = Effect::AnswerAfter(Duration::from_secs(20));
-        let scene = scene
-            .once("CreateAccessKey", late)
-            .once("DeleteAccessKey", no_such_entity());
+        let scene = scene.once("CreateAccessKey", late).once("DeleteAccessKey", no_such_entity());
         let ran = scene.run(arguments);
         let new = scene.keys();
         match ran.code {
             0 => ok(scene.works()),
             1 => assert!(new.is_empty(), "{new:?}\n{ran}"),
-            5 => assert!(
-                new.iter().all(|id| format!("{ran}").contains(id)),
-                "{new:?}\n{ran}"
-            ),
+            5 => assert!(new.iter().all(|id| format!("{ran}").contains(id)), "{new:?}\n{ran}"),
             _ => panic!("{ran}"),
         }
     }
@@ -516,11 +478,7 @@ mod a_journal_that_lies {
     fn stranger_is_untouched(scene: &Scene, key: &str, ran: &Ran) {
         let user = scene.account.user("stranger");
         let user = user.unwrap_or_else(|| panic!("a stranger's user is deleted\n{ran}"));
-        assert_eq!(
-            user.access_keys,
-            [(key.to_owned(), "Active".to_owned())],
-            "{ran}"
-        );
+        assert_eq!(user.access_keys, [(key.to_owned(), "Active".to_owned())], "{ran}");
     }
 
     #[test]
@@ -531,14 +489,9 @@ mod a_journal_that_lies {
             serde_json::from_str(&journal(&scene, &key)).expect("JSON");
         let mut second = journal["steps"][0].clone();
         second["user_name"] = "stranger".into();
-        journal["steps"]
-            .as_array_mut()
-            .expect("a list")
-            .insert(1, second);
+        journal["steps"].as_array_mut().expect("a list").insert(1, second);
         let journal = journal.to_string();
-        scene
-            .home
-            .write(&format!("{RUNS}/{}.json", run_of(&journal)), &journal);
+        scene.home.write(&format!("{RUNS}/{}.json", run_of(&journal)), &journal);
         let ran = scene.run(&["undo", "--yes"]);
         stranger_is_untouched(&scene, &key, &ran);
     }
@@ -549,9 +502,7 @@ mod a_journal_that_lies {
         let key = stranger(&scene);
         let journal =
             journal(&scene, &key).replace(r#""user_name": "ana""#, r#""user_name": "stranger""#);
-        scene
-            .home
-            .write(&format!("{RUNS}/{}.json", run_of(&journal)), &journal);
+        scene.home.write(&format!("{RUNS}/{}.json", run_of(&journal)), &journal);
         let ran = scene.run(&["undo", "--yes"]);
         stranger_is_untouched(&scene, &key, &ran);
     }
@@ -562,23 +513,12 @@ mod standard_output {
     use super::*;
 
     fn run_through_shell(scene: &Scene, redirection: &str) -> Ran {
-        let setup = [
-            "setup",
-            "--yes",
-            "--mode",
-            "iam-user",
-            "--user-name",
-            "ana",
-            "--store",
-            "stdout",
-        ];
+        let setup =
+            ["setup", "--yes", "--mode", "iam-user", "--user-name", "ana", "--store", "stdout"];
         let program = scene.home.command(&setup);
         let mut command = Command::new("sh");
         let script = format!("exec \"$0\" \"$@\" {redirection}");
-        command
-            .args(["-c", &script])
-            .arg(program.get_program())
-            .args(program.get_args());
+        command.args(["-c", &script]).arg(program.get_program()).args(program.get_args());
         scene.home.clean(&mut command);
         process::run(command, None, RUN_LIMIT)
     }
@@ -673,9 +613,7 @@ mod a_plain_moto {
 fn a_released_journal_of_a_user_that_is_gone_is_undone() {
     let scene = Scene::new();
     let journal = include_str!("released_journal.json").replace("ACCOUNT", &scene.account.id);
-    scene
-        .home
-        .write(&format!("{RUNS}/20261125T130650Z-d970.json"), &journal);
+    scene.home.write(&format!("{RUNS}/20261125T130650Z-d970.json"), &journal);
     scene.run(&["undo", "--yes"]).expect(0);
     assert_eq!(moto().seeded_account().users().len(), 3);
 }

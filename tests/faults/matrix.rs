@@ -76,12 +76,7 @@ fn cases() -> Vec<Case> {
                 if is_permanent && (fault == "5_s_latency" || !is_full()) {
                     continue;
                 }
-                cases.push(Case {
-                    action,
-                    fault,
-                    effect: effect.clone(),
-                    is_permanent,
-                });
+                cases.push(Case { action, fault, effect: effect.clone(), is_permanent });
             }
         }
     }
@@ -147,9 +142,7 @@ fn works(account: &SeededAccount, home: &Home) -> Result<(), String> {
     let as_user = crate::home().credentials(&pair);
     let checked = as_user.run(&["setup", "--mode", "existing"]);
     if checked.code != 0 || !user.tags.contains_key(&pair.access_key_id) {
-        return Err(format!(
-            "the pair does not work, or has no description: {checked}"
-        ));
+        return Err(format!("the pair does not work, or has no description: {checked}"));
     }
     Ok(())
 }
@@ -167,11 +160,7 @@ fn gone(account: &SeededAccount, home: &Home) -> Result<(), String> {
 /// Takes the two minutes that cloudcred waits for a key to be known everywhere.
 fn a_key_that_aws_never_accepts_stays_stored_and_can_be_resumed() {
     let account = moto().seeded_account();
-    let unknown = aws_error(
-        403,
-        "InvalidClientTokenId",
-        "The security token is invalid.",
-    );
+    let unknown = aws_error(403, "InvalidClientTokenId", "The security token is invalid.");
     let proxy = Proxy::start(moto().address())
         .once("GetCallerIdentity", Effect::Delay(Duration::ZERO))
         .rule("GetCallerIdentity", unknown);
@@ -183,21 +172,15 @@ fn a_key_that_aws_never_accepts_stays_stored_and_can_be_resumed() {
 
     let home = home.endpoint(&moto().url());
     home.run(&["resume", "--yes"]).expect(0);
-    assert_eq!(
-        stored_pair(&home.read(STORED)).access_key_id,
-        pair.access_key_id
-    );
+    assert_eq!(stored_pair(&home.read(STORED)).access_key_id, pair.access_key_id);
     works(&account, &home).expect("the run is finished");
 }
 
 /// As above: a policy of the organization denies what AdministratorAccess allows.
 fn a_key_that_is_denied_all_along_is_not_told_to_be_on_its_way() {
     let account = moto().seeded_account();
-    let denied = aws_error(
-        403,
-        "AccessDenied",
-        "with an explicit deny in a service control policy",
-    );
+    let denied =
+        aws_error(403, "AccessDenied", "with an explicit deny in a service control policy");
     let proxy = Proxy::start(moto().address())
         .once("GetUser", Effect::Delay(Duration::ZERO))
         .rule("GetUser", denied);

@@ -52,22 +52,13 @@ fn a_wrong_clock_is_told_with_the_right_time() {
     let Effect::Answer(answer) = aws_error(403, "SignatureDoesNotMatch", message) else {
         unreachable!("an error is an answer");
     };
-    let date = (
-        "Date".to_owned(),
-        "Tue, 24 Nov 2026 00:00:00 GMT".to_owned(),
-    );
+    let date = ("Date".to_owned(), "Tue, 24 Nov 2026 00:00:00 GMT".to_owned());
     let headers = [answer.headers, vec![date]].concat();
     let late = Effect::Answer(Answer { headers, ..answer });
     let proxy = Proxy::start(moto().address()).rule("*", late);
-    let ran = home_at(&proxy.url())
-        .credentials(&account.bootstrap)
-        .run(SETUP)
-        .expect(1);
+    let ran = home_at(&proxy.url()).credentials(&account.bootstrap).run(SETUP).expect(1);
     explained(&ran, "clock is wrong", "set the clock");
-    assert!(
-        ran.stderr.contains("Tue, 24 Nov 2026 00:00:00 GMT"),
-        "{ran}"
-    );
+    assert!(ran.stderr.contains("Tue, 24 Nov 2026 00:00:00 GMT"), "{ran}");
 }
 
 #[test]
@@ -107,14 +98,10 @@ fn a_taken_secret_is_replaced_only_for_its_own_user_and_only_when_asked() {
 
     // The same user, whose key no longer works: with --if-exists reuse.
     account.delete_access_key("ci-admin", &stored_pair(&first).access_key_id);
-    home.run(&[SETUP, &["--if-exists", "reuse"]].concat())
-        .expect(0);
+    home.run(&[SETUP, &["--if-exists", "reuse"]].concat()).expect(0);
     let second = stored_pair(&home.read(STORED));
     assert_ne!(second.access_key_id, stored_pair(&first).access_key_id);
-    assert!(
-        home.files_holding(&stored_pair(&first).secret_access_key)
-            .is_empty()
-    );
+    assert!(home.files_holding(&stored_pair(&first).secret_access_key).is_empty());
 }
 
 #[test]
@@ -129,8 +116,7 @@ fn the_old_secret_comes_back_when_a_later_step_fails() {
     let proxy =
         Proxy::start(moto().address()).rule("TagUser", aws_error(403, "AccessDenied", "no"));
     let home = home.endpoint(&proxy.url());
-    home.run(&[SETUP, &["--if-exists", "reuse"]].concat())
-        .expect(4);
+    home.run(&[SETUP, &["--if-exists", "reuse"]].concat()).expect(4);
     assert_eq!(home.read(STORED), first);
     assert_eq!(home.read(".local/share/cloudcred/secrets.toml"), index);
     let user = account.user("ci-admin").expect("it was there before");
@@ -145,10 +131,7 @@ fn what_cannot_be_taken_back_is_named_with_exit_5() {
         .rule("TagUser", denied())
         .rule("DeleteAccessKey", denied())
         .rule("DeleteUser", denied());
-    let ran = home_at(&proxy.url())
-        .credentials(&account.bootstrap)
-        .run(SETUP)
-        .expect(5);
+    let ran = home_at(&proxy.url()).credentials(&account.bootstrap).run(SETUP).expect(5);
     let user = account.user("ci-admin").expect("it could not be deleted");
     let (key, _) = &user.access_keys[0];
     explained(&ran, "the IAM user `ci-admin`", "");
@@ -163,9 +146,7 @@ fn an_interruption_takes_back_what_was_made() {
     let proxy = Proxy::start(moto().address()).rule("AttachUserPolicy", Effect::Hold(gate.clone()));
     let home = home_at(&proxy.url()).credentials(&account.bootstrap);
     let mut child = home.command(SETUP);
-    let child = child
-        .stdout(std::process::Stdio::null())
-        .stderr(std::process::Stdio::piped());
+    let child = child.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::piped());
     let mut child = child.spawn().expect("the program starts");
     // The user is made, and the policy is on its way.
     gate.wait_for(1);
@@ -189,27 +170,16 @@ fn a_given_pair_that_is_swapped_or_cut_is_told_apart() {
         access_key_id: pair.secret_access_key.clone(),
         secret_access_key: pair.access_key_id.clone(),
     };
-    let cut = KeyPair {
-        secret_access_key: pair.secret_access_key[..30].to_owned(),
-        ..pair.clone()
-    };
-    let wrong = KeyPair {
-        secret_access_key: "w".repeat(40),
-        ..pair.clone()
-    };
+    let cut =
+        KeyPair { secret_access_key: pair.secret_access_key[..30].to_owned(), ..pair.clone() };
+    let wrong = KeyPair { secret_access_key: "w".repeat(40), ..pair.clone() };
     let arguments = [SETUP, &["--key-stdin"]].concat();
     let home = home();
-    for (pair, what) in [
-        (swapped, "swapped"),
-        (cut, "30 of 40"),
-        (wrong, "SignatureDoesNotMatch"),
-    ] {
+    for (pair, what) in [(swapped, "swapped"), (cut, "30 of 40"), (wrong, "SignatureDoesNotMatch")]
+    {
         let ran = home.run_with_stdin(&arguments, &lines(&pair)).expect(4);
         explained(&ran, what, "");
-        assert!(
-            !ran.stderr
-                .contains(&account.bootstrap.secret_access_key[..30])
-        );
+        assert!(!ran.stderr.contains(&account.bootstrap.secret_access_key[..30]));
     }
     home.run_with_stdin(&arguments, &lines(pair)).expect(0);
 }
@@ -235,16 +205,9 @@ fn no_credentials_at_all_says_where_they_could_come_from() {
 #[test]
 fn a_user_that_appears_meanwhile_is_not_touched() {
     let account = moto().seeded_account();
-    let exists = aws_error(
-        409,
-        "EntityAlreadyExists",
-        "User with name ci-admin already exists.",
-    );
+    let exists = aws_error(409, "EntityAlreadyExists", "User with name ci-admin already exists.");
     let proxy = Proxy::start(moto().address()).rule("CreateUser", exists);
-    let ran = home_at(&proxy.url())
-        .credentials(&account.bootstrap)
-        .run(SETUP)
-        .expect(1);
+    let ran = home_at(&proxy.url()).credentials(&account.bootstrap).run(SETUP).expect(1);
     explained(&ran, "exists already", "--if-exists reuse");
     assert_eq!(proxy.calls("DeleteUser"), 0);
 }
@@ -258,20 +221,12 @@ fn a_stored_pair_is_not_replaced_because_aws_hiccups() {
     // The first question is about the caller, the others about the stored pair.
     let proxy = Proxy::start(moto().address())
         .once("GetCallerIdentity", Effect::Delay(Duration::ZERO))
-        .rule(
-            "GetCallerIdentity",
-            aws_error(503, "ServiceUnavailable", "later"),
-        );
+        .rule("GetCallerIdentity", aws_error(503, "ServiceUnavailable", "later"));
     let home = home.endpoint(&proxy.url());
-    let ran = home
-        .run(&[SETUP, &["--if-exists", "reuse"]].concat())
-        .expect(1);
+    let ran = home.run(&[SETUP, &["--if-exists", "reuse"]].concat()).expect(1);
     explained(&ran, "sts:GetCallerIdentity", "try again");
     assert_eq!(home.read(STORED), first);
-    assert_eq!(
-        account.user("ci-admin").expect("there").access_keys.len(),
-        1
-    );
+    assert_eq!(account.user("ci-admin").expect("there").access_keys.len(), 1);
 }
 
 #[test]
@@ -281,11 +236,7 @@ fn a_stored_key_that_aws_still_lists_is_not_given_up() {
     home.run(SETUP).expect(0);
     let first = home.read(STORED);
     let id = stored_pair(&first).access_key_id;
-    let unknown = aws_error(
-        403,
-        "InvalidClientTokenId",
-        "The security token is invalid.",
-    );
+    let unknown = aws_error(403, "InvalidClientTokenId", "The security token is invalid.");
     let refused = |active: bool| {
         // As AWS answers for a key that is too new, or inactive.
         let proxy = Proxy::start(moto().address());
@@ -313,28 +264,17 @@ fn a_stored_root_key_is_given_up_only_with_consent() {
     let account = moto().seeded_account();
     let proxy = Proxy::as_root(moto().address(), &account.id);
     let home = home_at(&proxy.url());
-    let setup = [
-        "setup",
-        "--mode",
-        "root",
-        "--acknowledge-root-risk",
-        "--store",
-        "file",
-        "--key-stdin",
-    ];
-    home.run_with_stdin(&setup, &lines(&account.bootstrap))
-        .expect(0);
+    let setup =
+        ["setup", "--mode", "root", "--acknowledge-root-risk", "--store", "file", "--key-stdin"];
+    home.run_with_stdin(&setup, &lines(&account.bootstrap)).expect(0);
     let path = ".local/share/cloudcred/secrets/aws/root.json";
     let first = home.read(path);
     // The stored one works: it stays, whatever is said.
     let reuse = [&setup[..], &["--if-exists", "reuse", "--yes"]].concat();
-    home.run_with_stdin(&reuse, &lines(&account.creator))
-        .expect(1);
+    home.run_with_stdin(&reuse, &lines(&account.creator)).expect(1);
     assert_eq!(home.read(path), first);
     // The same one again changes nothing.
-    let ran = home
-        .run_with_stdin(&reuse, &lines(&account.bootstrap))
-        .expect(0);
+    let ran = home.run_with_stdin(&reuse, &lines(&account.bootstrap)).expect(0);
     assert!(ran.stdout.contains("Nothing to do"), "{ran}");
 }
 
@@ -344,10 +284,7 @@ fn a_boundary_that_an_existing_user_lacks_is_not_passed_over() {
     account.create_user("ci-admin");
     let boundary = "arn:aws:iam::aws:policy/ReadOnlyAccess";
     let arguments = ["--if-exists", "reuse", "--permissions-boundary", boundary];
-    let ran = home()
-        .credentials(&account.bootstrap)
-        .run(&[SETUP, &arguments].concat())
-        .expect(1);
+    let ran = home().credentials(&account.bootstrap).run(&[SETUP, &arguments].concat()).expect(1);
     explained(&ran, boundary, "put-user-permissions-boundary");
     assert_eq!(account.changing_calls(), [""; 0]);
 }
@@ -355,35 +292,17 @@ fn a_boundary_that_an_existing_user_lacks_is_not_passed_over() {
 #[test]
 fn a_key_that_aws_comes_to_know_only_by_and_by_is_waited_for() {
     let account = moto().seeded_account();
-    let unknown = || {
-        aws_error(
-            403,
-            "InvalidClientTokenId",
-            "The security token is invalid.",
-        )
-    };
+    let unknown = || aws_error(403, "InvalidClientTokenId", "The security token is invalid.");
     let pass = || Effect::Delay(Duration::ZERO);
     // The first question is about the caller. Then the new key is unknown, half known, and known to
     // some servers but not to others.
     let mut proxy = Proxy::start(moto().address()).once("GetCallerIdentity", pass());
-    for effect in [
-        unknown(),
-        unknown(),
-        unknown(),
-        pass(),
-        unknown(),
-        pass(),
-        pass(),
-        pass(),
-        unknown(),
-    ] {
+    for effect in
+        [unknown(), unknown(), unknown(), pass(), unknown(), pass(), pass(), pass(), unknown()]
+    {
         proxy = proxy.once("GetCallerIdentity", effect);
     }
-    let denied = aws_error(
-        403,
-        "AccessDenied",
-        "not authorized to perform: iam:GetUser",
-    );
+    let denied = aws_error(403, "AccessDenied", "not authorized to perform: iam:GetUser");
     // The first one looks whether the user exists.
     let proxy = proxy.once("GetUser", pass()).once("GetUser", denied);
     let home = home_at(&proxy.url()).credentials(&account.bootstrap);
@@ -392,10 +311,7 @@ fn a_key_that_aws_comes_to_know_only_by_and_by_is_waited_for() {
     // need not send the rest of its questions, so their number varies.
     assert!(proxy.calls("GetCallerIdentity") >= 1 + 4 + 3, "{ran}");
     let pair = stored_pair(&home.read(STORED));
-    assert_eq!(
-        account.user("ci-admin").expect("made").access_keys[0].0,
-        pair.access_key_id
-    );
+    assert_eq!(account.user("ci-admin").expect("made").access_keys[0].0, pair.access_key_id);
 }
 
 #[test]
@@ -442,10 +358,6 @@ fn a_store_that_breaks_after_its_probe_costs_the_key_and_not_its_secret() {
     });
     let ran = ran.expect(5);
     // The key is gone at AWS; only the place could not be looked into again.
-    explained(
-        &ran,
-        "what this run made of the secret `ci-admin`",
-        "cloudcred undo",
-    );
+    explained(&ran, "what this run made of the secret `ci-admin`", "cloudcred undo");
     nothing_of_it_is_left(&account);
 }

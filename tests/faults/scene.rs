@@ -9,17 +9,8 @@ use crate::support::process::Ran;
 use crate::support::proxy::{Deed, Effect, Proxy, Rule, Which, answer, aws_error};
 use crate::{home, home_at, moto, stored_pair};
 
-pub const SETUP: &[&str] = &[
-    "setup",
-    "--yes",
-    "--mode",
-    "iam-user",
-    "--user-name",
-    "ana",
-    "--store",
-    "file",
-    "-v",
-];
+pub const SETUP: &[&str] =
+    &["setup", "--yes", "--mode", "iam-user", "--user-name", "ana", "--store", "file", "-v"];
 pub const REUSE: &[&str] = &["--if-exists", "reuse"];
 pub const STORED: &str = ".local/share/cloudcred/secrets/aws/ana.json";
 pub const RUN_LIMIT: Duration = Duration::from_secs(150);
@@ -56,12 +47,7 @@ impl Scene {
     pub fn at(account: SeededAccount, address: &str) -> Self {
         let proxy = Proxy::start(address);
         let home = home_at(&proxy.url()).credentials(&account.bootstrap);
-        Scene {
-            account,
-            proxy,
-            home,
-            before: Vec::new(),
-        }
+        Scene { account, proxy, home, before: Vec::new() }
     }
 
     /// What somebody else does in the middle of the run, past the proxy.
@@ -71,12 +57,7 @@ impl Scene {
     }
 
     pub fn fault(self, action: &'static str, effect: Effect, times: Option<u32>) -> Self {
-        self.proxy.add(Rule {
-            action,
-            effect,
-            times,
-            which: Which::All,
-        });
+        self.proxy.add(Rule { action, effect, times, which: Which::All });
         self
     }
 
@@ -107,8 +88,7 @@ impl Scene {
 
     pub fn stored_id(&self) -> Option<String> {
         let path = self.home.path().join(STORED);
-        path.exists()
-            .then(|| stored_pair(&self.home.read(STORED)).access_key_id)
+        path.exists().then(|| stored_pair(&self.home.read(STORED)).access_key_id)
     }
 
     /// The IDs of the user's keys but for those from before.

@@ -17,9 +17,7 @@ fn schedule(
     name: impl AsRef<str>,
     run: impl FnOnce() -> Result<(), String> + Send + 'static,
 ) -> Test {
-    let words = name
-        .as_ref()
-        .replace(|c: char| !c.is_ascii_alphanumeric(), "_");
+    let words = name.as_ref().replace(|c: char| !c.is_ascii_alphanumeric(), "_");
     Test::new(format!("schedules::{words}"), || {
         run().unwrap_or_else(|why| panic!("{why}"));
     })
@@ -32,34 +30,23 @@ pub fn tests() -> Vec<Test> {
         Scene::new().once("CreateAccessKey", page).ends_well(SETUP)
     }));
     all.push(schedule("a key that may not be deleted", || {
-        let scene = Scene::new()
-            .always("TagUser", denied())
-            .always("DeleteAccessKey", denied());
+        let scene = Scene::new().always("TagUser", denied()).always("DeleteAccessKey", denied());
         scene.run(SETUP).expect(5);
         scene.keeps_its_secret()?;
         let id = scene.stored_id();
         let scene = scene.mended();
         scene.run(&["resume", "--yes"]).expect(0);
         scene.works()?;
-        if scene.stored_id() == id {
-            Ok(())
-        } else {
-            Err("resume made another key".to_owned())
-        }
+        if scene.stored_id() == id { Ok(()) } else { Err("resume made another key".to_owned()) }
     }));
-    all.push(schedule(
-        "a resumed run loses the answer of its key",
-        || {
-            let scene = Scene::new()
-                .always("TagUser", denied())
-                .always("DeleteUser", denied());
-            scene.run(SETUP).expect(5);
-            let lost = Proxy::start(moto().address()).once("CreateAccessKey", Effect::DropReply);
-            let scene = scene.behind(lost);
-            scene.run(&["resume", "--yes"]).expect(0);
-            scene.works()
-        },
-    ));
+    all.push(schedule("a resumed run loses the answer of its key", || {
+        let scene = Scene::new().always("TagUser", denied()).always("DeleteUser", denied());
+        scene.run(SETUP).expect(5);
+        let lost = Proxy::start(moto().address()).once("CreateAccessKey", Effect::DropReply);
+        let scene = scene.behind(lost);
+        scene.run(&["resume", "--yes"]).expect(0);
+        scene.works()
+    }));
     all.push(schedule("a policy that is not known to be there", || {
         Scene::new()
             .always("CreateAccessKey", denied())
@@ -88,9 +75,7 @@ pub fn tests() -> Vec<Test> {
         scene.works()
     }));
     all.push(schedule("somebody else's user of the same name", || {
-        let scene = Scene::new()
-            .always("TagUser", denied())
-            .always("DeleteUser", denied());
+        let scene = Scene::new().always("TagUser", denied()).always("DeleteUser", denied());
         scene.run(SETUP).expect(5);
         let scene = scene.mended();
         let aws = |arguments: &[&str]| {
@@ -107,23 +92,20 @@ pub fn tests() -> Vec<Test> {
             user => Err(format!("{user:?}")),
         }
     }));
-    all.push(schedule(
-        "a policy that somebody attached meanwhile",
-        || {
-            let scene = Scene::with_user().always("CreateAccessKey", denied());
-            // Between the look and the attempt: what the plan was made with is old by then.
-            scene.account.attach_policy("ana", ADMINISTRATOR_ACCESS);
-            let policies = "<ListAttachedUserPoliciesResponse><ListAttachedUserPoliciesResult>\
+    all.push(schedule("a policy that somebody attached meanwhile", || {
+        let scene = Scene::with_user().always("CreateAccessKey", denied());
+        // Between the look and the attempt: what the plan was made with is old by then.
+        scene.account.attach_policy("ana", ADMINISTRATOR_ACCESS);
+        let policies = "<ListAttachedUserPoliciesResponse><ListAttachedUserPoliciesResult>\
             <AttachedPolicies/><IsTruncated>false</IsTruncated></ListAttachedUserPoliciesResult>\
             </ListAttachedUserPoliciesResponse>";
-            let scene = scene.once("ListAttachedUserPolicies", answer(200, policies));
-            scene.run(&[SETUP, REUSE].concat()).expect(4);
-            match scene.account.user("ana") {
-                Some(user) if user.attached_policies == [ADMINISTRATOR_ACCESS] => Ok(()),
-                user => Err(format!("it was detached: {user:?}")),
-            }
-        },
-    ));
+        let scene = scene.once("ListAttachedUserPolicies", answer(200, policies));
+        scene.run(&[SETUP, REUSE].concat()).expect(4);
+        match scene.account.user("ana") {
+            Some(user) if user.attached_policies == [ADMINISTRATOR_ACCESS] => Ok(()),
+            user => Err(format!("it was detached: {user:?}")),
+        }
+    }));
     if is_full() {
         all.extend(slow_schedules());
     }
@@ -135,22 +117,16 @@ fn cut_answers() -> Vec<Test> {
     let mut all = Vec::new();
     for percentage in [0, 5, 30, 45, 60, 75, 90, 99] {
         for action in ["CreateUser", "CreateAccessKey", "CreateLoginProfile"] {
-            all.push(schedule(
-                format!("{action} cut at {percentage} %"),
-                move || {
-                    let scene = Scene::new().once(action, Effect::CutClean(percentage));
-                    scene.is_ridden_out(&[SETUP, &["--console-password", "generate"]].concat())
-                },
-            ));
+            all.push(schedule(format!("{action} cut at {percentage} %"), move || {
+                let scene = Scene::new().once(action, Effect::CutClean(percentage));
+                scene.is_ridden_out(&[SETUP, &["--console-password", "generate"]].concat())
+            }));
         }
-        all.push(schedule(
-            format!("another key, cut at {percentage} %"),
-            move || {
-                Scene::with_user()
-                    .once("CreateAccessKey", Effect::CutClean(percentage))
-                    .ends_well(&[SETUP, REUSE].concat())
-            },
-        ));
+        all.push(schedule(format!("another key, cut at {percentage} %"), move || {
+            Scene::with_user()
+                .once("CreateAccessKey", Effect::CutClean(percentage))
+                .ends_well(&[SETUP, REUSE].concat())
+        }));
     }
     all
 }
@@ -158,15 +134,12 @@ fn cut_answers() -> Vec<Test> {
 fn slow_schedules() -> Vec<Test> {
     let mut all = Vec::new();
     for stale in [8, 11, 20] {
-        all.push(schedule(
-            format!("a lost key shows up after {stale} looks"),
-            move || {
-                Scene::new()
-                    .once("CreateAccessKey", Effect::DropReply)
-                    .fault("ListAccessKeys", no_keys(), Some(stale))
-                    .ends_well(SETUP)
-            },
-        ));
+        all.push(schedule(format!("a lost key shows up after {stale} looks"), move || {
+            Scene::new()
+                .once("CreateAccessKey", Effect::DropReply)
+                .fault("ListAccessKeys", no_keys(), Some(stale))
+                .ends_well(SETUP)
+        }));
     }
     for (name, effect) in [
         ("late", Effect::Late(Duration::from_secs(6))),
@@ -187,26 +160,18 @@ fn slow_schedules() -> Vec<Test> {
             .fault("DeleteUser", no_user(), Some(8))
             .ends_well(SETUP)
     }));
-    all.push(schedule(
-        "the network is gone after the key was made",
-        || {
-            let mut scene = Scene::new();
-            for action in [
-                "TagUser",
-                "UntagUser",
-                "DeleteAccessKey",
-                "DetachUserPolicy",
-                "DeleteUser",
-            ] {
-                scene = scene.always(action, Effect::Reset);
-            }
-            scene.run(SETUP).expect(5);
-            scene.keeps_its_secret()?;
-            let scene = scene.mended();
-            scene.run(&["undo", "--yes"]).expect(0);
-            scene.gone()
-        },
-    ));
+    all.push(schedule("the network is gone after the key was made", || {
+        let mut scene = Scene::new();
+        for action in ["TagUser", "UntagUser", "DeleteAccessKey", "DetachUserPolicy", "DeleteUser"]
+        {
+            scene = scene.always(action, Effect::Reset);
+        }
+        scene.run(SETUP).expect(5);
+        scene.keeps_its_secret()?;
+        let scene = scene.mended();
+        scene.run(&["undo", "--yes"]).expect(0);
+        scene.gone()
+    }));
     all
 }
 

@@ -23,14 +23,7 @@ pub fn cloudcred() -> Result<PathBuf, String> {
         .arg("--target-dir")
         .arg(target_folder)
         .args(["--profile", profile(profile_folder)])
-        .args([
-            "--color",
-            if io::stderr().is_terminal() {
-                "always"
-            } else {
-                "never"
-            },
-        ])
+        .args(["--color", if io::stderr().is_terminal() { "always" } else { "never" }])
         .stdin(Stdio::null())
         // cargo reports on stderr; stdout is the program's.
         .stdout(Stdio::null())
@@ -45,9 +38,7 @@ pub fn cloudcred() -> Result<PathBuf, String> {
         show(&held.bytes);
         messages.iter().for_each(|bytes| show(&bytes));
     }
-    let status = cargo
-        .wait()
-        .map_err(|error| format!("cannot wait for cargo: {error}"))?;
+    let status = cargo.wait().map_err(|error| format!("cannot wait for cargo: {error}"))?;
     if status.success() {
         return Ok(profile_folder.join(format!("cloudcred{}", env::consts::EXE_SUFFIX)));
     }
@@ -70,10 +61,7 @@ fn hold_back(messages: &Receiver<Vec<u8>>) -> Held {
         match messages.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
             Ok(more) => bytes.extend(more),
             Err(error) => {
-                return Held {
-                    bytes,
-                    still_open: error == RecvTimeoutError::Timeout,
-                };
+                return Held { bytes, still_open: error == RecvTimeoutError::Timeout };
             }
         }
     }

@@ -3,17 +3,10 @@
 //! read or written. Its own words go to stderr, so that stdout stays the program's.
 
 // The lints keep cloudcred's sources away from process state; this is a program of its own.
-#![allow(
-    clippy::disallowed_methods,
-    clippy::print_stderr,
-    reason = "a program of its own"
-)]
+#![allow(clippy::disallowed_methods, clippy::print_stderr, reason = "a program of its own")]
 
 #[path = "../support/mod.rs"]
-#[allow(
-    dead_code,
-    reason = "shared with the tests, and each of the two uses a part of it"
-)]
+#[allow(dead_code, reason = "shared with the tests, and each of the two uses a part of it")]
 mod support;
 
 mod build;
@@ -42,10 +35,7 @@ fn main() -> ExitCode {
     }
     std::panic::set_hook(Box::new(|panic| {
         // The harness panics with what is missing and how to install it: that alone is of use here.
-        eprintln!(
-            "sandbox: {}",
-            panic.payload_as_str().unwrap_or("failed without a message")
-        );
+        eprintln!("sandbox: {}", panic.payload_as_str().unwrap_or("failed without a message"));
     }));
     let program = match build::cloudcred() {
         Ok(program) => program,

@@ -15,15 +15,8 @@ const USER: &str = "ana";
 const ROLE: &str = "deploy";
 
 /// What tells the program about the person's terminal and taste, and nothing about their AWS.
-const INHERITED: &[&str] = &[
-    "TERM",
-    "COLORTERM",
-    "NO_COLOR",
-    "CLICOLOR",
-    "LANG",
-    "LC_ALL",
-    "LC_CTYPE",
-];
+const INHERITED: &[&str] =
+    &["TERM", "COLORTERM", "NO_COLOR", "CLICOLOR", "LANG", "LC_ALL", "LC_CTYPE"];
 
 /// Everything that must live while the program runs.
 pub struct Scene {
@@ -45,10 +38,9 @@ impl Scene {
             &format!("arn:aws:iam::{ACCOUNT}:user/{USER}"),
             ADMINISTRATOR_ACCESS,
         );
-        let home = Home::new(program).endpoint(&moto.url()).variable(
-            "AWS_ENDPOINT_URL_SIGNIN",
-            &SignInServer::start(&account).url(),
-        );
+        let home = Home::new(program)
+            .endpoint(&moto.url())
+            .variable("AWS_ENDPOINT_URL_SIGNIN", &SignInServer::start(&account).url());
         // The person's own browser would make itself a profile in this home.
         let browser = signin::browser(&home);
         let home = home.variable("BROWSER", &browser);
@@ -58,23 +50,11 @@ impl Scene {
             use crate::support::secret_service::SecretService;
             // Not the person's own keyring: either one that is thrown away too, or none.
             let keyring = Part::Keyring.is_installed().then(SecretService::start);
-            let variables = keyring
-                .as_ref()
-                .map(SecretService::environment)
-                .unwrap_or_default();
-            Scene {
-                moto,
-                account,
-                home: home.variables(variables),
-                keyring,
-            }
+            let variables = keyring.as_ref().map(SecretService::environment).unwrap_or_default();
+            Scene { moto, account, home: home.variables(variables), keyring }
         }
         #[cfg(not(target_os = "linux"))]
-        Scene {
-            moto,
-            account,
-            home,
-        }
+        Scene { moto, account, home }
     }
 
     /// The program with its arguments, to run in this terminal.

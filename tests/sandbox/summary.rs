@@ -32,14 +32,7 @@ fn describe_user(text: &mut String, user: &UserState) {
     for (id, status) in &user.access_keys {
         line("  access key", &format!("{id}  {status}"));
     }
-    line(
-        "  console password",
-        if user.has_login_profile() {
-            "yes"
-        } else {
-            "no"
-        },
-    );
+    line("  console password", if user.has_login_profile() { "yes" } else { "no" });
     for (key, value) in &user.tags {
         line("  tag", &format!("{key} = {value}"));
     }
@@ -50,10 +43,7 @@ fn describe_user(text: &mut String, user: &UserState) {
 fn mode(file: &Path) -> String {
     use std::os::unix::fs::PermissionsExt;
     let mode = std::fs::metadata(file).map(|metadata| metadata.permissions().mode());
-    mode.map_or_else(
-        |_| "????  ".into(),
-        |mode| format!("{:04o}  ", mode & 0o7777),
-    )
+    mode.map_or_else(|_| "????  ".into(), |mode| format!("{:04o}  ", mode & 0o7777))
 }
 
 #[cfg(not(unix))]

@@ -21,11 +21,7 @@ fn library() -> &'static Path {
             .args([&path, &source])
             .status()
             .expect("cc can be started");
-        assert!(
-            status.success(),
-            "cc could not compile {}",
-            source.display()
-        );
+        assert!(status.success(), "cc could not compile {}", source.display());
         (folder, path)
     });
     path

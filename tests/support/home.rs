@@ -18,15 +18,7 @@ const LIMIT: Duration = Duration::from_secs(180);
 
 /// What a system needs before any program starts at all; Windows finds its own libraries by these.
 const INHERITED: &[&str] = if cfg!(windows) {
-    &[
-        "PATH",
-        "PATHEXT",
-        "SystemRoot",
-        "SystemDrive",
-        "ComSpec",
-        "TEMP",
-        "TMP",
-    ]
+    &["PATH", "PATHEXT", "SystemRoot", "SystemDrive", "ComSpec", "TEMP", "TMP"]
 } else {
     &["PATH"]
 };
@@ -44,16 +36,9 @@ impl Home {
             .prefix("cloudcred-home-")
             .tempdir()
             .expect("a folder for temporary files can be written to");
-        let home = Home {
-            folder: Arc::new(folder),
-            program: program.into(),
-            variables: BTreeMap::new(),
-        };
-        let path = home
-            .path()
-            .to_str()
-            .expect("the temporary folder's path is UTF-8")
-            .to_owned();
+        let home =
+            Home { folder: Arc::new(folder), program: program.into(), variables: BTreeMap::new() };
+        let path = home.path().to_str().expect("the temporary folder's path is UTF-8").to_owned();
         let home = if cfg!(windows) {
             home.variable("USERPROFILE", &path)
                 .variable("APPDATA", &format!("{path}\\AppData\\Roaming"))
@@ -129,10 +114,7 @@ impl Home {
 
     /// Gives any command this home's environment and folder.
     pub fn clean(&self, command: &mut Command) {
-        command
-            .env_clear()
-            .envs(&self.variables)
-            .current_dir(self.path());
+        command.env_clear().envs(&self.variables).current_dir(self.path());
         for name in INHERITED {
             if let Some(value) = std::env::var_os(name) {
                 command.env(name, value);

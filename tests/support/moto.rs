@@ -65,11 +65,7 @@ impl Moto {
             .unwrap_or_else(|_| panic!("moto printed no port within {START_LIMIT:?}"));
         let ready: Ready = serde_json::from_str(&line)
             .unwrap_or_else(|_| panic!("moto did not start; its own message is above"));
-        Moto {
-            address: format!("127.0.0.1:{}", ready.port),
-            child,
-            stdin,
-        }
+        Moto { address: format!("127.0.0.1:{}", ready.port), child, stdin }
     }
 
     /// Host and port, as a proxy needs it.
@@ -83,10 +79,7 @@ impl Moto {
 
     /// An account by its twelve digits. moto has them all; each is empty at first.
     pub fn account(&self, id: &str) -> Account {
-        Account {
-            address: self.address.clone(),
-            id: id.to_owned(),
-        }
+        Account { address: self.address.clone(), id: id.to_owned() }
     }
 
     /// An account that nobody else has, with the users that tests start from.
@@ -100,12 +93,7 @@ impl Moto {
         let (bootstrap, nobody, creator) = (user("bootstrap"), user("nobody"), user("creator"));
         account.attach_policy("bootstrap", ADMINISTRATOR_ACCESS);
         account.allow("creator", CREATOR_ACTIONS);
-        SeededAccount {
-            account,
-            bootstrap,
-            nobody,
-            creator,
-        }
+        SeededAccount { account, bootstrap, nobody, creator }
     }
 }
 
@@ -218,18 +206,12 @@ impl Account {
 
     /// The AWS actions asked for with keys of this account, in order, refused ones too.
     pub fn calls(&self) -> Vec<String> {
-        self.recorded()
-            .into_iter()
-            .map(|(action, _)| action)
-            .collect()
+        self.recorded().into_iter().map(|(action, _)| action).collect()
     }
 
     /// The parameters of each call of this action, as they were sent: `Tags.member.1.Key` and so on.
     pub fn requests(&self, action: &str) -> Vec<BTreeMap<String, String>> {
-        let of_action = self
-            .recorded()
-            .into_iter()
-            .filter(|(asked, _)| asked == action);
+        let of_action = self.recorded().into_iter().filter(|(asked, _)| asked == action);
         of_action.map(|(_, parameters)| parameters).collect()
     }
 
@@ -263,17 +245,11 @@ impl Account {
     }
 
     pub fn delete_access_key(&self, user: &str, access_key_id: &str) {
-        self.control(
-            "delete_access_key",
-            json!({ "user": user, "access_key_id": access_key_id }),
-        )
+        self.control("delete_access_key", json!({ "user": user, "access_key_id": access_key_id }))
     }
 
     pub fn attach_policy(&self, user: &str, policy_arn: &str) {
-        self.control(
-            "attach_policy",
-            json!({ "user": user, "policy_arn": policy_arn }),
-        )
+        self.control("attach_policy", json!({ "user": user, "policy_arn": policy_arn }))
     }
 
     pub fn create_login_profile(&self, user: &str, password: &str) {
@@ -332,10 +308,7 @@ impl Account {
             .unwrap_or_else(|error| {
                 panic!("moto does not answer: {operation} {parameters}: {error}")
             });
-        let text = response
-            .body_mut()
-            .read_to_string()
-            .expect("moto answers with text");
+        let text = response.body_mut().read_to_string().expect("moto answers with text");
         serde_json::from_str(&text).unwrap_or_else(|error| {
             panic!("moto refused {operation} {parameters}: {text} ({error})")
         })

@@ -68,10 +68,7 @@ impl Part {
                 part => format!("brew install {}", part.programs()[0]),
             }
         } else {
-            format!(
-                "install {} with your system's package manager",
-                self.programs().join(", ")
-            )
+            format!("install {} with your system's package manager", self.programs().join(", "))
         }
     }
 }

@@ -32,39 +32,24 @@ impl Ran {
 
 impl fmt::Display for Ran {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Ran {
-            code,
-            stdout,
-            stderr,
-        } = self;
-        write!(
-            f,
-            "exit code {code}\n--- stdout\n{stdout}\n--- stderr\n{stderr}\n---"
-        )
+        let Ran { code, stdout, stderr } = self;
+        write!(f, "exit code {code}\n--- stdout\n{stdout}\n--- stderr\n{stderr}\n---")
     }
 }
 
 /// Runs the command to its end, with `input` on its standard input or with that closed.
 pub fn run(mut command: Command, input: Option<&str>, limit: Duration) -> Ran {
     let mut child = command
-        .stdin(if input.is_some() {
-            Stdio::piped()
-        } else {
-            Stdio::null()
-        })
+        .stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() })
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
     // A thread for each stream: a full pipe on one must not keep us from the others.
-    let writer = child
-        .stdin
-        .take()
-        .zip(input.map(String::from))
-        .map(|(mut stdin, input)| {
-            // A program may well end without reading what it was given.
-            thread::spawn(move || drop(stdin.write_all(input.as_bytes())))
-        });
+    let writer = child.stdin.take().zip(input.map(String::from)).map(|(mut stdin, input)| {
+        // A program may well end without reading what it was given.
+        thread::spawn(move || drop(stdin.write_all(input.as_bytes())))
+    });
     let stdout = read_in_background(child.stdout.take().expect("stdout is piped"));
     let stderr = read_in_background(child.stderr.take().expect("stderr is piped"));
     let status = wait(&mut child, limit);
@@ -81,10 +66,7 @@ pub fn run(mut command: Command, input: Option<&str>, limit: Duration) -> Ran {
         stdout: stdout.join().expect("reading stdout does not panic"),
         stderr: stderr.join().expect("reading stderr does not panic"),
     };
-    assert!(
-        status.is_some(),
-        "still running after {limit:?}: {command:?}\n{ran}"
-    );
+    assert!(status.is_some(), "still running after {limit:?}: {command:?}\n{ran}");
     ran
 }
 
@@ -116,12 +98,7 @@ impl Running {
                 }
             }
         });
-        Running {
-            child,
-            stdout,
-            lines,
-            stderr: String::new(),
-        }
+        Running { child, stdout, lines, stderr: String::new() }
     }
 
     pub fn child(&self) -> &Child {
@@ -173,9 +150,7 @@ impl Running {
 
 /// Waits until the child has ended; `None` where it still runs after the limit.
 pub fn wait(child: &mut Child, limit: Duration) -> Option<ExitStatus> {
-    poll(limit, || {
-        child.try_wait().expect("a child of ours can be waited for")
-    })
+    poll(limit, || child.try_wait().expect("a child of ours can be waited for"))
 }
 
 /// Asks again and again, ever less often, until there is an answer; `None` after the limit.

@@ -254,14 +254,8 @@ impl Proxy {
 
     pub fn before(upstream: Arc<dyn Upstream>) -> Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port on loopback");
-        let address = listener
-            .local_addr()
-            .expect("a bound socket has an address")
-            .to_string();
-        let proxy = Proxy {
-            address,
-            state: Arc::default(),
-        };
+        let address = listener.local_addr().expect("a bound socket has an address").to_string();
+        let proxy = Proxy { address, state: Arc::default() };
         let state = Arc::clone(&proxy.state);
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
@@ -276,10 +270,8 @@ impl Proxy {
     /// The same server, in which every key is the root user's.
     pub fn as_root(upstream: &str, account_id: &str) -> Proxy {
         let arn = format!("arn:aws:iam::{account_id}:root");
-        Proxy::start(upstream).rule(
-            "GetCallerIdentity",
-            if_accepted(caller_identity(account_id, &arn, account_id)),
-        )
+        Proxy::start(upstream)
+            .rule("GetCallerIdentity", if_accepted(caller_identity(account_id, &arn, account_id)))
     }
 
     /// The same server, in which these keys are the root user's, and the others whose they are.
@@ -297,34 +289,19 @@ impl Proxy {
 
     /// From now on and for every request. Earlier rules come first.
     pub fn rule(self, action: &'static str, effect: Effect) -> Proxy {
-        self.add(Rule {
-            action,
-            effect,
-            times: None,
-            which: Which::All,
-        });
+        self.add(Rule { action, effect, times: None, which: Which::All });
         self
     }
 
     /// For every request whose form does not hold this field.
     pub fn unless(self, action: &'static str, field: &'static str, effect: Effect) -> Proxy {
-        self.add(Rule {
-            action,
-            effect,
-            times: None,
-            which: Which::Without(field),
-        });
+        self.add(Rule { action, effect, times: None, which: Which::Without(field) });
         self
     }
 
     /// For the next request only.
     pub fn once(self, action: &'static str, effect: Effect) -> Proxy {
-        self.add(Rule {
-            action,
-            effect,
-            times: Some(1),
-            which: Which::All,
-        });
+        self.add(Rule { action, effect, times: Some(1), which: Which::All });
         self
     }
 
@@ -375,9 +352,7 @@ impl State {
 }
 
 fn locked(state: &Mutex<State>) -> MutexGuard<'_, State> {
-    state
-        .lock()
-        .expect("no thread panics while it holds the rules")
+    state.lock().expect("no thread panics while it holds the rules")
 }
 
 /// One request per connection: clients are told to close it.
@@ -476,9 +451,7 @@ fn with_body(head: &str, body: &[u8]) -> Vec<u8> {
     let mut lines = head.lines();
     let chunked = lines.any(|line| header(line, "transfer-encoding").is_some());
     assert!(!chunked, "only a body in one piece can be changed");
-    let lines = head
-        .lines()
-        .filter(|line| header(line, "content-length").is_none());
+    let lines = head.lines().filter(|line| header(line, "content-length").is_none());
     let mut cut: String = lines.map(|line| format!("{line}\r\n")).collect();
     cut += &format!("Content-Length: {}\r\n\r\n", body.len());
     [cut.as_bytes(), body].concat()
@@ -504,10 +477,8 @@ impl Request {
             }
             head.push(line);
         }
-        let length = head
-            .iter()
-            .find_map(|line| header(line, "content-length")?.parse().ok())
-            .unwrap_or(0);
+        let length =
+            head.iter().find_map(|line| header(line, "content-length")?.parse().ok()).unwrap_or(0);
         let mut body = vec![0; length];
         reader.read_exact(&mut body)?;
         Ok(Request { head, body })
@@ -539,11 +510,7 @@ impl Request {
     pub fn forward(&self, upstream: &str) -> io::Result<Vec<u8>> {
         let mut server = TcpStream::connect(upstream)?;
         let mut bytes = Vec::new();
-        for line in self
-            .head
-            .iter()
-            .filter(|line| header(line, "connection").is_none())
-        {
+        for line in self.head.iter().filter(|line| header(line, "connection").is_none()) {
             bytes.extend_from_slice(line.as_bytes());
         }
         bytes.extend_from_slice(b"Connection: close\r\n\r\n");

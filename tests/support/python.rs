@@ -70,8 +70,7 @@ fn environment(requirements: &Requirements) -> Environment {
     let lock = File::create(&lock)
         .unwrap_or_else(|error| panic!("cannot open {}: {error}", lock.display()));
     // Test binaries, and the sandbox beside them, may start at the same time.
-    lock.lock()
-        .expect("a lock on a file of our own can be waited for");
+    lock.lock().expect("a lock on a file of our own can be waited for");
     // Where the system's Python was replaced, the interpreter is a link to nothing.
     if !(stamp.exists() && interpreter(&folder).exists()) {
         install(requirements, &folder);
@@ -113,14 +112,7 @@ fn install(requirements: &Requirements, folder: &Path) {
     // pip's own messages are the best account of what it waits for or why it fails; only its
     // stdout is put away, since that may be the JSON output of a program in the sandbox.
     let status = Command::new(interpreter(folder))
-        .args([
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-            "--no-input",
-        ])
+        .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"])
         .arg("--requirement")
         .arg(&list)
         .stdout(Stdio::null())
@@ -145,9 +137,7 @@ fn require_python() {
             )
         });
     let text = String::from_utf8_lossy(&output.stdout);
-    let mut numbers = text
-        .split_whitespace()
-        .map_while(|number| number.parse::<u32>().ok());
+    let mut numbers = text.split_whitespace().map_while(|number| number.parse::<u32>().ok());
     let version = numbers.next().zip(numbers.next());
     assert!(
         version.is_some_and(|version| version >= OLDEST),

@@ -10,11 +10,9 @@ impl Random {
 
     /// For the n-th question about this: the order of other questions does not matter.
     pub fn about(seed: u64, subject: &str, n: u32) -> Random {
-        let hash = subject
-            .bytes()
-            .fold(seed ^ (u64::from(n) << 32), |hash, byte| {
-                (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-            });
+        let hash = subject.bytes().fold(seed ^ (u64::from(n) << 32), |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+        });
         let mut random = Random(hash);
         random.next();
         random

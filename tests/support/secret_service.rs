@@ -89,13 +89,11 @@ impl SecretService {
             stdin,
             bus_address: bus_address.trim_end().to_owned(),
         };
-        process::poll(START_LIMIT, || {
-            service.store("harness", "ready", "yes").then_some(())
-        })
-        .unwrap_or_else(|| {
-            let log = fs::read_to_string(service.folder.path().join("log")).unwrap_or_default();
-            panic!("gnome-keyring does not answer on its bus\n\n{log}")
-        });
+        process::poll(START_LIMIT, || service.store("harness", "ready", "yes").then_some(()))
+            .unwrap_or_else(|| {
+                let log = fs::read_to_string(service.folder.path().join("log")).unwrap_or_default();
+                panic!("gnome-keyring does not answer on its bus\n\n{log}")
+            });
         service
     }
 
@@ -127,10 +125,7 @@ impl SecretService {
 
     /// By these variables a program finds it.
     pub fn environment(&self) -> Vec<(String, String)> {
-        vec![(
-            "DBUS_SESSION_BUS_ADDRESS".to_owned(),
-            self.bus_address.clone(),
-        )]
+        vec![("DBUS_SESSION_BUS_ADDRESS".to_owned(), self.bus_address.clone())]
     }
 
     /// The secret, as a stranger to cloudcred would look it up.
@@ -142,18 +137,14 @@ impl SecretService {
 
     /// Puts a secret there past cloudcred; false where the service did not take it.
     pub fn store(&self, service: &str, username: &str, secret: &str) -> bool {
-        let command = self.secret_tool(&[
-            "store", "--label", service, "service", service, "username", username,
-        ]);
+        let command = self
+            .secret_tool(&["store", "--label", service, "service", service, "username", username]);
         process::run(command, Some(secret), ANSWER_LIMIT).code == 0
     }
 
     fn secret_tool(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new("secret-tool");
-        command
-            .args(arguments)
-            .env("HOME", self.folder.path())
-            .envs(self.environment());
+        command.args(arguments).env("HOME", self.folder.path()).envs(self.environment());
         command
     }
 }

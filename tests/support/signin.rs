@@ -68,23 +68,14 @@ impl SignInServer {
         let person = account.user_arn("bootstrap");
         account.create_role(ROLE, &person, ADMINISTRATOR_ACCESS);
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port on loopback");
-        let address = listener
-            .local_addr()
-            .expect("a bound socket has an address");
+        let address = listener.local_addr().expect("a bound socket has an address");
         let url = format!("http://{address}");
         let shared = Arc::new(Shared {
             url: url.clone(),
             account: account.clone(),
-            state: Mutex::new(State {
-                person: "ana".into(),
-                lifetime: 900,
-                ..State::default()
-            }),
+            state: Mutex::new(State { person: "ana".into(), lifetime: 900, ..State::default() }),
         });
-        let server = SignInServer {
-            address: url,
-            shared: Arc::clone(&shared),
-        };
+        let server = SignInServer { address: url, shared: Arc::clone(&shared) };
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
                 let shared = Arc::clone(&shared);
@@ -162,8 +153,7 @@ pub fn visit(address: &str) -> Page {
 #[track_caller]
 pub fn sign_in(address: &str) -> String {
     let page = visit(address);
-    page.location
-        .unwrap_or_else(|| panic!("{address}: {} {}", page.status, page.body))
+    page.location.unwrap_or_else(|| panic!("{address}: {} {}", page.status, page.body))
 }
 
 /// A browser that signs in by itself, for `$BROWSER`: its command, given a place for its program.
@@ -176,26 +166,19 @@ pub fn browser(home: &super::home::Home) -> String {
 
 impl State {
     fn session_arn(&self, account: &Account) -> String {
-        format!(
-            "arn:aws:sts::{}:assumed-role/{ROLE}/{}",
-            account.id, self.person
-        )
+        format!("arn:aws:sts::{}:assumed-role/{ROLE}/{}", account.id, self.person)
     }
 }
 
 type Form = BTreeMap<String, String>;
 
 fn parsed(query: &str) -> Form {
-    form_urlencoded::parse(query.as_bytes())
-        .into_owned()
-        .collect()
+    form_urlencoded::parse(query.as_bytes()).into_owned().collect()
 }
 
 impl Shared {
     fn locked(&self) -> MutexGuard<'_, State> {
-        self.state
-            .lock()
-            .expect("no thread panics while it holds the state")
+        self.state.lock().expect("no thread panics while it holds the state")
     }
 
     fn serve(&self, mut client: TcpStream) {
@@ -255,12 +238,7 @@ impl Shared {
             .append_pair("code", &code)
             .finish();
         let location = format!("{redirect}?{query}");
-        let code_of = Code {
-            client_id,
-            redirect,
-            challenge,
-            used: false,
-        };
+        let code_of = Code { client_id, redirect, challenge, used: false };
         locked.codes.insert(code, code_of);
         Ok(location)
     }
@@ -271,11 +249,7 @@ impl Shared {
             Err((kind, error, why)) => Answer {
                 headers: vec![("x-amzn-ErrorType".into(), kind.into())],
                 ..answer(
-                    if kind == "AccessDeniedException" {
-                        403
-                    } else {
-                        400
-                    },
+                    if kind == "AccessDeniedException" { 403 } else { 400 },
                     "application/json",
                     json!({ "error": error, "message": why }).to_string(),
                 )
@@ -403,11 +377,7 @@ fn proven(proof: &str, address: &str) -> Option<(String, String)> {
 }
 
 fn answer(status: u16, content_type: &str, body: String) -> Answer {
-    Answer {
-        status,
-        headers: vec![("Content-Type".into(), content_type.into())],
-        body,
-    }
+    Answer { status, headers: vec![("Content-Type".into(), content_type.into())], body }
 }
 
 fn random() -> String {

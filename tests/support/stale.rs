@@ -65,13 +65,7 @@ struct Change {
 
 impl StaleIam {
     pub fn new(server: &str, seed: u64, staleness: Staleness) -> StaleIam {
-        StaleIam {
-            server: server.to_owned(),
-            seed,
-            staleness,
-            root: None,
-            state: Mutex::default(),
-        }
+        StaleIam { server: server.to_owned(), seed, staleness, root: None, state: Mutex::default() }
     }
 
     /// In which every key is the root user's.
@@ -197,9 +191,7 @@ impl Question<'_> {
             "GetLoginProfile" | "UpdateLoginProfile" | "DeleteLoginProfile"
                 if self.is_stale(&login_profile, true) =>
             {
-                Some(no_such_entity(
-                    "Login Profile for that user cannot be found.",
-                ))
+                Some(no_such_entity("Login Profile for that user cannot be found."))
             }
             "DetachUserPolicy" if self.is_stale(&policy, true) => {
                 Some(no_such_entity("Policy was not found."))
@@ -238,10 +230,8 @@ impl Question<'_> {
         let state = self.iam.state();
         let now = Instant::now();
         let is_lost = |(thing, change): (&Thing, &Change)| {
-            matches!(
-                thing,
-                Thing::Key(_) | Thing::Policy(..) | Thing::LoginProfile(_)
-            ) && !change.is_there
+            matches!(thing, Thing::Key(_) | Thing::Policy(..) | Thing::LoginProfile(_))
+                && !change.is_there
                 && now < change.settled
         };
         let any = !state.is_calm && state.changes.iter().any(is_lost);
@@ -320,20 +310,16 @@ impl Question<'_> {
     fn without_the_news(&mut self, answer: Vec<u8>) -> Vec<u8> {
         let action = self.action.clone();
         match action.as_str() {
-            "ListAccessKeys" => self.edit_list(&answer, "AccessKeyMetadata", |thing, _| {
-                matches!(thing, Thing::Key(_))
-            }),
+            "ListAccessKeys" => self
+                .edit_list(&answer, "AccessKeyMetadata", |thing, _| matches!(thing, Thing::Key(_))),
             "ListAttachedUserPolicies" => self.edit_list(
                 &answer,
                 "AttachedPolicies",
                 |thing, user| matches!(thing, Thing::Policy(of, _) if of == user),
             ),
             "GetUser" | "ListUserTags" if self.is_stale(&Thing::Tags(self.user.clone()), true) => {
-                let lost = if action == "GetUser" && self.random.chance(30) {
-                    "User"
-                } else {
-                    "Tags"
-                };
+                let lost =
+                    if action == "GetUser" && self.random.chance(30) { "User" } else { "Tags" };
                 edited(&answer, |body| without_element(body, lost))
             }
             "GetAccessKeyLastUsed" if self.random.chance(self.iam.staleness.fresh) => {

@@ -58,11 +58,9 @@ impl Terminal {
     /// Starts the command with the terminal as its standard input, output and error.
     pub fn start(command: &Command, columns: u16) -> Terminal {
         let (pty, pts) = blocking::open().expect("the system has a pseudo-terminal to give");
-        pty.resize(Size::new(ROWS, columns))
-            .expect("a new pseudo-terminal can be resized");
-        let mut inside = blocking::Command::new(command.get_program())
-            .args(command.get_args())
-            .env_clear();
+        pty.resize(Size::new(ROWS, columns)).expect("a new pseudo-terminal can be resized");
+        let mut inside =
+            blocking::Command::new(command.get_program()).args(command.get_args()).env_clear();
         for (name, value) in command.get_envs() {
             if let Some(value) = value {
                 inside = inside.env(name, value);
@@ -79,9 +77,8 @@ impl Terminal {
                 Ok(())
             })
         };
-        let child = inside
-            .spawn(pts)
-            .unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
+        let child =
+            inside.spawn(pts).unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
         Terminal {
             pty: Some(pty),
             child,
@@ -126,8 +123,7 @@ impl Terminal {
 
     pub fn type_text(&mut self, text: &str) -> &mut Terminal {
         let pty = self.pty.as_mut().expect("the terminal is open");
-        pty.write_all(text.as_bytes())
-            .expect("a terminal takes what is typed");
+        pty.write_all(text.as_bytes()).expect("a terminal takes what is typed");
         self
     }
 
@@ -147,17 +143,10 @@ impl Terminal {
         let deadline = Instant::now() + LIMIT;
         // Read first: a program cannot end while it waits for us to take what it prints.
         while self.receive(deadline) {}
-        let status = process::wait(
-            &mut self.child,
-            deadline.saturating_duration_since(Instant::now()),
-        );
-        let Some(status) = status else {
-            panic!("still running after {LIMIT:?}\n{self}")
-        };
-        (
-            process::exit_code(status),
-            String::from_utf8_lossy(&self.raw).into_owned(),
-        )
+        let status =
+            process::wait(&mut self.child, deadline.saturating_duration_since(Instant::now()));
+        let Some(status) = status else { panic!("still running after {LIMIT:?}\n{self}") };
+        (process::exit_code(status), String::from_utf8_lossy(&self.raw).into_owned())
     }
 
     /// Takes what the program printed, waiting for it where there is nothing yet; false once nothing
@@ -194,11 +183,7 @@ impl std::fmt::Display for Terminal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mut screen = self.screen.screen().clone();
         screen.set_scrollback(SCROLLBACK);
-        let above = if screen.scrollback() > 0 {
-            screen.contents()
-        } else {
-            String::new()
-        };
+        let above = if screen.scrollback() > 0 { screen.contents() } else { String::new() };
         write!(f, "--- the screen\n{above}\n{}\n---", self.screen())
     }
 }

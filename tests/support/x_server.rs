@@ -31,10 +31,7 @@ impl XServer {
             .read_line(&mut number)
             .expect("Xvfb prints text");
         assert!(!number.trim().is_empty(), "Xvfb did not start: {INSTALL}");
-        XServer {
-            server,
-            display: format!(":{}", number.trim()),
-        }
+        XServer { server, display: format!(":{}", number.trim()) }
     }
 
     /// By this variable a program finds it.
@@ -50,9 +47,7 @@ impl XServer {
 
     /// In which forms the clipboard is offered.
     pub fn targets(&self) -> String {
-        process::run(self.xclip("-o -target TARGETS"), None, LIMIT)
-            .expect(0)
-            .stdout
+        process::run(self.xclip("-o -target TARGETS"), None, LIMIT).expect(0).stdout
     }
 
     /// As if somebody copied this in another program.

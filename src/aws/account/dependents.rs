@@ -63,10 +63,7 @@ pub async fn dependents_of(iam: &Client, user: &str) -> Result<Vec<Dependent>, F
         found.push(Dependent::Other(format!("the {kind} {name}")));
     };
     if let Ok(answer) = inline {
-        answer
-            .policy_names()
-            .iter()
-            .for_each(|name| other("inline policy", name));
+        answer.policy_names().iter().for_each(|name| other("inline policy", name));
     }
     if let Ok(answer) = groups {
         let groups = answer.groups().iter();

@@ -72,10 +72,7 @@ mod tests {
     fn each_finding_says_what_to_do() {
         let console = Console::of_region("us-east-1");
         let codes = |has_access_key, lacks_mfa| -> Vec<&str> {
-            let root = RootUser {
-                has_access_key,
-                lacks_mfa,
-            };
+            let root = RootUser { has_access_key, lacks_mfa };
             let findings = root.findings("111122223333", console);
             assert!(findings.iter().all(|it| it.hint.contains("https://")));
             findings.iter().map(|finding| finding.code).collect()

@@ -146,9 +146,6 @@ mod tests {
         VerifyingKey::from(key.0.public_key())
             .verify(message.as_bytes(), &signature)
             .expect("it is the key's");
-        assert_ne!(
-            proof,
-            key.proof("https://x/v1/token", Timestamp::UNIX_EPOCH)
-        );
+        assert_ne!(proof, key.proof("https://x/v1/token", Timestamp::UNIX_EPOCH));
     }
 }

@@ -126,10 +126,7 @@ impl SignedIn {
 
     /// The session itself, from memory.
     pub fn session(&self, region: aws_config::Region) -> Session {
-        Session {
-            provider: SharedCredentialsProvider::new(self.credentials.clone()),
-            region,
-        }
+        Session { provider: SharedCredentialsProvider::new(self.credentials.clone()), region }
     }
 
     pub fn access_key_id(&self) -> &str {

@@ -133,11 +133,7 @@ fn proven_pair(
     context: &Context,
     prompt: &mut dyn Prompt,
 ) -> Result<(KeyPair, Option<Identity>)> {
-    let aws = if flags.no_verify {
-        None
-    } else {
-        Some(Aws::start(context)?)
-    };
+    let aws = if flags.no_verify { None } else { Some(Aws::start(context)?) };
     let asked = !flags.key_stdin || context.env.stdin_is_terminal;
     loop {
         let pair = if flags.key_stdin {
@@ -170,9 +166,7 @@ fn verified(pair: &KeyPair, aws: &Aws, context: &Context) -> Result<Identity> {
                 Err(failure)
                     if failure.reason == Reason::UnknownKey && began.elapsed() < PROPAGATION =>
                 {
-                    context
-                        .output
-                        .working("AWS does not know this key yet; asking again …");
+                    context.output.working("AWS does not know this key yet; asking again …");
                     tokio::time::sleep(Duration::from_secs(1)).await;
                 }
                 answer => return Ok(answer),
@@ -189,7 +183,5 @@ fn unverified(failure: Failure) -> Error {
         Kind::Credentials => "copy both halves again".to_owned(),
         _ => error.hint.clone().unwrap_or_default(),
     };
-    error.hint(format!(
-        "{hint}; --no-verify keeps the key without asking AWS"
-    ))
+    error.hint(format!("{hint}; --no-verify keeps the key without asking AWS"))
 }

@@ -56,11 +56,7 @@ pub fn run(flags: &CopySecret, context: &Context) -> Result<()> {
         wait(patience, &mut interrupt, context).await;
         clipboard.clear(&text)
     })?;
-    context.output.result(&Copied {
-        name,
-        field,
-        cleared,
-    })
+    context.output.result(&Copied { name, field, cleared })
 }
 
 /// Until the time is over or the user ends it.
@@ -87,10 +83,7 @@ async fn wait(patience: Duration, interrupt: &mut Interrupt, context: &Context) 
 /// What is on the clipboard, and the three steps in the app.
 fn tell(name: &SecretName, flags: &CopySecret, clipboard: &Clipboard, context: &Context) {
     let (what, paste) = match flags.field {
-        Field::Json => (
-            "the document of",
-            "paste it in place of what the editor shows, and apply",
-        ),
+        Field::Json => ("the document of", "paste it in place of what the editor shows, and apply"),
         Field::AccessKey => (
             "the access_key of",
             "paste it as access_key; then copy the other half with --field secret_key",
@@ -98,14 +91,10 @@ fn tell(name: &SecretName, flags: &CopySecret, clipboard: &Clipboard, context: &
         Field::SecretKey => ("the secret_key of", "paste it as secret_key, and apply"),
     };
     let output = &context.output;
-    output.say(&format!(
-        "On the clipboard: {what} `{name}`. In CloudStudio:"
-    ));
+    output.say(&format!("On the clipboard: {what} `{name}`. In CloudStudio:"));
     let steps = ["AWS provider → add secret", paste, "set current"];
-    let rows: Vec<Vec<String>> = (1..)
-        .zip(steps)
-        .map(|(number, step)| vec![number.to_string(), step.to_owned()])
-        .collect();
+    let rows: Vec<Vec<String>> =
+        (1..).zip(steps).map(|(number, step)| vec![number.to_string(), step.to_owned()]).collect();
     output.say(table(&rows, output.page().width).trim_end());
     if matches!(clipboard, Clipboard::Terminal(_)) {
         let seconds = flags.clear_after;

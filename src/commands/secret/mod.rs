@@ -70,9 +70,5 @@ fn whose(entry: &Entry) -> String {
 
 /// What CloudStudio's page says of a secret.
 fn state(current: bool) -> &'static str {
-    if current {
-        "set on environment"
-    } else {
-        "not set"
-    }
+    if current { "set on environment" } else { "not set" }
 }

@@ -29,9 +29,5 @@ pub fn run(name: &str, store: StoreKind, context: &Context) -> Result<()> {
     let name = SecretName::existing(name)?;
     let vault = context.vault(&context.env.folders()?);
     let (entry, changed) = vault.relocate(&name, store)?;
-    context.output.result(&Moved {
-        changed,
-        name: entry.name,
-        store,
-    })
+    context.output.result(&Moved { changed, name: entry.name, store })
 }

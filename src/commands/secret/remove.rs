@@ -40,9 +40,7 @@ impl Report for Removed {
         }
         if !self.idle_aws_profiles.is_empty() {
             let names = self.idle_aws_profiles.join(", ");
-            text.push_str(&format!(
-                "until then nothing is read through the AWS profile {names}\n"
-            ));
+            text.push_str(&format!("until then nothing is read through the AWS profile {names}\n"));
         }
         text
     }
@@ -121,10 +119,7 @@ fn question(entry: &Entry, index: &Index, readers: &Readers) -> String {
     if is_current && index.secrets.len() == 1 {
         going.extend(readers.as_current.iter().cloned());
     }
-    let mut text = format!(
-        "Remove the secret `{}` ({})",
-        entry.name, entry.access_key_id
-    );
+    let mut text = format!("Remove the secret `{}` ({})", entry.name, entry.access_key_id);
     if is_current {
         text.push_str(", which is the current one");
     }

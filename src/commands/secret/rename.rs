@@ -18,20 +18,15 @@ struct Renamed {
 
 impl Report for Renamed {
     fn text(&self, _: &Page) -> String {
-        format!(
-            "the secret `{}` is now called `{}`\n",
-            self.previous_name, self.name
-        )
+        format!("the secret `{}` is now called `{}`\n", self.previous_name, self.name)
     }
 }
 
 pub fn run(old: &str, new: &str, context: &Context) -> Result<()> {
     let (old, new) = (SecretName::existing(old)?, SecretName::new(new)?);
     if old.same_place_as(&new) {
-        return Err(
-            Error::usage(format!("`{new}` differs from `{old}` only in case"))
-                .hint("choose another name: on some systems these two are the same file"),
-        );
+        return Err(Error::usage(format!("`{new}` differs from `{old}` only in case"))
+            .hint("choose another name: on some systems these two are the same file"));
     }
     let folders = context.env.folders()?;
     let vault = context.vault(&folders);
@@ -42,15 +37,8 @@ pub fn run(old: &str, new: &str, context: &Context) -> Result<()> {
         };
         let program = context.env.program()?;
         aws_profile::follow(&folders, &locations, program, &old, &new).map_err(|error| {
-            half_done(format!(
-                "renamed, but an AWS profile still reads `{old}`: {}",
-                error.message
-            ))
+            half_done(format!("renamed, but an AWS profile still reads `{old}`: {}", error.message))
         })
     })?;
-    context.output.result(&Renamed {
-        changed: true,
-        name: new,
-        previous_name: old,
-    })
+    context.output.result(&Renamed { changed: true, name: new, previous_name: old })
 }

@@ -66,11 +66,7 @@ pub fn run(flags: &UseSecret, context: &Context) -> Result<()> {
     };
     let index = Index::load(&folders)?;
     let rows = index.secrets.iter().map(|entry| {
-        vec![
-            entry.name.to_string(),
-            state(index.is_current(&entry.name)).to_owned(),
-            whose(entry),
-        ]
+        vec![entry.name.to_string(), state(index.is_current(&entry.name)).to_owned(), whose(entry)]
     });
     context.output.result(&Used {
         changed: written || previous.as_ref() != Some(&name),
@@ -135,9 +131,5 @@ fn new_profile(name: &str, context: &Context) -> Result<NewProfile> {
     if let Some(name) = context.env.moves_data() {
         context.output.warn(&aws_profile::works_only_with(name));
     }
-    Ok(NewProfile {
-        locations,
-        profile,
-        replaces,
-    })
+    Ok(NewProfile { locations, profile, replaces })
 }

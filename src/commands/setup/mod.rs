@@ -54,16 +54,9 @@ pub fn run(mut flags: Setup, context: &Context) -> Result<u8> {
         aws_profile::check_free(&Locations::of(&context.env)?, &profile)?;
     }
     let aws = Aws::start(context)?;
-    let index = if dry_run {
-        Index::load(&aws.folders)
-    } else {
-        Index::load_to_change(&aws.folders)
-    }?;
-    let lookups = LiveLookups {
-        aws: &aws,
-        context,
-        no_browser: flags.no_browser,
-    };
+    let index =
+        if dry_run { Index::load(&aws.folders) } else { Index::load_to_change(&aws.folders) }?;
+    let lookups = LiveLookups { aws: &aws, context, no_browser: flags.no_browser };
     let credentials = if flags.login {
         vec![lookups.sign_in(prompt.as_mut())?]
     } else {
@@ -197,10 +190,7 @@ fn abandoned_run(
     let choices = [
         Choice::new("Finish it", "what it lacks is done now"),
         Choice::new("Take it back", "what it made is removed again"),
-        Choice::new(
-            "Leave it, and set up something else",
-            "it can be finished later",
-        ),
+        Choice::new("Leave it, and set up something else", "it can be finished later"),
     ];
     let question = Question::required(&text, "cloudcred resume, undo");
     Ok(match prompt.select(question, &choices, 0)? {
@@ -221,9 +211,7 @@ async fn look(flags: &Setup, sdk: &Sdk, context: &Context) -> Result<Vec<Found>>
         None => Scope::DefaultChain,
     };
     let began = Instant::now();
-    context
-        .output
-        .working("Looking for AWS credentials on this machine …");
+    context.output.working("Looking for AWS credentials on this machine …");
     let found = profiles::find(sdk, &context.env, scope).await;
     context.output.done();
     let found = found?;
@@ -274,11 +262,7 @@ fn run_secrets(request: &Request, facts: &Facts, plan: &Plan, aws: &Aws) -> Resu
         Request::Root(request) => secrets.pair.clone_from(&request.pair),
         Request::IamUser(request) => {
             secrets.pair.clone_from(&request.own_key);
-            if plan
-                .steps
-                .iter()
-                .any(|step| matches!(step, Step::CreateLoginProfile(_)))
-            {
+            if plan.steps.iter().any(|step| matches!(step, Step::CreateLoginProfile(_))) {
                 secrets.password = match &request.console_password {
                     ConsolePassword::None => None,
                     ConsolePassword::Given(password) => Some(password.clone()),

@@ -38,18 +38,10 @@ pub fn after_retirement(
             Ok(false) => {}
             Err(error) => {
                 let error = error.with_hint();
-                context
-                    .output
-                    .warn(&format!("the root key was not deleted: {error}"));
+                context.output.warn(&format!("the root key was not deleted: {error}"));
             }
         }
-        let offered = offer_secret(
-            &key.access_key_id,
-            goal,
-            lookups.aws,
-            prompt.as_mut(),
-            context,
-        );
+        let offered = offer_secret(&key.access_key_id, goal, lookups.aws, prompt.as_mut(), context);
         if let Err(error) = offered {
             context.output.warn(&error.with_hint());
         }
@@ -65,14 +57,9 @@ pub fn after_retirement(
 /// The error for a user that is ready, and whose root key is not retired.
 pub fn not_retired(error: Error, goal: &Goal, page: &str) -> Error {
     let user = goal.owner().short();
-    let message = format!(
-        "{user} is ready, but its root key was not retired: {}",
-        error.message
-    );
+    let message = format!("{user} is ready, but its root key was not retired: {}", error.message);
     let kind = error.kind;
-    error
-        .with(kind, message)
-        .and_hint(format!("or see to the key in the console, as root: {page}"))
+    error.with(kind, message).and_hint(format!("or see to the key in the console, as root: {page}"))
 }
 
 /// Where root's keys are in the console.
@@ -114,18 +101,13 @@ fn delete(
     let identity = root.identity();
     if !identity.is_some_and(|it| it.is_root() && it.account_id == goal.account_id) {
         let who = identity.map_or("nobody".to_owned(), |it| it.described());
-        return Err(
-            Error::credentials(format!("this is {who}, not root in {}", goal.account_id))
-                .hint("delete it in the console, as root"),
-        );
+        return Err(Error::credentials(format!("this is {who}, not root in {}", goal.account_id))
+            .hint("delete it in the console, as root"));
     }
     let name = run_name(context.env.now());
     let record = Record::new(&name, &deletion(id, goal), &root);
     let journal = Journal::begin(&aws.folders, record)?;
-    let secrets = RunSecrets {
-        pair: Some(kept_pair(goal, aws)?),
-        password: None,
-    };
+    let secrets = RunSecrets { pair: Some(kept_pair(goal, aws)?), password: None };
     let access = aws.access(Some(&root.session), context);
     let mut run = Run::new(access, journal, secrets, &aws.interrupt);
     aws.run(run.execute())?;
@@ -159,10 +141,7 @@ fn offer_secret(
         let program = context.env.program()?;
         let profile = AwsProfile::new(name, program, Some(secret), None)?;
         let key = holder.place_of("aws_secret_access_key");
-        let files = (
-            key.map(|place| locations.of_place(place)),
-            &locations.config,
-        );
+        let files = (key.map(|place| locations.of_place(place)), &locations.config);
         if let (Some(from), to) = files {
             prompt.tell(&format!(
                 "The profile `{name}` holds the root key. It can read the secret `{secret}` instead: the key goes from {}, and credential_process comes into {}.",

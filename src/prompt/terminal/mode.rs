@@ -75,10 +75,7 @@ impl TerminalMode {
     /// Throws away what still arrives, until nothing has for a moment.
     pub fn discard_paste(&self) {
         use rustix::event::{PollFd, PollFlags, Timespec, poll};
-        let quiet = Timespec {
-            tv_sec: 0,
-            tv_nsec: 50_000_000,
-        };
+        let quiet = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
         loop {
             let stdin = io::stdin();
             let mut input = [PollFd::new(&stdin, PollFlags::IN)];
@@ -93,9 +90,7 @@ impl TerminalMode {
 #[cfg(not(unix))]
 impl TerminalMode {
     pub fn of_stdin() -> io::Result<Self> {
-        Ok(TerminalMode {
-            keys: Keys::AsFound,
-        })
+        Ok(TerminalMode { keys: Keys::AsFound })
     }
 
     pub fn take(&mut self, keys: Keys) {

@@ -76,10 +76,7 @@ impl Record {
     /// Of a run that has not begun.
     pub fn new(run: &str, plan: &Plan, caller: &Found) -> Self {
         let steps = plan.steps.iter();
-        let steps = steps.map(|step| StepRecord {
-            step: step.clone(),
-            status: Status::Planned,
-        });
+        let steps = steps.map(|step| StepRecord { step: step.clone(), status: Status::Planned });
         Record {
             version: 1,
             run: run.to_owned(),
@@ -87,9 +84,7 @@ impl Record {
             // Not rounded: it tells which of two runs is the later one.
             started_at: Timestamp::now(),
             finished_at: None,
-            caller_arn: caller
-                .identity()
-                .map_or_else(String::new, |it| it.arn.clone()),
+            caller_arn: caller.identity().map_or_else(String::new, |it| it.arn.clone()),
             profile: caller.source.profile_name().map(str::to_owned),
             steps: steps.collect(),
             checkpoint: plan.checkpoint,
@@ -104,9 +99,7 @@ impl Record {
 
     /// The steps that may have made something, and what they are.
     pub fn made(&self) -> impl Iterator<Item = &StepRecord> {
-        self.steps
-            .iter()
-            .filter(|record| record.status.may_have_made())
+        self.steps.iter().filter(|record| record.status.may_have_made())
     }
 
     /// The name of the user that the run makes.
@@ -128,15 +121,9 @@ impl Record {
             Step::DescribeAccessKey(step) => Some(&step.user_name),
             _ => None,
         });
-        let created = self
-            .steps
-            .iter()
-            .filter(|it| matches!(it.step, Step::CreateUser(_)));
-        let is_owner = |user: &String| {
-            owner
-                .user_name()
-                .is_some_and(|name| name.eq_ignore_ascii_case(user))
-        };
+        let created = self.steps.iter().filter(|it| matches!(it.step, Step::CreateUser(_)));
+        let is_owner =
+            |user: &String| owner.user_name().is_some_and(|name| name.eq_ignore_ascii_case(user));
         created.count() <= 1 && users.into_iter().all(is_owner)
     }
 
@@ -149,10 +136,7 @@ impl Record {
                 record.step,
                 Step::DeactivateRootKey(_)
                     | Step::DeleteRootKey(_)
-                    | Step::CreateAccessKey(CreateAccessKey {
-                        user_name: None,
-                        ..
-                    })
+                    | Step::CreateAccessKey(CreateAccessKey { user_name: None, .. })
             )
         })
     }
@@ -189,11 +173,7 @@ impl Record {
     pub fn target(&self) -> Option<(SecretName, StoreKind)> {
         match self.destinations().next() {
             Some(it) => Some((it.secret.clone(), it.store?)),
-            None => self
-                .goal
-                .secret
-                .as_ref()
-                .map(|kept| (kept.name.clone(), kept.store)),
+            None => self.goal.secret.as_ref().map(|kept| (kept.name.clone(), kept.store)),
         }
     }
 

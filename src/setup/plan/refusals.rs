@@ -53,10 +53,7 @@ pub fn check_name_is_free(keep: &SecretTarget, facts: &Facts, reuse: bool) -> Re
         stored.described()
     ));
     Err(if agreed {
-        error.hint(format!(
-            "replace it where it is with --store {}",
-            stored.store.name()
-        ))
+        error.hint(format!("replace it where it is with --store {}", stored.store.name()))
     } else if facts.stored_may_be_replaced() {
         error.hint("replace it with --if-exists reuse --yes, or choose another name with --secret")
     } else if stored.identity.is_none() {

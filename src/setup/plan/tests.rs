@@ -68,10 +68,7 @@ fn stored(id: &str, verdict: Verdict) -> Stored {
     Stored {
         store: StoreKind::File,
         access_key_id: Some(id.into()),
-        identity: Some(Identity::new(
-            "111122223333",
-            "arn:aws-cn:iam::111122223333:user/ana",
-        )),
+        identity: Some(Identity::new("111122223333", "arn:aws-cn:iam::111122223333:user/ana")),
         verdict,
     }
 }
@@ -144,10 +141,9 @@ fn a_stored_key_that_the_user_no_longer_has_is_replaced() {
 
 #[test]
 fn a_stored_key_that_is_only_too_new_or_inactive_is_not_given_up_unasked() {
-    for (active, what, hint) in [
-        (true, "as active, but STS", "wait a moment"),
-        (false, "is inactive", "--status Active"),
-    ] {
+    for (active, what, hint) in
+        [(true, "as active, but STS", "wait a moment"), (false, "is inactive", "--status Active")]
+    {
         let reuse = |replace| {
             let mut request = request();
             request.if_exists = Some(IfExists::Reuse);
@@ -176,10 +172,7 @@ fn a_stored_key_that_is_only_too_new_or_inactive_is_not_given_up_unasked() {
 fn two_keys_are_named_with_their_age() {
     let mut request = request();
     request.if_exists = Some(IfExists::Reuse);
-    let facts = Facts {
-        user: UserFact::Present(user(&["AKIA1", "AKIA2"])),
-        ..facts()
-    };
+    let facts = Facts { user: UserFact::Present(user(&["AKIA1", "AKIA2"])), ..facts() };
     let error = planned(request, &facts).expect_err("no room");
     assert_eq!(error.kind, Kind::Failed);
     assert!(error.message.contains("AKIA2 (54 days old)"), "{error}");
@@ -187,10 +180,7 @@ fn two_keys_are_named_with_their_age() {
 
 #[test]
 fn a_taken_name_is_left_alone_unless_its_owner_is_the_same() {
-    let taken = Facts {
-        stored: Some(stored("AKIA1", Verdict::Works)),
-        ..facts()
-    };
+    let taken = Facts { stored: Some(stored("AKIA1", Verdict::Works)), ..facts() };
     planned(request(), &taken).expect_err("somebody's");
     let mut agreed = request();
     agreed.keep.replace = true;
@@ -216,10 +206,7 @@ fn a_printed_key_is_proven_before_it_is_printed() {
 fn a_password_is_checked_before_the_user_is_made() {
     let mut request = request();
     request.console_password = ConsolePassword::Given("short".into());
-    let facts = Facts {
-        password_policy: Some(Default::default()),
-        ..facts()
-    };
+    let facts = Facts { password_policy: Some(Default::default()), ..facts() };
     let error = planned(request, &facts).expect_err("too short");
     assert!(error.message.contains("at least 8 characters"), "{error}");
 }
@@ -255,10 +242,7 @@ fn an_aws_profile_is_written_last_and_never_over_somebody_elses() {
     let program = std::path::Path::new("/usr/bin/cloudcred");
     let profile = aws_profile::AwsProfile::new("cs", program, Some(&keep().secret), None);
     let profile = profile.expect("valid");
-    let with = |holder| Facts {
-        aws_profile: Some((profile.clone(), holder)),
-        ..facts()
-    };
+    let with = |holder| Facts { aws_profile: Some((profile.clone(), holder)), ..facts() };
     let free = planned(request(), &with(Holder::Nobody)).expect("free");
     assert_eq!(names(&free).last(), Some(&"write_aws_profile"));
     assert_eq!(free.goal.aws_profile.as_deref(), Some("cs"));
@@ -274,10 +258,7 @@ fn an_aws_profile_is_written_last_and_never_over_somebody_elses() {
     let changed = planned(request(), &with(Holder::Ours(other))).expect("ours");
     let step = changed.steps.last().expect("the profile's");
     let (_, shown) = step.described();
-    assert!(
-        shown.ends_with("in place of `/usr/bin/cloudcred credential-process`"),
-        "{shown}"
-    );
+    assert!(shown.ends_with("in place of `/usr/bin/cloudcred credential-process`"), "{shown}");
     assert!(step.replaces());
     let taken = planned(request(), &with(Holder::SomebodyElse("x, line 1".into())));
     assert_eq!(taken.expect_err("taken").kind, Kind::Failed);
@@ -307,10 +288,7 @@ fn root_makes_a_new_key_where_none_is_given_and_there_is_room() {
             keep: keep(),
         })
     };
-    let facts_with = |keys: &[&str]| Facts {
-        user: UserFact::Present(user(keys)),
-        ..facts()
-    };
+    let facts_with = |keys: &[&str]| Facts { user: UserFact::Present(user(keys)), ..facts() };
     let plan_of =
         |if_exists, facts: &Facts| plan(&request(if_exists), facts, "run-1", Timestamp::UNIX_EPOCH);
     let new = plan_of(None, &facts_with(&["AKIA1"])).expect("there is room");
@@ -336,8 +314,5 @@ fn a_root_key_is_retired_behind_the_checkpoint_between_two_proofs() {
     let plan = planned(request, &facts()).expect("nothing is in the way");
     let checkpoint = plan.checkpoint.expect("what is before it stays");
     assert_eq!(names(&plan)[checkpoint - 1], "set_current");
-    assert_eq!(
-        names(&plan)[checkpoint..],
-        ["verify", "deactivate_root_key", "verify"]
-    );
+    assert_eq!(names(&plan)[checkpoint..], ["verify", "deactivate_root_key", "verify"]);
 }

@@ -39,11 +39,7 @@ impl Request {
                 line.switch("acknowledge-root-risk", true);
             }
         }
-        let CommandLine {
-            words,
-            is_portable,
-            standard_input,
-        } = line;
+        let CommandLine { words, is_portable, standard_input } = line;
         is_portable.then(|| words + standard_input)
     }
 }

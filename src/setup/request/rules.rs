@@ -13,10 +13,8 @@ pub fn check_user_name(name: &str) -> Result<()> {
     if (1..=64).contains(&name.len()) && name.bytes().all(allowed) {
         return Ok(());
     }
-    Err(
-        Error::usage(format!("`{name}` is not a valid IAM user name"))
-            .hint("use 1 to 64 letters, digits and _+=,.@- with --user-name"),
-    )
+    Err(Error::usage(format!("`{name}` is not a valid IAM user name"))
+        .hint("use 1 to 64 letters, digits and _+=,.@- with --user-name"))
 }
 
 /// # Errors
@@ -26,9 +24,7 @@ pub fn check_policy_arn(arn: &str) -> Result<()> {
     if let ["arn", partition, "iam", "", account, resource] = parts[..]
         && partition.starts_with("aws")
         && (account == "aws" || account.len() == 12)
-        && resource
-            .strip_prefix("policy/")
-            .is_some_and(|name| !name.is_empty())
+        && resource.strip_prefix("policy/").is_some_and(|name| !name.is_empty())
     {
         return Ok(());
     }
@@ -57,10 +53,7 @@ pub fn parse_tags(texts: &[String]) -> Result<Vec<(String, String)>> {
     let mut tags: Vec<(String, String)> = Vec::new();
     for text in texts {
         let (key, value) = parse_tag(text)?;
-        if tags
-            .iter()
-            .any(|(other, _)| other.eq_ignore_ascii_case(&key))
-        {
+        if tags.iter().any(|(other, _)| other.eq_ignore_ascii_case(&key)) {
             return Err(Error::usage(format!("the tag `{key}` is given twice"))
                 .hint("give each --tag once; to IAM, `a` and `A` are the same key"));
         }
@@ -78,9 +71,7 @@ fn parse_tag(text: &str) -> Result<(String, String)> {
         Error::usage(format!("`{text}` is not a valid tag: {why}"))
             .hint("use --tag KEY=VALUE with letters, digits, spaces and _.:/=+-@")
     };
-    let (key, value) = text
-        .split_once('=')
-        .ok_or_else(|| wrong("it has no `=`".to_owned()))?;
+    let (key, value) = text.split_once('=').ok_or_else(|| wrong("it has no `=`".to_owned()))?;
     check_tag_text(key, 1, 128).map_err(|why| wrong(format!("its key: {why}")))?;
     check_tag_text(value, 0, 256).map_err(|why| wrong(format!("its value: {why}")))?;
     if key.to_ascii_lowercase().starts_with("aws:") {
@@ -123,12 +114,8 @@ fn is_allowed_in_tag(c: char) -> bool {
 
 /// `CloudStudio on ana-laptop`, without the characters that a tag may not have.
 pub fn default_key_description(host_name: Option<&str>) -> String {
-    let host: String = host_name
-        .unwrap_or_default()
-        .chars()
-        .filter(|c| is_allowed_in_tag(*c))
-        .take(100)
-        .collect();
+    let host: String =
+        host_name.unwrap_or_default().chars().filter(|c| is_allowed_in_tag(*c)).take(100).collect();
     match host.trim() {
         "" => "CloudStudio".to_owned(),
         host => format!("CloudStudio on {host}"),
@@ -206,13 +193,7 @@ mod tests {
             parse(&["a=b=c", "d="]).expect("valid"),
             [("a".into(), "b=c".into()), ("d".into(), String::new())]
         );
-        for wrong in [
-            &["a"][..],
-            &["=b"],
-            &["aws:x=y"],
-            &["a=(b)"],
-            &["a=1", "A=2"],
-        ] {
+        for wrong in [&["a"][..], &["=b"], &["aws:x=y"], &["a=(b)"], &["a=1", "A=2"]] {
             let error = parse(wrong).expect_err(wrong[0]);
             assert_eq!(error.kind, Kind::Usage);
         }

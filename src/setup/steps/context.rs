@@ -112,10 +112,7 @@ impl Work<'_, '_> {
     }
 
     pub fn pair(&self) -> Result<&KeyPair> {
-        self.secrets
-            .pair
-            .as_ref()
-            .ok_or_else(|| missing("access key"))
+        self.secrets.pair.as_ref().ok_or_else(|| missing("access key"))
     }
 }
 
@@ -258,10 +255,6 @@ pub fn taken_back(
 impl Leftover {
     /// Something that stays for this reason, until somebody does something about it.
     pub fn new(what: impl Into<String>, why: impl Into<Error>) -> Self {
-        Leftover {
-            what: what.into(),
-            why: why.into(),
-            passing: false,
-        }
+        Leftover { what: what.into(), why: why.into(), passing: false }
     }
 }

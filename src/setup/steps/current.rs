@@ -25,10 +25,7 @@ impl Change for SetCurrent {
     const NAME: &'static str = "set_current";
 
     fn described(&self) -> (&'static str, String) {
-        (
-            "set current",
-            format!("`{}`, for CloudStudio's tools", self.secret),
-        )
+        ("set current", format!("`{}`, for CloudStudio's tools", self.secret))
     }
 
     fn remains(&self) -> Option<String> {
@@ -38,10 +35,7 @@ impl Change for SetCurrent {
     async fn prepare(&mut self, work: &mut Work<'_, '_>) -> Result<(), Stop> {
         let current = work.access.vault.current()?;
         // Where it is current already, an earlier attempt has noted what was before.
-        if !current
-            .as_ref()
-            .is_some_and(|current| current.same_place_as(&self.secret))
-        {
+        if !current.as_ref().is_some_and(|current| current.same_place_as(&self.secret)) {
             self.made.previous_current = current;
         }
         Ok(())

@@ -105,10 +105,7 @@ impl CreateAccessKey {
     }
 
     fn unprovable(&self, ids: &str) -> Error {
-        let user = self
-            .user()
-            .map(|user| format!(" --user-name {user}"))
-            .unwrap_or_default();
+        let user = self.user().map(|user| format!(" --user-name {user}")).unwrap_or_default();
         Error::new(
             Kind::PartlyApplied,
             format!(
@@ -172,36 +169,25 @@ impl CreateAccessKey {
         if work.created_user() || work.access.vault.find_key(id)?.is_some() {
             return Ok(Some(true));
         }
-        if work
-            .secrets
-            .pair
-            .as_ref()
-            .is_some_and(|pair| pair.access_key_id == id)
-        {
+        if work.secrets.pair.as_ref().is_some_and(|pair| pair.access_key_id == id) {
             return Ok(Some(true));
         }
         let key = settled(|| async {
             let keys = account::access_keys(&work.access.fresh_iam()?, self.user()).await?;
             let key = keys.into_iter().find(|key| key.id == id);
-            Ok(if key.is_some() {
-                Look::Sure(key)
-            } else {
-                Look::Unsure(None)
-            })
+            Ok(if key.is_some() { Look::Sure(key) } else { Look::Unsure(None) })
         });
         let Some(created) = key.await?.map(|key| key.created_at) else {
             return Ok(None);
         };
-        Ok(Some(
-            match (created, self.made.created_at, self.made.begun_at) {
-                (Some(created), Some(ours), _) => created == ours,
-                // Version 0.1 did not note when IAM made it.
-                (Some(created), None, Some(begun)) => {
-                    created.duration_since(begun).as_secs().unsigned_abs() <= SETTLING.as_secs()
-                }
-                _ => false,
-            },
-        ))
+        Ok(Some(match (created, self.made.created_at, self.made.begun_at) {
+            (Some(created), Some(ours), _) => created == ours,
+            // Version 0.1 did not note when IAM made it.
+            (Some(created), None, Some(begun)) => {
+                created.duration_since(begun).as_secs().unsigned_abs() <= SETTLING.as_secs()
+            }
+            _ => false,
+        }))
     }
 
     /// Takes the key back at AWS.
@@ -274,10 +260,7 @@ impl Change for CreateAccessKey {
                 }
             }
         }
-        self.made.replaced = self
-            .destination
-            .replaced(work)?
-            .or(self.made.replaced.take());
+        self.made.replaced = self.destination.replaced(work)?.or(self.made.replaced.take());
         let now = work.access.aws_now();
         self.made.begun_at = Some(now);
         self.made.unanswered.push(now);
@@ -319,9 +302,7 @@ impl Change for CreateAccessKey {
     }
 
     async fn settle(&mut self, work: &mut Work<'_, '_>) -> Result<Settled> {
-        work.access
-            .output
-            .working("waiting to see whether AWS has made a key");
+        work.access.output.working("waiting to see whether AWS has made a key");
         sleep(SETTLING).await;
         self.delete_orphans(work).await?;
         Ok(Settled::Again)
@@ -371,9 +352,7 @@ impl Change for CreateAccessKey {
         if self.made.unanswered.is_empty() {
             return Ok(());
         }
-        work.access
-            .output
-            .working("making sure that there is no key whose secret nobody has");
+        work.access.output.working("making sure that there is no key whose secret nobody has");
         self.wait_until_settled(work).await;
         self.delete_orphans(work).await?;
         self.made.unanswered.clear();
@@ -391,8 +370,7 @@ impl Change for CreateAccessKey {
         }
         if let Some(id) = &self.made.access_key_id {
             let replaced = self.made.replaced.as_ref();
-            self.destination
-                .give_back(work, id, replaced, Origin::Created)?;
+            self.destination.give_back(work, id, replaced, Origin::Created)?;
         }
         self.made = Made::default();
         Ok(())

@@ -39,10 +39,7 @@ pub async fn suspects(
         }
         match account::last_used(&access.iam()?, &key.id).await {
             Ok(Some(_)) => {}
-            used => suspects.push(Suspect {
-                id: key.id,
-                never_used: used.is_ok(),
-            }),
+            used => suspects.push(Suspect { id: key.id, never_used: used.is_ok() }),
         }
     }
     Ok(suspects)
@@ -82,19 +79,11 @@ mod tests {
     #[test]
     fn a_suspect_is_as_old_as_its_attempt() {
         let sent: Timestamp = "2026-11-25T12:00:00Z".parse().expect("a time");
-        let key = |created_at| AccessKey {
-            id: "AKIA".into(),
-            active: true,
-            created_at,
-        };
+        let key = |created_at| AccessKey { id: "AKIA".into(), active: true, created_at };
         assert!(may_come_from(&key(None), sent));
         let after = |seconds| Some(sent + SignedDuration::from_secs(seconds));
         for (seconds, expected) in [(-20, false), (-2, true), (0, true), (40, true), (90, false)] {
-            assert_eq!(
-                may_come_from(&key(after(seconds)), sent),
-                expected,
-                "{seconds}"
-            );
+            assert_eq!(may_come_from(&key(after(seconds)), sent), expected, "{seconds}");
         }
     }
 }

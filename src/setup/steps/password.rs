@@ -41,11 +41,9 @@ impl Made {
     fn is_ours(&self, created: Timestamp) -> bool {
         match self.created_at {
             Some(ours) => ours == created,
-            None => self
-                .unanswered
-                .iter()
-                .chain(&self.begun_at)
-                .any(|sent| follows(created, *sent)),
+            None => {
+                self.unanswered.iter().chain(&self.begun_at).any(|sent| follows(created, *sent))
+            }
         }
     }
 }
@@ -68,11 +66,8 @@ impl CreateLoginProfile {
     }
 
     fn somebody_elses(&self) -> Error {
-        Error::failed(format!(
-            "`{}` has a console password already",
-            self.user_name
-        ))
-        .hint("run the command again: it then leaves that password as it is")
+        Error::failed(format!("`{}` has a console password already", self.user_name))
+            .hint("run the command again: it then leaves that password as it is")
     }
 
     /// Removes the password, where it is this step's.
@@ -99,11 +94,8 @@ impl Change for CreateLoginProfile {
 
     fn described(&self) -> (&'static str, String) {
         let name = &self.user_name;
-        let detail = if self.generated {
-            format!("generated, for {name}")
-        } else {
-            format!("for {name}")
-        };
+        let detail =
+            if self.generated { format!("generated, for {name}") } else { format!("for {name}") };
         ("set password", detail)
     }
 
@@ -136,11 +128,7 @@ impl Change for CreateLoginProfile {
     }
 
     async fn act(&mut self, work: &mut Work<'_, '_>) -> Result<(), Stop> {
-        let password = work
-            .secrets
-            .password
-            .as_ref()
-            .ok_or_else(|| missing("password"))?;
+        let password = work.secrets.password.as_ref().ok_or_else(|| missing("password"))?;
         let iam = work.access.iam()?;
         let failure = match iam::create_login_profile(&iam, &self.user_name, password).await {
             Ok(created_at) => {
@@ -231,25 +219,13 @@ mod tests {
     fn only_a_password_that_iam_set_after_the_attempt_is_ours() {
         let sent: Timestamp = "2026-11-25T12:00:00.7Z".parse().expect("a time");
         let at = |seconds| sent + SignedDuration::from_secs(seconds);
-        let lost = Made {
-            unanswered: vec![sent],
-            ..Made::default()
-        };
-        for (seconds, ours) in [
-            (-60, false),
-            (-3, false),
-            (-1, true),
-            (0, true),
-            (20, true),
-            (90, false),
-        ] {
+        let lost = Made { unanswered: vec![sent], ..Made::default() };
+        for (seconds, ours) in
+            [(-60, false), (-3, false), (-1, true), (0, true), (20, true), (90, false)]
+        {
             assert_eq!(lost.is_ours(at(seconds)), ours, "{seconds}");
         }
-        let answered = Made {
-            created_at: Some(at(1)),
-            begun_at: Some(sent),
-            ..Made::default()
-        };
+        let answered = Made { created_at: Some(at(1)), begun_at: Some(sent), ..Made::default() };
         assert!(answered.is_ours(at(1)) && !answered.is_ours(at(2)));
     }
 }

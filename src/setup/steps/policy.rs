@@ -70,21 +70,15 @@ impl Change for AttachPolicy {
         if work.created_user() || self.made.begun_at.is_some() {
             return Ok(());
         }
-        let (first, second, third) = (
-            work.access.fresh_iam()?,
-            work.access.fresh_iam()?,
-            work.access.fresh_iam()?,
-        );
+        let (first, second, third) =
+            (work.access.fresh_iam()?, work.access.fresh_iam()?, work.access.fresh_iam()?);
         let looks = tokio::try_join!(
             self.is_attached(&first),
             self.is_attached(&second),
             self.is_attached(&third)
         );
         let (first, second, third) = looks.map_err(|failure| Stop::Refused(failure.into()))?;
-        self.made = Made {
-            begun_at: Some(work.access.aws_now()),
-            found: first || second || third,
-        };
+        self.made = Made { begun_at: Some(work.access.aws_now()), found: first || second || third };
         Ok(())
     }
 
@@ -104,11 +98,7 @@ impl Change for AttachPolicy {
 
     /// Attached once more: an undo that was cut off may have detached it.
     async fn revisit(&mut self, _: &mut Work<'_, '_>, _: Outcome) -> Result<Settled> {
-        Ok(if self.made.found {
-            Settled::Done
-        } else {
-            Settled::Again
-        })
+        Ok(if self.made.found { Settled::Done } else { Settled::Again })
     }
 
     async fn take_back(

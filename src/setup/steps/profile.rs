@@ -62,10 +62,7 @@ impl Change for WriteAwsProfile {
             let locations = Locations::of(work.access.env)?;
             let holder = aws_profile::holder(&locations, &self.profile)?;
             let found = matches!(holder, Holder::Ours(there) if there.serves_as(&self.profile));
-            self.made = Made {
-                begun_at: Some(work.access.aws_now()),
-                found,
-            };
+            self.made = Made { begun_at: Some(work.access.aws_now()), found };
         }
         Ok(())
     }

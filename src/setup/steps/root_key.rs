@@ -25,10 +25,7 @@ impl Change for DeactivateRootKey {
     const NAME: &'static str = "deactivate_root_key";
 
     fn described(&self) -> (&'static str, String) {
-        (
-            "retire the root key",
-            format!("{} becomes inactive", self.access_key_id),
-        )
+        ("retire the root key", format!("{} becomes inactive", self.access_key_id))
     }
 
     fn remains(&self) -> Option<String> {
@@ -80,10 +77,7 @@ impl Change for DeleteRootKey {
     const NAME: &'static str = "delete_root_key";
 
     fn described(&self) -> (&'static str, String) {
-        (
-            "delete the root key",
-            format!("{}, for good", self.access_key_id),
-        )
+        ("delete the root key", format!("{}, for good", self.access_key_id))
     }
 
     fn remains(&self) -> Option<String> {
@@ -105,11 +99,7 @@ impl Change for DeleteRootKey {
     }
 
     async fn revisit(&mut self, _: &mut Work<'_, '_>, outcome: Outcome) -> Result<Settled> {
-        Ok(if outcome == Outcome::Done {
-            Settled::Done
-        } else {
-            Settled::Again
-        })
+        Ok(if outcome == Outcome::Done { Settled::Done } else { Settled::Again })
     }
 
     async fn take_back(&mut self, _: &mut Work<'_, '_>, _: Outcome) -> Result<(), Leftover> {

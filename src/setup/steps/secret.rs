@@ -82,10 +82,7 @@ impl Destination {
             verified_at: None,
         };
         let aside = SecretName::set_aside_by(&work.run);
-        let over = Over::SetAside {
-            key_id: self.replaces.as_deref(),
-            aside: &aside,
-        };
+        let over = Over::SetAside { key_id: self.replaces.as_deref(), aside: &aside };
         work.access.vault.put(&entry, pair, over).map(drop)
     }
 
@@ -119,10 +116,7 @@ impl Destination {
         };
         let given_back = work.access.vault.give_back(&put);
         given_back.map_err(|why| {
-            Leftover::new(
-                format!("what this run made of the secret `{}`", self.secret),
-                why,
-            )
+            Leftover::new(format!("what this run made of the secret `{}`", self.secret), why)
         })
     }
 }
@@ -163,26 +157,18 @@ impl Change for StoreSecret {
 
     async fn prepare(&mut self, work: &mut Work<'_, '_>) -> Result<(), Stop> {
         self.made.access_key_id = Some(work.pair()?.access_key_id.clone());
-        self.made.replaced = self
-            .destination
-            .replaced(work)?
-            .or(self.made.replaced.take());
+        self.made.replaced = self.destination.replaced(work)?.or(self.made.replaced.take());
         Ok(())
     }
 
     async fn act(&mut self, work: &mut Work<'_, '_>) -> Result<(), Stop> {
         self.destination.put(work, work.pair()?)?;
         // STS accepted it before anything was planned.
-        Ok(work
-            .access
-            .vault
-            .verified(&self.destination.secret, work.access.env.now())?)
+        Ok(work.access.vault.verified(&self.destination.secret, work.access.env.now())?)
     }
 
     async fn revisit(&mut self, work: &mut Work<'_, '_>, outcome: Outcome) -> Result<Settled> {
-        let held = self
-            .destination
-            .held(work, self.made.access_key_id.as_deref())?;
+        let held = self.destination.held(work, self.made.access_key_id.as_deref())?;
         let is_held = held.is_some();
         if work.secrets.pair.is_none() {
             work.secrets.pair = held;
@@ -199,8 +185,7 @@ impl Change for StoreSecret {
     async fn take_back(&mut self, work: &mut Work<'_, '_>, _: Outcome) -> Result<(), Leftover> {
         if let Some(id) = &self.made.access_key_id {
             let replaced = self.made.replaced.as_ref();
-            self.destination
-                .give_back(work, id, replaced, Origin::BroughtAlong)?;
+            self.destination.give_back(work, id, replaced, Origin::BroughtAlong)?;
         }
         self.made = Made::default();
         Ok(())

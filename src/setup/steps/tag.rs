@@ -38,10 +38,7 @@ impl Change for DescribeAccessKey {
     }
 
     async fn act(&mut self, work: &mut Work<'_, '_>) -> Result<(), Stop> {
-        let id = work
-            .access_key_id
-            .as_ref()
-            .ok_or_else(|| missing("access key"))?;
+        let id = work.access_key_id.as_ref().ok_or_else(|| missing("access key"))?;
         let iam = work.access.iam()?;
         Ok(iam::describe_access_key(&iam, &self.user_name, id, &self.description).await?)
     }

@@ -70,8 +70,7 @@ async fn owner(access: &Access<'_>, user: &str, run: &str) -> Result<Owner, Fail
 }
 
 fn has_run_tag(tags: &[(String, String)], run: &str) -> bool {
-    tags.iter()
-        .any(|(key, value)| key == RUN_TAG && value == run)
+    tags.iter().any(|(key, value)| key == RUN_TAG && value == run)
 }
 
 /// Whether AWS still knows the run's key, which no user keeps beyond its own end: by STS, which accepts
@@ -86,10 +85,7 @@ async fn key_exists(work: &Work<'_, '_>, user: &str) -> Result<bool> {
         (work.secrets.pair.as_ref().or(kept.as_ref()), access.session)
     {
         let session = access.sdk.session(pair, session.region.clone());
-        if caller_identity(access.sdk, &session, STS_LIMIT)
-            .await
-            .is_ok()
-        {
+        if caller_identity(access.sdk, &session, STS_LIMIT).await.is_ok() {
             return Ok(true);
         }
     }
@@ -238,12 +234,10 @@ impl Change for CreateUser {
                 Err(failure) => Err(failure),
             }
         };
-        deleted(delete, is_listed)
-            .await
-            .map_err(|failure| Leftover {
-                passing: failure.reason == Reason::Conflict,
-                ..Leftover::new(self.what(), failure)
-            })?;
+        deleted(delete, is_listed).await.map_err(|failure| Leftover {
+            passing: failure.reason == Reason::Conflict,
+            ..Leftover::new(self.what(), failure)
+        })?;
         work.user = RunUser::Gone;
         self.made = Made::default();
         Ok(())

@@ -19,10 +19,7 @@ impl Change for Verify {
     const NAME: &'static str = "verify";
 
     fn described(&self) -> (&'static str, String) {
-        (
-            "prove it",
-            "until STS and IAM accept the new key everywhere".to_owned(),
-        )
+        ("prove it", "until STS and IAM accept the new key everywhere".to_owned())
     }
 
     fn remains(&self) -> Option<String> {
@@ -64,11 +61,7 @@ impl Change for Verify {
     }
 
     async fn revisit(&mut self, _: &mut Work<'_, '_>, outcome: Outcome) -> Result<Settled> {
-        Ok(if outcome == Outcome::Done {
-            Settled::Done
-        } else {
-            Settled::Again
-        })
+        Ok(if outcome == Outcome::Done { Settled::Done } else { Settled::Again })
     }
 
     async fn take_back(&mut self, _: &mut Work<'_, '_>, _: Outcome) -> Result<(), Leftover> {
@@ -98,7 +91,6 @@ fn unproven(work: &Work<'_, '_>, failure: &Failure) -> Error {
             format!("wait for it with `cloudcred resume {run}`"),
         ),
     };
-    Error::new(Kind::PartlyApplied, message).hint(format!(
-        "{hint}, or take all of it back with `cloudcred undo {run}`"
-    ))
+    Error::new(Kind::PartlyApplied, message)
+        .hint(format!("{hint}, or take all of it back with `cloudcred undo {run}`"))
 }

@@ -53,11 +53,7 @@ impl Wizard<'_> {
                 "Sign in with the browser",
                 "with the password that you use for the AWS console",
             ),
-            (
-                Origin::Paste,
-                "Paste an access key",
-                "of a user that may manage IAM, or of root",
-            ),
+            (Origin::Paste, "Paste an access key", "of a user that may manage IAM, or of root"),
             (
                 Origin::Console,
                 "Make one in the AWS console",
@@ -83,14 +79,8 @@ impl Wizard<'_> {
     fn make_key_in_console(&mut self) -> Result<(Found, Option<KeyPair>)> {
         let question = Question::required("Whose key do you want to make?", "--key-stdin");
         let choices = [
-            (
-                "A new IAM user's",
-                "safe, recommended: the very key that CloudStudio gets",
-            ),
-            (
-                "The root user's",
-                "it creates the IAM user here, and should be deleted afterwards",
-            ),
+            ("A new IAM user's", "safe, recommended: the very key that CloudStudio gets"),
+            ("The root user's", "it creates the IAM user here, and should be deleted afterwards"),
         ];
         let (pair, found) = if self.choose(question, choices)? == 0 {
             let name = self.flags.user_name.as_deref().unwrap_or(DEFAULT_USER_NAME);

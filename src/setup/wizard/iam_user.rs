@@ -31,9 +31,7 @@ impl Wizard<'_> {
         let own_key = pair.filter(|_| is_own);
         if own_key.is_some() {
             // The user stays as its owner made it.
-            self.flags
-                .console_password
-                .get_or_insert(PasswordChoice::None);
+            self.flags.console_password.get_or_insert(PasswordChoice::None);
             self.flags.if_exists.get_or_insert(IfExists::Reuse);
         }
         let console_password = self.console_password(&bootstrap)?;
@@ -78,10 +76,7 @@ impl Wizard<'_> {
                 let question = Question::optional("Console password", "--console-password");
                 let choices = [
                     ("None", "the user cannot sign in to the AWS console"),
-                    (
-                        "Generate one",
-                        "fits the account's policy; shown once at the end",
-                    ),
+                    ("Generate one", "fits the account's policy; shown once at the end"),
                     ("Type one", "twice, not shown"),
                 ];
                 match self.choose(question, choices)? {

@@ -78,10 +78,7 @@ impl Wizard<'_> {
                 Choice::new(format!("SecretTarget {name} as it is"), note)
             })
             .collect();
-        choices.push(Choice::new(
-            "Create an IAM user",
-            "safe, recommended: its own user and key",
-        ));
+        choices.push(Choice::new("Create an IAM user", "safe, recommended: its own user and key"));
         choices.push(Choice::new(
             "Use the root user's key",
             "fast, risky: unrestricted, hard to contain",
@@ -108,8 +105,5 @@ impl Wizard<'_> {
     }
 }
 
-const QUESTION: Question = Question {
-    text: "What should CloudStudio use?",
-    flag: "--mode",
-    required: true,
-};
+const QUESTION: Question =
+    Question { text: "What should CloudStudio use?", flag: "--mode", required: true };

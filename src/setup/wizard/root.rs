@@ -27,10 +27,7 @@ impl Wizard<'_> {
         {
             let text = format!("{} is the root user's and works", found.source.described());
             let choices = [
-                (
-                    "Create an IAM user with it",
-                    "safe, recommended: its own user and key",
-                ),
+                ("Create an IAM user with it", "safe, recommended: its own user and key"),
                 ("Use a root key anyway", "fast, risky"),
             ];
             if self.choose(Question::required(&text, "--mode"), choices)? == 0 {

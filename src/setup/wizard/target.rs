@@ -41,10 +41,7 @@ impl Wizard<'_> {
             Some(current) if self.attended => {
                 let text = format!("The current secret is `{current}`");
                 let choices = [
-                    (
-                        &*format!("Make `{secret}` current"),
-                        "what CloudStudio's tools then use",
-                    ),
+                    (&*format!("Make `{secret}` current"), "what CloudStudio's tools then use"),
                     (&*format!("Leave `{current}` current"), ""),
                 ];
                 self.choose(Question::optional(&text, "--no-current"), choices)? == 0
@@ -63,10 +60,8 @@ impl Wizard<'_> {
     /// The keyring is the default; where none answers, a plaintext file is taken only by choice.
     fn choose_store(&mut self) -> Result<StoreKind> {
         const QUESTION: &str = "Keep the secret in";
-        const FILE: (&str, &str) = (
-            "A private file",
-            "only your account can read it; not encrypted",
-        );
+        const FILE: (&str, &str) =
+            ("A private file", "only your account can read it; not encrypted");
         let Some(trouble) = self.lookups.keyring_trouble()? else {
             let keyring = ("The keyring", "encrypted by the system, recommended");
             let question = Question::optional(QUESTION, "--store");
@@ -80,8 +75,7 @@ impl Wizard<'_> {
                 Error::failed(trouble).hint("keep the secret in a private file with --store file")
             );
         }
-        self.prompt
-            .tell(&format!("The keyring cannot be used: {trouble}."))?;
+        self.prompt.tell(&format!("The keyring cannot be used: {trouble}."))?;
         let stop = ("Nowhere: stop here", "nothing is changed");
         match self.choose(Question::required(QUESTION, "--store"), [FILE, stop])? {
             0 => Ok(StoreKind::File),
@@ -123,10 +117,7 @@ impl Wizard<'_> {
     fn ask_for_another_user(&mut self, request: &mut IamUserRequest) -> Result<bool> {
         let text = format!("The IAM user `{}` exists already", request.user_name);
         let choices = [
-            (
-                "Choose another name",
-                "nothing is changed on the existing user",
-            ),
+            ("Choose another name", "nothing is changed on the existing user"),
             ("Use this user", "it gets what it lacks, and a new key"),
         ];
         if self.choose(Question::required(&text, "--if-exists"), choices)? == 1 {
@@ -143,17 +134,10 @@ impl Wizard<'_> {
     }
 
     fn ask_about_taken_name(&mut self, keep: &mut SecretTarget, stored: &Stored) -> Result<()> {
-        let text = format!(
-            "There is a secret `{}` already, {}",
-            keep.secret,
-            stored.described()
-        );
+        let text = format!("There is a secret `{}` already, {}", keep.secret, stored.described());
         let choices = [
             ("Choose another name", "the old secret stays"),
-            (
-                "Replace it",
-                "the old secret is lost once the new one is kept",
-            ),
+            ("Replace it", "the old secret is lost once the new one is kept"),
         ];
         if self.choose(Question::required(&text, "--secret"), choices)? == 1 {
             keep.replace = true;

@@ -128,14 +128,8 @@ fn every_open_question_is_asked_once_with_a_default() {
     let request = iam_user(machine.complete(Setup::default(), &mut script));
     script.finish();
     assert_eq!(request.user_name, "cloudstudio-admin");
-    assert_eq!(
-        request.key_description.as_deref(),
-        Some("CloudStudio on laptop")
-    );
-    assert_eq!(
-        request.policy_arns,
-        ["arn:aws:iam::aws:policy/AdministratorAccess"]
-    );
+    assert_eq!(request.key_description.as_deref(), Some("CloudStudio on laptop"));
+    assert_eq!(request.policy_arns, ["arn:aws:iam::aws:policy/AdministratorAccess"]);
     assert_eq!(request.keep.secret.as_str(), "cloudstudio-admin");
     assert_eq!(request.keep.store, Some(StoreKind::Keyring));
     assert!(request.keep.make_current);
@@ -154,10 +148,7 @@ fn what_flags_answer_is_not_asked() {
         store: Some(StoreKind::File),
         ..Setup::default()
     };
-    let piped = Piped {
-        pair: Some(pair("AKIAANA")),
-        password: None,
-    };
+    let piped = Piped { pair: Some(pair("AKIAANA")), password: None };
     let mut script = Script::new([]);
     let request = iam_user(machine.complete_with(piped, flags, &mut script));
     assert!(request.console_password.is_generated());
@@ -183,10 +174,7 @@ fn without_a_keyring_a_file_is_a_choice_and_never_a_fallback() {
     assert!(script.told[0].contains("no keyring answers"));
 
     machine.attended = false;
-    let error = machine
-        .complete(flags(), &mut Unattended)
-        .err()
-        .expect("no store");
+    let error = machine.complete(flags(), &mut Unattended).err().expect("no store");
     assert!(error.hint.is_some_and(|hint| hint.contains("--store file")));
 }
 
@@ -204,10 +192,7 @@ fn who_has_nothing_may_sign_in() {
     let mut script = Script::new([("--mode", Pick("Create an IAM user")), ("--login", Enter)]);
     let request = iam_user(machine.complete(flags, &mut script));
     script.finish();
-    assert_eq!(
-        request.bootstrap.source,
-        Source::Profile("signed-in".into())
-    );
+    assert_eq!(request.bootstrap.source, Source::Profile("signed-in".into()));
 }
 
 #[test]
@@ -246,10 +231,9 @@ fn a_root_key_is_retired_only_for_an_administrator_whose_pair_is_kept() {
     let mut ana = Machine::with(vec![profile("default", ANA)]);
     ana.attended = false;
     let reader = "arn:aws:iam::aws:policy/ReadOnlyAccess";
-    for (machine, policy, what) in [
-        (&root, reader, "no administrator"),
-        (&ana, admin, "not created with a root key"),
-    ] {
+    for (machine, policy, what) in
+        [(&root, reader, "no administrator"), (&ana, admin, "not created with a root key")]
+    {
         let error = machine.complete(flags(policy), &mut Unattended).err();
         let error = error.expect("refused");
         assert_eq!(error.kind, Kind::Usage);
@@ -259,11 +243,8 @@ fn a_root_key_is_retired_only_for_an_administrator_whose_pair_is_kept() {
 
 #[test]
 fn root_mode_acknowledges_then_pastes_and_takes_only_root() {
-    let flags = || Setup {
-        mode: ModeChoice::Root,
-        store: Some(StoreKind::File),
-        ..Setup::default()
-    };
+    let flags =
+        || Setup { mode: ModeChoice::Root, store: Some(StoreKind::File), ..Setup::default() };
     let machine = Machine::with(Vec::new());
     let mut script = Script::new([
         ("--acknowledge-root-risk", Type("use root")),
@@ -272,35 +253,23 @@ fn root_mode_acknowledges_then_pastes_and_takes_only_root() {
         ("--key-stdin", Paste(pair("AKIAROOT"))),
         ("--secret", Enter),
     ]);
-    let request = machine
-        .complete(flags(), &mut script)
-        .expect("it is root's");
+    let request = machine.complete(flags(), &mut script).expect("it is root's");
     script.finish();
-    assert!(
-        script.told[1].contains("user/ana in 111122223333"),
-        "{:?}",
-        script.told
-    );
+    assert!(script.told[1].contains("user/ana in 111122223333"), "{:?}", script.told);
     assert!(matches!(request, Request::Root(request) if request.keep.secret.as_str() == "root"));
 }
 
 #[test]
 fn a_typed_password_is_checked_before_the_next_question() {
     let machine = Machine::with(vec![profile("default", ANA)]);
-    let flags = Setup {
-        mode: ModeChoice::IamUser,
-        user_name: Some("ci".into()),
-        ..Setup::default()
-    };
+    let flags =
+        Setup { mode: ModeChoice::IamUser, user_name: Some("ci".into()), ..Setup::default() };
     let mut script = Script::new([
         ("--profile", Enter),
         ("--console-password", Pick("Type one")),
         ("--console-password generate", Password("short")),
     ]);
-    let error = machine
-        .complete(flags, &mut script)
-        .err()
-        .expect("too short");
+    let error = machine.complete(flags, &mut script).err().expect("too short");
     assert!(error.message.contains("at least 8 characters"), "{error}");
 }
 
@@ -309,43 +278,23 @@ fn nobody_is_asked_for_what_has_no_default() {
     let mut machine = Machine::with(vec![profile("default", ANA)]);
     machine.attended = false;
     let request = machine.complete(Setup::default(), &mut Unattended);
-    assert!(
-        matches!(request, Ok(Request::Existing(_))),
-        "what works stays"
-    );
+    assert!(matches!(request, Ok(Request::Existing(_))), "what works stays");
 
-    let nothing = Machine {
-        attended: false,
-        ..Machine::with(Vec::new())
-    };
+    let nothing = Machine { attended: false, ..Machine::with(Vec::new()) };
     let error = nothing.complete(Setup::default(), &mut Unattended).err();
     let error = error.expect("an answer is needed");
     assert_eq!(error.kind, Kind::AnswerNeeded);
     assert!(error.hint.is_some_and(|hint| hint.contains("--mode")));
 
-    let flags = Setup {
-        mode: ModeChoice::Root,
-        store: Some(StoreKind::File),
-        ..Setup::default()
-    };
-    let error = nothing
-        .complete(flags, &mut Unattended)
-        .err()
-        .expect("unanswered");
-    assert!(
-        error
-            .hint
-            .is_some_and(|hint| hint.contains("--acknowledge-root-risk"))
-    );
+    let flags = Setup { mode: ModeChoice::Root, store: Some(StoreKind::File), ..Setup::default() };
+    let error = nothing.complete(flags, &mut Unattended).err().expect("unanswered");
+    assert!(error.hint.is_some_and(|hint| hint.contains("--acknowledge-root-risk")));
 }
 
 #[test]
 fn the_console_leads_to_a_users_key_that_is_kept_as_it_is() {
     let machine = Machine::with(Vec::new());
-    let flags = Setup {
-        store: Some(StoreKind::File),
-        ..Setup::default()
-    };
+    let flags = Setup { store: Some(StoreKind::File), ..Setup::default() };
     let mut script = Script::new([
         ("--mode", Pick("Create an IAM user")),
         ("--login", Pick("Make one in the AWS console")),
@@ -401,9 +350,5 @@ fn the_console_leads_to_a_root_key_and_another_account_is_told() {
     assert!(machine.opened.borrow().is_empty(), "nobody asked for it");
     assert!(script.told[0].contains("4. Copy both"), "{:?}", script.told);
     assert!(script.told[1].contains("not the root user's"));
-    assert!(
-        script.told[2].contains("another account"),
-        "{:?}",
-        script.told
-    );
+    assert!(script.told[2].contains("another account"), "{:?}", script.told);
 }

@@ -26,10 +26,7 @@ impl SharedFile {
             self.cut_continuations(at);
             self.lines[at] = Line {
                 raw: with_value(&self.lines[at].raw, value),
-                what: What::Property {
-                    key: key.to_owned(),
-                    value: value.to_owned(),
-                },
+                what: What::Property { key: key.to_owned(), value: value.to_owned() },
             };
             return Ok(());
         }
@@ -38,13 +35,8 @@ impl SharedFile {
         };
         // After the last thing that belongs to the section, before blank lines and comments that
         // lead to the next one.
-        let last = span
-            .clone()
-            .rfind(|at| self.lines[*at].what != What::Nothing);
-        self.insert(
-            last.unwrap_or(span.start) + 1,
-            vec![property_line(key, value)],
-        );
+        let last = span.clone().rfind(|at| self.lines[*at].what != What::Nothing);
+        self.insert(last.unwrap_or(span.start) + 1, vec![property_line(key, value)]);
         Ok(())
     }
 
@@ -69,10 +61,8 @@ impl SharedFile {
             if text.starts_with(COMMENT) {
                 let raw = &self.lines[line].raw;
                 let indent = raw.iter().take_while(|byte| b" \t".contains(byte));
-                self.lines[line] = Line {
-                    raw: raw[indent.count()..].to_vec(),
-                    what: What::Nothing,
-                };
+                self.lines[line] =
+                    Line { raw: raw[indent.count()..].to_vec(), what: What::Nothing };
             } else {
                 self.cut(line..line + 1);
             }
@@ -101,11 +91,7 @@ impl SharedFile {
             (MARK.to_owned(), What::Nothing),
             (header, What::Header(Header { section, prefixed })),
         ];
-        lines.extend(
-            properties
-                .iter()
-                .map(|(key, value)| property_line(key, value)),
-        );
+        lines.extend(properties.iter().map(|(key, value)| property_line(key, value)));
         self.insert(self.lines.len(), lines);
         Ok(())
     }
@@ -116,9 +102,7 @@ impl SharedFile {
         let mut found = false;
         while let Some(span) = self.spans(profile).pop() {
             // Comments and blank lines at its end belong to what follows.
-            let last = span
-                .clone()
-                .rfind(|at| self.lines[*at].what != What::Nothing);
+            let last = span.clone().rfind(|at| self.lines[*at].what != What::Nothing);
             let end = last.unwrap_or(span.start) + 1;
             let marked = span.start.checked_sub(1).filter(|above| {
                 String::from_utf8_lossy(&self.lines[*above].raw).trim_end() == MARK
@@ -145,11 +129,7 @@ impl SharedFile {
                 (FileKind::Config, "") if name != "default" => "profile ",
                 _ => "",
             };
-            let raw = format!(
-                "{}{prefix}{name}{}",
-                &text[..open + start],
-                &text[open + end..]
-            );
+            let raw = format!("{}{prefix}{name}{}", &text[..open + start], &text[open + end..]);
             line.raw = raw.into_bytes();
             if let What::Header(header) = &mut line.what {
                 header.section = Section::Profile(name.to_owned());
@@ -164,19 +144,13 @@ impl SharedFile {
     fn insert(&mut self, at: usize, lines: Vec<(String, What)>) {
         let end = self.line_end();
         let unfinished = at == self.lines.len()
-            && self
-                .lines
-                .last()
-                .is_some_and(|last| !last.raw.ends_with(b"\n"));
+            && self.lines.last().is_some_and(|last| !last.raw.ends_with(b"\n"));
         if unfinished && let Some(last) = self.lines.last_mut() {
             last.raw.extend_from_slice(end.as_bytes());
         }
         let mut new: Vec<Line> = lines
             .into_iter()
-            .map(|(text, what)| Line {
-                raw: format!("{text}{end}").into_bytes(),
-                what,
-            })
+            .map(|(text, what)| Line { raw: format!("{text}{end}").into_bytes(), what })
             .collect();
         if unfinished && let Some(last) = new.last_mut() {
             last.raw.truncate(last.raw.len() - end.len());
@@ -186,10 +160,7 @@ impl SharedFile {
 
     fn cut(&mut self, range: Range<usize>) {
         let unfinished = range.end == self.lines.len()
-            && self
-                .lines
-                .last()
-                .is_some_and(|last| !last.raw.ends_with(b"\n"));
+            && self.lines.last().is_some_and(|last| !last.raw.ends_with(b"\n"));
         let start = range.start;
         self.lines.drain(range);
         if unfinished && let Some(last) = self.lines[..start].last_mut() {
@@ -224,10 +195,7 @@ fn check_property(key: &str, value: &str) -> Result<()> {
 }
 
 fn property_line(key: &str, value: &str) -> (String, What) {
-    let what = What::Property {
-        key: key.to_owned(),
-        value: value.to_owned(),
-    };
+    let what = What::Property { key: key.to_owned(), value: value.to_owned() };
     (format!("{key} = {value}"), what)
 }
 

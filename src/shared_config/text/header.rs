@@ -48,8 +48,7 @@ pub fn trimmed(text: &str) -> &str {
 
 /// Whether the SDKs take it for a name or a key.
 pub fn is_identifier(name: &str) -> bool {
-    name.chars()
-        .all(|c| c.is_ascii_alphanumeric() || "_-/.%@:+".contains(c))
+    name.chars().all(|c| c.is_ascii_alphanumeric() || "_-/.%@:+".contains(c))
 }
 
 /// What a header means in a file of this kind, and whether it has a prefix.
@@ -101,15 +100,13 @@ pub fn complaint(
                 "only the AWS CLI reads the section [{text}], and the AWS SDKs ignore it: rename `{name}` so that it needs no quotes"
             ),
         )),
-        (FileKind::Config, Section::Ignored) if !prefixed && is_identifier(text) => ignored(
-            format!("AWS ignores the section [{text}]: write [profile {text}]"),
-        ),
+        (FileKind::Config, Section::Ignored) if !prefixed && is_identifier(text) => {
+            ignored(format!("AWS ignores the section [{text}]: write [profile {text}]"))
+        }
         (FileKind::Credentials, Section::Ignored) if prefixed => {
             let (_, name) = text.split_once(WHITE_SPACE)?;
             let name = trimmed(name);
-            ignored(format!(
-                "AWS ignores the section [{text}]: in this file, write [{name}]"
-            ))
+            ignored(format!("AWS ignores the section [{text}]: in this file, write [{name}]"))
         }
         (_, Section::Ignored) => ignored(format!(
             "the AWS SDKs ignore the section [{text}]: its name has other characters than letters, digits and -_./%@:+"

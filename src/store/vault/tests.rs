@@ -10,18 +10,8 @@ struct Case {
 
 fn case() -> Case {
     let home = tempfile::tempdir().expect("a temporary folder");
-    let folders = Folders {
-        data: home.path().into(),
-        state: home.path().into(),
-    };
-    Case {
-        _home: home,
-        vault: Vault {
-            folders,
-            patience: Duration::ZERO,
-            warn: Arc::new(|_| {}),
-        },
-    }
+    let folders = Folders { data: home.path().into(), state: home.path().into() };
+    Case { _home: home, vault: Vault { folders, patience: Duration::ZERO, warn: Arc::new(|_| {}) } }
 }
 
 impl Case {
@@ -42,10 +32,7 @@ impl Case {
     fn keys(&self, name: &SecretName) -> (Option<String>, Option<String>) {
         let pair = self.vault.find(StoreKind::File, name).expect("readable");
         let entry = self.vault.entry(name).expect("readable");
-        (
-            pair.map(|it| it.access_key_id),
-            entry.map(|it| it.access_key_id),
-        )
+        (pair.map(|it| it.access_key_id), entry.map(|it| it.access_key_id))
     }
 
     fn entry(&self, name: &SecretName) -> Option<Entry> {
@@ -86,23 +73,13 @@ fn a_name_is_given_up_only_as_agreed() {
     assert!(!again.changed && again.replaced.is_none());
     let aside = SecretName::set_aside_by("run");
     let (first, third) = (id(1), id(3));
-    let named = |key_id| Over::SetAside {
-        key_id,
-        aside: &aside,
-    };
-    for over in [
-        Over::Nothing,
-        Over::Key(&third),
-        named(None),
-        named(Some(&third)),
-    ] {
+    let named = |key_id| Over::SetAside { key_id, aside: &aside };
+    for over in [Over::Nothing, Over::Key(&third), named(None), named(Some(&third))] {
         let refused = case.put(&ana, 2, over).err().expect("another pair");
         assert!(refused.message.contains("meanwhile"), "{refused}");
         assert_eq!(case.keys(&ana), both(1));
     }
-    let put = case
-        .put(&name("ANA"), 2, Over::Key(&first))
-        .expect("agreed");
+    let put = case.put(&name("ANA"), 2, Over::Key(&first)).expect("agreed");
     assert_eq!(put.replaced, Some(id(1)));
     assert_eq!(put.entry.name, ana, "one name has one spelling");
     case.put(&ana, 3, Over::Anything).expect("whatever it is");
@@ -127,10 +104,7 @@ fn a_run_gives_back_what_it_replaced_however_often_it_is_told_to() {
     let (aside, first, second) = (SecretName::set_aside_by("run"), id(1), id(2));
     case.put(&ana, 1, Over::Nothing).expect("free");
     let replaced = case.entry(&ana);
-    let over = Over::SetAside {
-        key_id: Some(&first),
-        aside: &aside,
-    };
+    let over = Over::SetAside { key_id: Some(&first), aside: &aside };
     let by_run = PutByRun {
         name: &ana,
         store: StoreKind::File,
@@ -170,28 +144,18 @@ fn a_run_leaves_what_others_have_put_there_since() {
     };
     case.put(&ana, 1, Over::Nothing).expect("free");
     case.put(&ana, 2, Over::Anything).expect("by somebody else");
-    case.vault
-        .give_back(&by_run(Origin::Created))
-        .expect("fine");
+    case.vault.give_back(&by_run(Origin::Created)).expect("fine");
     assert_eq!(case.keys(&ana), both(2));
     // The user's own copy of a key that they brought along stays, the run's moved pair does not.
     case.put(&bob, 1, Over::Nothing).expect("free");
-    case.vault
-        .give_back(&by_run(Origin::BroughtAlong))
-        .expect("fine");
+    case.vault.give_back(&by_run(Origin::BroughtAlong)).expect("fine");
     assert_eq!(case.keys(&bob), both(1));
-    case.vault
-        .give_back(&by_run(Origin::Created))
-        .expect("fine");
+    case.vault.give_back(&by_run(Origin::Created)).expect("fine");
     assert_eq!(case.keys(&bob), (None, None));
     // A key that had the name before the run keeps it.
     case.put(&bob, 1, Over::Nothing).expect("free");
     let before = case.entry(&bob);
-    let same = PutByRun {
-        name: &bob,
-        replaced: before.as_ref(),
-        ..by_run(Origin::BroughtAlong)
-    };
+    let same = PutByRun { name: &bob, replaced: before.as_ref(), ..by_run(Origin::BroughtAlong) };
     case.vault.give_back(&same).expect("fine");
     assert_eq!(case.keys(&bob), both(1));
 }
@@ -200,11 +164,7 @@ fn a_run_leaves_what_others_have_put_there_since() {
 fn a_key_is_found_under_any_name() {
     let (case, ana, bob) = (case(), name("ana"), name("bob"));
     case.put(&ana, 1, Over::Nothing).expect("free");
-    let held = |name| {
-        case.vault
-            .held(name, StoreKind::File, &id(1))
-            .expect("readable")
-    };
+    let held = |name| case.vault.held(name, StoreKind::File, &id(1)).expect("readable");
     assert!(held(&ana).is_some_and(|it| it.same_as(&pair(1))));
     case.vault.rename(&ana, &bob, || Ok(())).expect("free");
     assert!(held(&ana).is_none());
@@ -252,8 +212,6 @@ fn the_current_secret_comes_back_unless_another_is_current_by_now() {
     assert_eq!(previous.as_ref(), Some(&ana));
     case.vault.restore_current(&ana, None).expect("writable");
     assert_eq!(current(), Some(bob.clone()), "it was not ours");
-    case.vault
-        .restore_current(&bob, previous.as_ref())
-        .expect("writable");
+    case.vault.restore_current(&bob, previous.as_ref()).expect("writable");
     assert_eq!(current(), Some(ana));
 }

@@ -68,10 +68,7 @@ fn no_two_files_import_each_other_at_any_depth() {
         }
     }
     let lines = circles.into_iter().map(|circle| {
-        let paths: Vec<&str> = circle
-            .iter()
-            .map(|it| sources()[*it].path.as_str())
-            .collect();
+        let paths: Vec<&str> = circle.iter().map(|it| sources()[*it].path.as_str()).collect();
         paths.join(" <-> ")
     });
     let lines: Vec<String> = lines.collect();
@@ -115,19 +112,13 @@ fn only_the_executor_changes_aws() {
         |path: &String| path == "aws::iam" || path == "aws::*" || path.starts_with("aws::iam::");
     let mut wrong = Vec::new();
     for source in sources().values() {
-        let may = MAY_CHANGE_AWS
-            .iter()
-            .any(|it| source.module.starts_with(it));
+        let may = MAY_CHANGE_AWS.iter().any(|it| source.module.starts_with(it));
         let is_iam = source.module.starts_with("aws::iam");
         if !may && !is_iam && source.imports.iter().any(changes) {
             wrong.push(source.path.clone());
         }
     }
-    assert!(
-        wrong.is_empty(),
-        "these import aws::iam:\n{}",
-        wrong.join("\n")
-    );
+    assert!(wrong.is_empty(), "these import aws::iam:\n{}", wrong.join("\n"));
 }
 
 #[test]
@@ -135,11 +126,7 @@ fn imports_begin_at_the_crate() {
     let sources = sources().values();
     let wrong = sources.filter(|source| source.names_its_neighbours);
     let wrong: Vec<&str> = wrong.map(|source| source.path.as_str()).collect();
-    assert!(
-        wrong.is_empty(),
-        "these say super:: or self:: \n{}",
-        wrong.join("\n")
-    );
+    assert!(wrong.is_empty(), "these say super:: or self:: \n{}", wrong.join("\n"));
 }
 
 #[test]
@@ -150,10 +137,7 @@ fn files_are_short() {
         .filter(|(lines, _)| *lines > LONGEST_FILE)
         .collect();
     wrong.sort_unstable();
-    assert!(
-        wrong.is_empty(),
-        "more than {LONGEST_FILE} lines: {wrong:#?}"
-    );
+    assert!(wrong.is_empty(), "more than {LONGEST_FILE} lines: {wrong:#?}");
 }
 
 #[test]
@@ -162,18 +146,11 @@ fn functions_are_short() {
         let functions = source.functions.iter();
         let long = functions.filter(|function| function.lines > LONGEST_FUNCTION);
         long.map(|function| {
-            format!(
-                "{}: {} has {} lines",
-                source.path, function.name, function.lines
-            )
+            format!("{}: {} has {} lines", source.path, function.name, function.lines)
         })
     };
     let wrong: Vec<String> = sources().values().flat_map(long).collect();
-    assert!(
-        wrong.is_empty(),
-        "more than {LONGEST_FUNCTION} lines:\n{}",
-        wrong.join("\n")
-    );
+    assert!(wrong.is_empty(), "more than {LONGEST_FUNCTION} lines:\n{}", wrong.join("\n"));
 }
 
 #[test]
@@ -182,10 +159,7 @@ fn few_functions_take_many_parameters() {
         let functions = source.functions.iter();
         let many = functions.filter(|function| function.parameters >= MANY_PARAMETERS);
         many.map(|function| {
-            format!(
-                "{}: {} takes {}",
-                source.path, function.name, function.parameters
-            )
+            format!("{}: {} takes {}", source.path, function.name, function.parameters)
         })
     };
     let found: Vec<String> = sources().values().flat_map(many).collect();
@@ -199,12 +173,8 @@ fn few_functions_take_many_parameters() {
 
 #[test]
 fn no_file_is_called_utils() {
-    let utils = |source: &&Source| {
-        source
-            .module
-            .split("::")
-            .any(|name| name == "utils" || name == "util")
-    };
+    let utils =
+        |source: &&Source| source.module.split("::").any(|name| name == "utils" || name == "util");
     let found = sources().values().find(utils).map(|source| &source.path);
     assert_eq!(found, None);
 }
@@ -221,31 +191,18 @@ fn every_way_to_import_is_seen() {
         "fn f(_: crate::aws::iam::User) {}",
     ] {
         let source = Source::read("other", "other.rs", way);
-        let found = source
-            .imports
-            .iter()
-            .any(|path| path == "aws::iam" || path.starts_with("aws::iam::"));
+        let found =
+            source.imports.iter().any(|path| path == "aws::iam" || path.starts_with("aws::iam::"));
         assert!(found, "{way}: {:?}", source.imports);
     }
     let glob = Source::read("other", "other.rs", "use crate::aws::*;");
     assert!(glob.imports.contains("aws::*"));
     let child = Source::read("other", "other.rs", "mod part; pub use part::Thing;");
-    assert!(
-        child.imports.contains("other::part::Thing"),
-        "{:?}",
-        child.imports
-    );
+    assert!(child.imports.contains("other::part::Thing"), "{:?}", child.imports);
     let test = "#[cfg(test)] mod tests { use super::*; use crate::commands; }";
     let test = Source::read("other", "other.rs", test);
     assert!(test.imports.is_empty() && !test.names_its_neighbours);
-    for way in [
-        "use super::iam;",
-        "use super::{iam};",
-        "fn f() { super::iam::f() }",
-    ] {
-        assert!(
-            Source::read("other", "other.rs", way).names_its_neighbours,
-            "{way}"
-        );
+    for way in ["use super::iam;", "use super::{iam};", "fn f() { super::iam::f() }"] {
+        assert!(Source::read("other", "other.rs", way).names_its_neighbours, "{way}");
     }
 }

@@ -65,10 +65,7 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
 /// The module of a file; `None` for the program itself, and for files of tests.
 fn module(relative: &Path) -> Option<String> {
     let path = relative.with_extension("");
-    let mut names: Vec<String> = path
-        .iter()
-        .map(|it| it.to_string_lossy().into_owned())
-        .collect();
+    let mut names: Vec<String> = path.iter().map(|it| it.to_string_lossy().into_owned()).collect();
     match names.last()?.as_str() {
         "mod" | "lib" => drop(names.pop()),
         "main" | "tests" => return None,
@@ -93,12 +90,7 @@ impl Source {
             functions: Vec::new(),
         };
         for item in &file.items {
-            if let Item::Mod(ItemMod {
-                ident,
-                content: None,
-                attrs,
-                ..
-            }) = item
+            if let Item::Mod(ItemMod { ident, content: None, attrs, .. }) = item
                 && !is_for_tests(attrs)
             {
                 source.children.push(ident.to_string());
@@ -114,8 +106,7 @@ impl Source {
             Some("super" | "self") if names.len() > 1 => self.names_its_neighbours = true,
             Some(first) if names.len() > 1 && self.children.iter().any(|it| it == first) => {
                 let path = [&[self.module.clone()], names].concat().join("::");
-                self.imports
-                    .insert(path.trim_start_matches("::").to_owned());
+                self.imports.insert(path.trim_start_matches("::").to_owned());
             }
             _ => {}
         }
@@ -210,11 +201,7 @@ impl<'ast> Visit<'ast> for Source {
     }
 
     fn visit_path(&mut self, path: &'ast syn::Path) {
-        let names: Vec<String> = path
-            .segments
-            .iter()
-            .map(|it| it.ident.to_string())
-            .collect();
+        let names: Vec<String> = path.segments.iter().map(|it| it.ident.to_string()).collect();
         self.path(&names);
         visit::visit_path(self, path);
     }

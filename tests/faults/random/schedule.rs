@@ -143,13 +143,8 @@ const READS: &[&str] = &[
 impl Schedule {
     pub fn new(seed: u64) -> Schedule {
         let random = &mut Random::about(seed, "schedule", 0);
-        let mode = *random.pick(&[
-            Mode::NewUser,
-            Mode::NewUser,
-            Mode::Reuse,
-            Mode::Reuse,
-            Mode::Root,
-        ]);
+        let mode =
+            *random.pick(&[Mode::NewUser, Mode::NewUser, Mode::Reuse, Mode::Reuse, Mode::Root]);
         let before = if mode == Mode::Reuse {
             let all = [
                 Foreign::Key,
@@ -210,13 +205,7 @@ fn stage(random: &mut Random, verb: Verb, mode: Mode) -> Stage {
         3 => -90,
         _ => 0,
     };
-    Stage {
-        verb,
-        faults,
-        colleague,
-        kill,
-        clock,
-    }
+    Stage { verb, faults, colleague, kill, clock }
 }
 
 fn at(random: &mut Random, verb: Verb) -> At {
@@ -226,8 +215,5 @@ fn at(random: &mut Random, verb: Verb) -> At {
         _ => CHANGES,
     };
     let call = *random.pick(&[1, 1, 1, 2, 2, 3]);
-    At {
-        action: *random.pick::<&str>(actions),
-        call,
-    }
+    At { action: *random.pick::<&str>(actions), call }
 }

@@ -62,11 +62,7 @@ impl World {
         let proxy = Proxy::before(iam.clone());
         let home = home_at(&proxy.url()).credentials(&account.bootstrap);
         // moto has no root user: this one stands for it.
-        let user = if schedule.mode == Mode::Root {
-            "bootstrap"
-        } else {
-            "ana"
-        };
+        let user = if schedule.mode == Mode::Root { "bootstrap" } else { "ana" };
         let others = Arc::new(Mutex::new(Others::default()));
         if schedule.mode == Mode::Reuse {
             account.create_user(user);
@@ -181,11 +177,7 @@ impl World {
                 // Either may fail only because it has ended by itself just now.
                 let _ = child.kill();
                 let _ = child.wait();
-                Ran {
-                    code: KILLED,
-                    stdout: String::new(),
-                    stderr: "(killed)".to_owned(),
-                }
+                Ran { code: KILLED, stdout: String::new(), stderr: "(killed)".to_owned() }
             }
         }
     }
@@ -221,11 +213,7 @@ impl World {
     }
 
     fn stored(&self) -> Option<String> {
-        let name = if self.mode == Mode::Root {
-            "root"
-        } else {
-            "ana"
-        };
+        let name = if self.mode == Mode::Root { "root" } else { "ana" };
         let path = format!(".local/share/cloudcred/secrets/aws/{name}.json");
         let is_there = self.home.path().join(&path).exists();
         is_there.then(|| stored_pair(&self.home.read(&path)).access_key_id)
@@ -251,18 +239,12 @@ impl World {
             return self.violation("a user that was there before is gone");
         };
         let others = self.others();
-        let active = |id: &String| {
-            user.access_keys
-                .contains(&(id.clone(), "Active".to_owned()))
-        };
+        let active = |id: &String| user.access_keys.contains(&(id.clone(), "Active".to_owned()));
         if let Some(id) = others.keys.iter().find(|id| !active(id)) {
             return self.violation(&format!("somebody else's key {id} is gone or inactive"));
         }
         let policy = others.policies.iter();
-        if let Some(arn) = policy
-            .clone()
-            .find(|it| !user.attached_policies.contains(it))
-        {
+        if let Some(arn) = policy.clone().find(|it| !user.attached_policies.contains(it)) {
             return self.violation(&format!("somebody else's policy {arn} is detached"));
         }
         let mut inline = others.inline_policies.iter();
@@ -304,11 +286,7 @@ impl World {
             return self.violation("the user is left");
         }
         let others = self.others();
-        if user
-            .attached_policies
-            .iter()
-            .any(|it| !others.policies.contains(it))
-        {
+        if user.attached_policies.iter().any(|it| !others.policies.contains(it)) {
             return self.violation("a policy is left");
         }
         if user.has_login_profile() && others.login_profile.is_none() {
@@ -323,9 +301,7 @@ impl World {
             return self.violation("no pair is stored");
         };
         let keys = self.new_keys();
-        let unknown = keys
-            .iter()
-            .find(|id| **id != stored && !self.named.contains(*id));
+        let unknown = keys.iter().find(|id| **id != stored && !self.named.contains(*id));
         if !keys.contains(&stored) || unknown.is_some() {
             return self.violation(&format!("stored is {stored}, and at AWS are {keys:?}"));
         }
@@ -337,11 +313,7 @@ impl World {
         if !policies.iter().any(|it| it == ADMINISTRATOR_ACCESS) {
             return self.violation("the policy is not attached");
         }
-        let name = if self.mode == Mode::Root {
-            "root"
-        } else {
-            "ana"
-        };
+        let name = if self.mode == Mode::Root { "root" } else { "ana" };
         let path = format!(".local/share/cloudcred/secrets/aws/{name}.json");
         let pair = stored_pair(&self.home.read(&path));
         let home = home_at(&self.server.url()).credentials(&pair);
@@ -353,31 +325,18 @@ impl World {
 
     fn violation<T>(&self, what: &str) -> Result<T, String> {
         let history = &self.history;
-        Err(format!(
-            "VIOLATION: {what}\nuser: {:?}{history}",
-            self.state()
-        ))
+        Err(format!("VIOLATION: {what}\nuser: {:?}{history}", self.state()))
     }
 }
 
 fn arguments(schedule: &Schedule) -> Vec<&'static str> {
     let mode: &[&str] = match schedule.mode {
         Mode::NewUser => &["--mode", "iam-user", "--user-name", "ana"],
-        Mode::Reuse => &[
-            "--mode",
-            "iam-user",
-            "--user-name",
-            "ana",
-            "--if-exists",
-            "reuse",
-        ],
+        Mode::Reuse => &["--mode", "iam-user", "--user-name", "ana", "--if-exists", "reuse"],
         Mode::Root => &["--mode", "root", "--acknowledge-root-risk"],
     };
-    let password: &[&str] = if schedule.has_console_password {
-        &["--console-password", "generate"]
-    } else {
-        &[]
-    };
+    let password: &[&str] =
+        if schedule.has_console_password { &["--console-password", "generate"] } else { &[] };
     [&["setup", "--yes", "--store", "file", "-v"], mode, password].concat()
 }
 
@@ -395,17 +354,11 @@ fn make(foreign: Foreign, account: &Account, user: &str, others: &Mutex<Others>)
     let mut others = others.lock().expect("nobody panics while holding it");
     match foreign {
         Foreign::Key if state.access_keys.len() < 2 => {
-            others
-                .keys
-                .push(account.create_access_key(user).access_key_id);
+            others.keys.push(account.create_access_key(user).access_key_id);
         }
         Foreign::SamePolicy => {
             // Where the run has attached it already, it is the run's to detach.
-            if !state
-                .attached_policies
-                .iter()
-                .any(|it| it == ADMINISTRATOR_ACCESS)
-            {
+            if !state.attached_policies.iter().any(|it| it == ADMINISTRATOR_ACCESS) {
                 account.attach_policy(user, ADMINISTRATOR_ACCESS);
                 others.policies.push(ADMINISTRATOR_ACCESS.to_owned());
             }
