@@ -16,6 +16,7 @@ mod common;
 #[cfg(target_os = "linux")]
 mod clipboard;
 mod aws_profile;
+#[allow(clippy::print_stdout)] // what it measured
 mod check;
 #[cfg(unix)]
 mod exec;

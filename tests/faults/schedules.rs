@@ -139,7 +139,7 @@ fn cut_answers() -> Vec<Test> {
                 format!("{action} cut at {percentage} %"),
                 move || {
                     let scene = Scene::new().once(action, Effect::CutClean(percentage));
-                    scene.is_ridden_out(&[SETUP, &["--console-password", "generate"]].concat())
+                    scene.rides_out(&[SETUP, &["--console-password", "generate"]].concat())
                 },
             ));
         }

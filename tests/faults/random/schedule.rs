@@ -227,7 +227,7 @@ fn at(random: &mut Random, verb: Verb) -> At {
     };
     let call = *random.pick(&[1, 1, 1, 2, 2, 3]);
     At {
-        action: *random.pick::<&str>(actions),
+        action: random.pick::<&str>(actions),
         call,
     }
 }
