@@ -689,10 +689,10 @@ mod shared_files {
     const CONFIG: &str = ".aws/config";
 
     #[test]
-    fn keep_every_confirmed_write_of_two_data_folders() {
-        const WRITES: usize = 12;
+    fn keep_every_confirmed_write_of_several_data_folders() {
+        const WRITES: usize = 30;
         let home = home();
-        let folders = ["one", "two"].map(|name| {
+        let folders = ["one", "two", "three", "four", "five", "six"].map(|name| {
             let path = home.path().join(name);
             let copy = home.copy();
             copy.variable("CLOUDCRED_HOME", path.to_str().expect("UTF-8"))
