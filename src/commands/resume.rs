@@ -8,7 +8,7 @@ use crate::commands::Context;
 use crate::commands::aws::Aws;
 use crate::commands::{finish, past_run};
 use crate::error::{Error, Kind, Result};
-use crate::output::{Format, Page, Report, table};
+use crate::output::{Format, Page, Report};
 use crate::prompt::{Prompt, Question};
 use crate::secret::KeyPair;
 use crate::setup::journal::{Journal, Record, Status};
@@ -65,7 +65,11 @@ pub fn resume(
     }
     check_streams(&journal.record, context)?;
     let caller = past_run::caller(&journal.record, given.as_ref(), aws, context, prompt.as_mut())?;
-    show(&journal.record, context);
+    let record = &journal.record;
+    let account = &record.goal.account_id;
+    let title = format!("Run {run} in account {account}, and what is left to do");
+    let open = record.steps.iter().filter(|it| it.status != Status::Done);
+    finish::show_steps(&title, open.map(|it| finish::row(&it.step)), context);
     if !context.global.yes && !prompt.confirm(Question::required("Go on with it?", "--yes"))? {
         return Err(Error::cancelled().hint("nothing was changed"));
     }
@@ -177,24 +181,4 @@ fn own_pair(
         ))
         .hint(hint)),
     }
-}
-
-fn show(record: &Record, context: &Context) {
-    let output = &context.output;
-    if output.format() == Format::Json && !context.attended {
-        return;
-    }
-    output.say(&format!(
-        "\nRun {} in account {}, and what is left to do",
-        record.run, record.goal.account_id
-    ));
-    let open = record.steps.iter().filter(|it| it.status != Status::Done);
-    let rows: Vec<Vec<String>> = (1..)
-        .zip(open)
-        .map(|(number, it)| {
-            let (what, detail) = it.step.described();
-            vec![number.to_string(), what.to_owned(), detail]
-        })
-        .collect();
-    output.say(&table(&rows, output.page().width));
 }

@@ -6,9 +6,9 @@ use crate::aws_profile;
 use crate::cli::Reopen;
 use crate::commands::Context;
 use crate::commands::aws::Aws;
-use crate::commands::past_run;
+use crate::commands::{finish, past_run};
 use crate::error::{Error, Result};
-use crate::output::{Format, Page, Report, table};
+use crate::output::{Page, Report};
 use crate::prompt::{Prompt, Question};
 use crate::secret::KeyPair;
 use crate::setup::journal::{Journal, Record};
@@ -103,7 +103,12 @@ pub fn undo(
         ))
         .hint("nothing was changed; remove them first, or keep the user as it is"));
     }
-    show(run.record(), context);
+    let record = run.record();
+    let account = &record.goal.account_id;
+    let title = format!("What run {} made in account {account}, and undo takes back", record.run);
+    let made = record.steps.iter().rev().filter(|it| it.status.may_have_made());
+    let rows = made.filter_map(|it| it.step.remains()).map(|what| vec![what]);
+    finish::show_steps(&title, rows, context);
     if !context.global.yes
         && !prompt.confirm(Question::required("Take all of it back?", "--yes"))?
     {
@@ -138,22 +143,4 @@ fn idle_profiles(record: &Record, aws: &Aws, context: &Context) -> Vec<String> {
     let of_current = readers.as_current.into_iter();
     let of_current = of_current.filter(|_| index.current.is_none());
     of_name.chain(of_current).collect()
-}
-
-fn show(record: &Record, context: &Context) {
-    let output = &context.output;
-    if output.format() == Format::Json && !context.attended {
-        return;
-    }
-    output.say(&format!(
-        "\nWhat run {} made in account {}, and undo takes back",
-        record.run, record.goal.account_id
-    ));
-    let made = record.steps.iter().rev().filter(|it| it.status.may_have_made());
-    let rows: Vec<Vec<String>> = made
-        .filter_map(|it| it.step.remains())
-        .zip(1..)
-        .map(|(what, number)| vec![number.to_string(), what])
-        .collect();
-    output.say(&table(&rows, output.page().width));
 }

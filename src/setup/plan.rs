@@ -75,6 +75,19 @@ fn kept_for_good<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Ke
 }
 
 impl Goal {
+    fn of(mode: Mode, owner: &Identity) -> Self {
+        Goal {
+            mode,
+            account_id: owner.account_id.clone(),
+            arn: owner.arn.clone(),
+            in_place: None,
+            access_key_id: None,
+            secret: None,
+            prints: false,
+            aws_profile: None,
+        }
+    }
+
     /// Whose the pair is, or will be.
     pub fn owner(&self) -> Identity {
         Identity::new(&self.account_id, &self.arn)
@@ -92,6 +105,10 @@ pub struct Plan {
 }
 
 impl Plan {
+    fn new(goal: Goal, steps: Vec<Step>) -> Self {
+        Plan { goal, steps, checkpoint: None, warnings: Vec::new() }
+    }
+
     /// Whether it needs somebody's yes: it changes the account, or gives up a stored secret.
     pub fn needs_consent(&self) -> bool {
         let mut steps = self.steps.iter();
@@ -134,15 +151,9 @@ fn retirement(root_key: &str) -> [Step; 3] {
 /// The plan that deletes a retired root key for good. A run of its own, since another credential of root
 /// signs it, and somebody must say so once more.
 pub fn deletion(root_key: &str, goal: &Goal) -> Plan {
-    Plan {
-        goal: goal.clone(),
-        steps: vec![
-            Step::Verify(Verify { reads_iam: true }),
-            Step::DeleteRootKey(DeleteRootKey { access_key_id: root_key.to_owned() }),
-        ],
-        checkpoint: None,
-        warnings: Vec::new(),
-    }
+    let delete = DeleteRootKey { access_key_id: root_key.to_owned() };
+    let steps = vec![Step::Verify(Verify { reads_iam: true }), Step::DeleteRootKey(delete)];
+    Plan::new(goal.clone(), steps)
 }
 
 fn write_aws_profile(facts: &Facts) -> Result<Option<Step>> {
@@ -161,15 +172,14 @@ fn write_aws_profile(facts: &Facts) -> Result<Option<Step>> {
 
 fn for_existing(request: &ExistingRequest, facts: &Facts) -> Result<Plan> {
     let found = &request.found;
-    let access_key_id = found.access_key_id.clone();
-    let mut warnings = facts.warnings.clone();
-    warnings.extend(unused(&request.unused));
-    Ok(Plan {
-        goal: goal(Mode::Existing, &caller(found)?, access_key_id, None, Some(found)),
-        steps: Vec::new(),
-        checkpoint: None,
-        warnings,
-    })
+    let goal = Goal {
+        access_key_id: found.access_key_id.clone(),
+        in_place: Some(found.source.clone()),
+        ..Goal::of(Mode::Existing, &caller(found)?)
+    };
+    let mut plan = Plan::new(goal, Vec::new());
+    plan.warnings.extend(facts.warnings.iter().cloned().chain(unused(&request.unused)));
+    Ok(plan)
 }
 
 fn unused(flags: &[&str]) -> Option<String> {
@@ -177,34 +187,12 @@ fn unused(flags: &[&str]) -> Option<String> {
     flags.map(|flags| format!("without --mode iam-user, these say nothing: {flags}"))
 }
 
-fn goal(
-    mode: Mode,
-    owner: &Identity,
-    access_key_id: Option<String>,
-    secret: Option<Kept>,
-    in_place: Option<&Found>,
-) -> Goal {
-    Goal {
-        mode,
-        account_id: owner.account_id.clone(),
-        arn: owner.arn.clone(),
-        in_place: in_place.map(|found| found.source.clone()),
-        access_key_id,
-        secret,
-        prints: false,
-        aws_profile: None,
-    }
-}
-
 /// The wizard lets only working credentials through.
 fn caller(found: &Found) -> Result<Identity> {
-    match found.failure() {
-        Some(failure) => Err(failure),
-        None => found
-            .identity()
-            .cloned()
-            .ok_or_else(|| Error::credentials("these credentials were not checked")),
-    }
+    found.identity().cloned().ok_or_else(|| {
+        let unchecked = || Error::credentials("these credentials were not checked");
+        found.failure().unwrap_or_else(unchecked)
+    })
 }
 
 fn kept(keep: &SecretTarget, store: Option<StoreKind>, facts: &Facts) -> Option<Kept> {
@@ -233,19 +221,7 @@ fn for_iam_user(
     };
     if let Some(user) = user {
         check_boundary(request, user)?;
-        let others = user.policy_arns.iter().filter(|arn| !request.policy_arns.contains(arn));
-        let others: Vec<&str> = others.map(String::as_str).collect();
-        if !others.is_empty() {
-            warnings.push(format!(
-                "`{}` keeps the policies that it has already: {}",
-                request.user_name,
-                others.join(", ")
-            ));
-        }
-        if !request.tags.is_empty() {
-            warnings
-                .push(format!("`{}` exists already: its tags stay as they are", request.user_name));
-        }
+        warnings.extend(what_stays(request, user));
     }
     let user_name = || request.user_name.clone();
     let mut steps = Vec::new();
@@ -325,12 +301,8 @@ fn for_iam_user(
         Some(user) => Identity::new(&caller.account_id, &user.arn),
         None => caller.user(&request.user_name),
     };
-    Ok(Plan {
-        goal: goal(Mode::IamUser, &owner, access_key_id, secret, None),
-        steps,
-        checkpoint: None,
-        warnings,
-    })
+    let goal = Goal { access_key_id, secret, ..Goal::of(Mode::IamUser, &owner) };
+    Ok(Plan { warnings, ..Plan::new(goal, steps) })
 }
 
 fn for_root(request: &RootRequest, facts: &Facts, now: Timestamp) -> Result<Plan> {
@@ -372,12 +344,9 @@ fn for_root(request: &RootRequest, facts: &Facts, now: Timestamp) -> Result<Plan
     warnings.extend(unused(&request.unused));
     warnings.extend(facts.warnings.iter().cloned());
     let secret = kept(&request.keep, store, facts);
-    Ok(Plan {
-        goal: goal(Mode::Root, &caller(&request.checked)?, access_key_id, secret, None),
-        steps,
-        checkpoint: None,
-        warnings,
-    })
+    let owner = caller(&request.checked)?;
+    let goal = Goal { access_key_id, secret, ..Goal::of(Mode::Root, &owner) };
+    Ok(Plan { warnings, ..Plan::new(goal, steps) })
 }
 
 /// Made by root for itself.
@@ -424,6 +393,22 @@ fn set_current(keep: &SecretTarget, facts: &Facts) -> Option<Step> {
     (keep.make_current && !facts.secret_is_current).then(|| {
         Step::SetCurrent(SetCurrent { secret: keep.secret.clone(), made: Default::default() })
     })
+}
+
+/// What an existing user keeps, although the request says otherwise.
+fn what_stays(request: &IamUserRequest, user: &User) -> Vec<String> {
+    let name = &request.user_name;
+    let others = user.policy_arns.iter().filter(|arn| !request.policy_arns.contains(arn));
+    let others: Vec<&str> = others.map(String::as_str).collect();
+    let mut warnings = Vec::new();
+    if !others.is_empty() {
+        let others = others.join(", ");
+        warnings.push(format!("`{name}` keeps the policies that it has already: {others}"));
+    }
+    if !request.tags.is_empty() {
+        warnings.push(format!("`{name}` exists already: its tags stay as they are"));
+    }
+    warnings
 }
 
 /// The user's own, and ours: IAM holds tag keys apart regardless of case and refuses doubles.

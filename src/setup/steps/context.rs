@@ -74,7 +74,7 @@ pub enum RunUser {
 }
 
 /// The run as its steps see it. A step reads what it needs to know of the others here.
-pub struct Work<'a, 'i> {
+pub struct Work<'a> {
     pub access: Access<'a>,
     pub secrets: RunSecrets,
     /// The run's name.
@@ -88,10 +88,10 @@ pub struct Work<'a, 'i> {
     pub access_key_id: Option<String>,
     /// Where the run keeps its pair; `None` where it is printed.
     pub target: Option<(SecretName, StoreKind)>,
-    pub interrupt: &'i Interrupt,
+    pub interrupt: &'a Interrupt,
 }
 
-impl Work<'_, '_> {
+impl Work<'_> {
     /// What belongs to the user goes with it.
     pub fn user_is_gone(&self) -> bool {
         matches!(self.user, RunUser::Gone)
@@ -190,24 +190,24 @@ pub trait Change {
     }
 
     /// Notes what it will need to know of how things stood before.
-    async fn prepare(&mut self, _: &mut Work<'_, '_>) -> Result<(), Stop> {
+    async fn prepare(&mut self, _: &mut Work<'_>) -> Result<(), Stop> {
         Ok(())
     }
 
-    async fn act(&mut self, work: &mut Work<'_, '_>) -> Result<(), Stop>;
+    async fn act(&mut self, work: &mut Work<'_>) -> Result<(), Stop>;
 
     /// Keeps on this machine what came of it, once the journal knows that there is something.
-    async fn keep(&mut self, _: &mut Work<'_, '_>) -> Result<()> {
+    async fn keep(&mut self, _: &mut Work<'_>) -> Result<()> {
         Ok(())
     }
 
     /// Finds out what became of attempts whose answers were lost. Most steps may simply be repeated.
-    async fn settle(&mut self, _: &mut Work<'_, '_>) -> Result<Settled> {
+    async fn settle(&mut self, _: &mut Work<'_>) -> Result<Settled> {
         Ok(Settled::Again)
     }
 
     /// Brings a step that another process has done to where the run can go on.
-    async fn revisit(&mut self, work: &mut Work<'_, '_>, outcome: Outcome) -> Result<Settled> {
+    async fn revisit(&mut self, work: &mut Work<'_>, outcome: Outcome) -> Result<Settled> {
         match outcome {
             Outcome::Done => Ok(Settled::Done),
             Outcome::Unknown | Outcome::Refused => self.settle(work).await,
@@ -215,18 +215,18 @@ pub trait Change {
     }
 
     /// Looks once more, before the run ends, for what attempts without an answer may have made.
-    async fn last_look(&mut self, _: &mut Work<'_, '_>) -> Result<()> {
+    async fn last_look(&mut self, _: &mut Work<'_>) -> Result<()> {
         Ok(())
     }
 
     /// Finds out, before anything is taken back or gone on with, whose the run's user is.
-    async fn survey(&self, _: &mut Work<'_, '_>) -> Result<()> {
+    async fn survey(&self, _: &mut Work<'_>) -> Result<()> {
         Ok(())
     }
 
     /// Takes back what it made, and nothing else. What is gone already counts as taken back, so that it
     /// can be repeated.
-    async fn take_back(&mut self, work: &mut Work<'_, '_>, after: Outcome) -> Result<(), Leftover>;
+    async fn take_back(&mut self, work: &mut Work<'_>, after: Outcome) -> Result<(), Leftover>;
 }
 
 /// How a step ended that is taken back.

@@ -107,7 +107,7 @@ impl Change for CreateLoginProfile {
         true
     }
 
-    async fn prepare(&mut self, work: &mut Work<'_, '_>) -> Result<(), Stop> {
+    async fn prepare(&mut self, work: &mut Work<'_>) -> Result<(), Stop> {
         // Somebody may have set one since the plan was made; one server that has seen it is enough.
         if !work.created_user() && self.made.begun_at.is_none() {
             let access = &work.access;
@@ -127,7 +127,7 @@ impl Change for CreateLoginProfile {
         Ok(())
     }
 
-    async fn act(&mut self, work: &mut Work<'_, '_>) -> Result<(), Stop> {
+    async fn act(&mut self, work: &mut Work<'_>) -> Result<(), Stop> {
         let password = work.secrets.password.as_ref().ok_or_else(|| missing("password"))?;
         let iam = work.access.iam()?;
         let failure = match iam::create_login_profile(&iam, &self.user_name, password).await {
@@ -153,7 +153,7 @@ impl Change for CreateLoginProfile {
     }
 
     /// Ours is one that IAM has set after an attempt, where there was none before.
-    async fn settle(&mut self, work: &mut Work<'_, '_>) -> Result<Settled> {
+    async fn settle(&mut self, work: &mut Work<'_>) -> Result<Settled> {
         let access = &work.access;
         let created = settled(|| async {
             Ok(match self.created_at(access).await? {
@@ -176,7 +176,7 @@ impl Change for CreateLoginProfile {
     }
 
     /// A password that nobody has seen is set anew.
-    async fn revisit(&mut self, work: &mut Work<'_, '_>, outcome: Outcome) -> Result<Settled> {
+    async fn revisit(&mut self, work: &mut Work<'_>, outcome: Outcome) -> Result<Settled> {
         if outcome == Outcome::Done && !self.generated {
             return Ok(Settled::Done);
         }
@@ -187,11 +187,7 @@ impl Change for CreateLoginProfile {
         Ok(Settled::Again)
     }
 
-    async fn take_back(
-        &mut self,
-        work: &mut Work<'_, '_>,
-        outcome: Outcome,
-    ) -> Result<(), Leftover> {
+    async fn take_back(&mut self, work: &mut Work<'_>, outcome: Outcome) -> Result<(), Leftover> {
         if outcome == Outcome::Refused || !work.may_act(&self.what())? {
             return Ok(());
         }

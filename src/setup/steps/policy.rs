@@ -66,7 +66,7 @@ impl Change for AttachPolicy {
 
     /// On a user of others, somebody may have attached it since the plan was made. One server that has
     /// seen it is enough.
-    async fn prepare(&mut self, work: &mut Work<'_, '_>) -> Result<(), Stop> {
+    async fn prepare(&mut self, work: &mut Work<'_>) -> Result<(), Stop> {
         if work.created_user() || self.made.begun_at.is_some() {
             return Ok(());
         }
@@ -82,7 +82,7 @@ impl Change for AttachPolicy {
         Ok(())
     }
 
-    async fn act(&mut self, work: &mut Work<'_, '_>) -> Result<(), Stop> {
+    async fn act(&mut self, work: &mut Work<'_>) -> Result<(), Stop> {
         if self.made.found {
             return Ok(());
         }
@@ -97,15 +97,11 @@ impl Change for AttachPolicy {
     }
 
     /// Attached once more: an undo that was cut off may have detached it.
-    async fn revisit(&mut self, _: &mut Work<'_, '_>, _: Outcome) -> Result<Settled> {
+    async fn revisit(&mut self, _: &mut Work<'_>, _: Outcome) -> Result<Settled> {
         Ok(if self.made.found { Settled::Done } else { Settled::Again })
     }
 
-    async fn take_back(
-        &mut self,
-        work: &mut Work<'_, '_>,
-        outcome: Outcome,
-    ) -> Result<(), Leftover> {
+    async fn take_back(&mut self, work: &mut Work<'_>, outcome: Outcome) -> Result<(), Leftover> {
         if self.made.found || !work.may_act(&self.what())? {
             return Ok(());
         }

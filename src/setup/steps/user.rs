@@ -75,7 +75,7 @@ fn has_run_tag(tags: &[(String, String)], run: &str) -> bool {
 
 /// Whether AWS still knows the run's key, which no user keeps beyond its own end: by STS, which accepts
 /// its pair, or by the user's list of keys.
-async fn key_exists(work: &Work<'_, '_>, user: &str) -> Result<bool> {
+async fn key_exists(work: &Work<'_>, user: &str) -> Result<bool> {
     let Some(id) = &work.access_key_id else {
         return Ok(false);
     };
@@ -124,7 +124,7 @@ impl Change for CreateUser {
         true
     }
 
-    async fn act(&mut self, work: &mut Work<'_, '_>) -> Result<(), Stop> {
+    async fn act(&mut self, work: &mut Work<'_>) -> Result<(), Stop> {
         let iam = work.access.iam()?;
         let boundary = self.permissions_boundary.as_deref();
         let failure = match iam::create_user(&iam, &self.user_name, &self.tags, boundary).await {
@@ -150,7 +150,7 @@ impl Change for CreateUser {
         Err(failure.into())
     }
 
-    async fn settle(&mut self, work: &mut Work<'_, '_>) -> Result<Settled> {
+    async fn settle(&mut self, work: &mut Work<'_>) -> Result<Settled> {
         match owner(&work.access, &self.user_name, &work.run).await? {
             Owner::ThisRun => {
                 work.user = RunUser::Created;
@@ -161,7 +161,7 @@ impl Change for CreateUser {
         }
     }
 
-    async fn revisit(&mut self, work: &mut Work<'_, '_>, _: Outcome) -> Result<Settled> {
+    async fn revisit(&mut self, work: &mut Work<'_>, _: Outcome) -> Result<Settled> {
         match &work.user {
             RunUser::Created => Ok(Settled::Done),
             RunUser::Gone | RunUser::NotCreated => Ok(Settled::Again),
@@ -169,7 +169,7 @@ impl Change for CreateUser {
         }
     }
 
-    async fn survey(&self, work: &mut Work<'_, '_>) -> Result<()> {
+    async fn survey(&self, work: &mut Work<'_>) -> Result<()> {
         if work.created_user() {
             return Ok(());
         }
@@ -199,11 +199,7 @@ impl Change for CreateUser {
         Ok(())
     }
 
-    async fn take_back(
-        &mut self,
-        work: &mut Work<'_, '_>,
-        outcome: Outcome,
-    ) -> Result<(), Leftover> {
+    async fn take_back(&mut self, work: &mut Work<'_>, outcome: Outcome) -> Result<(), Leftover> {
         if outcome == Outcome::Refused || !work.may_act(&self.what())? {
             return Ok(());
         }

@@ -286,7 +286,8 @@ fn nobody_is_asked_for_what_has_no_default() {
     assert_eq!(error.kind, Kind::AnswerNeeded);
     assert!(error.hint.is_some_and(|hint| hint.contains("--mode")));
 
-    let flags = Setup { mode: ModeChoice::Root, store: Some(StoreChoice::File), ..Setup::default() };
+    let flags =
+        Setup { mode: ModeChoice::Root, store: Some(StoreChoice::File), ..Setup::default() };
     let error = nothing.complete(flags, &mut Unattended).err().expect("unanswered");
     assert!(error.hint.is_some_and(|hint| hint.contains("--acknowledge-root-risk")));
 }
