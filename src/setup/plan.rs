@@ -5,14 +5,14 @@ mod refusals;
 mod tests;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::aws::account::{AccessKey, User};
-use crate::aws::found::{Found, Source};
+use crate::aws::found::Found;
 use crate::aws::identity::Identity;
 use crate::aws_profile::{self, Holder};
 use crate::error::{Error, Result};
 use crate::setup::facts::{Facts, Stored, UserFact};
+use crate::setup::goal::{Goal, Kept};
 use crate::setup::request::{
     ConsolePassword, ExistingRequest, IamUserRequest, IfExists, Mode, Request, RootRequest,
     SecretTarget, is_administrator_access,
@@ -20,79 +20,14 @@ use crate::setup::request::{
 use crate::setup::steps::{
     AttachPolicy, CREATED_BY_TAG, CreateAccessKey, CreateLoginProfile, CreateUser,
     DeactivateRootKey, DeleteRootKey, DescribeAccessKey, Destination, RUN_TAG, SetCurrent, Step,
-    StoreSecret, Verify, WriteAwsProfile, lasting_store,
+    StoreSecret, Verify, WriteAwsProfile,
 };
-use crate::store::{SecretName, StoreKind};
+use crate::store::StoreKind;
 
 use refusals::{
     check_boundary, check_name_is_free, check_password, check_room_for_a_key,
     check_stored_key_is_gone, user_exists,
 };
-
-/// What the steps lead to: whose pair ends up where. Known before anything is done.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Goal {
-    pub mode: Mode,
-    /// Twelve digits.
-    pub account_id: String,
-    /// Whose the pair is, or will be.
-    pub arn: String,
-    /// The credentials that stay in place, in mode `existing`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub in_place: Option<Source>,
-    /// Absent while the key is still to be created.
-    pub access_key_id: Option<String>,
-    /// Absent in mode `existing`, and where the pair is printed.
-    #[serde(default, deserialize_with = "kept_for_good")]
-    pub secret: Option<Kept>,
-    /// Whether the pair is printed at the end, and kept nowhere.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub prints: bool,
-    /// The AWS profile that reads the secret.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub aws_profile: Option<String>,
-}
-
-/// Where the pair is kept.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Kept {
-    pub name: SecretName,
-    pub store: StoreKind,
-    pub current: bool,
-}
-
-/// Journals of version 0.1 call standard output a store.
-fn kept_for_good<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Kept>, D::Error> {
-    #[derive(Deserialize)]
-    struct Written {
-        name: SecretName,
-        #[serde(deserialize_with = "lasting_store")]
-        store: Option<StoreKind>,
-        current: bool,
-    }
-    let written = Option::<Written>::deserialize(deserializer)?;
-    Ok(written.and_then(|it| Some(Kept { name: it.name, store: it.store?, current: it.current })))
-}
-
-impl Goal {
-    fn of(mode: Mode, owner: &Identity) -> Self {
-        Goal {
-            mode,
-            account_id: owner.account_id.clone(),
-            arn: owner.arn.clone(),
-            in_place: None,
-            access_key_id: None,
-            secret: None,
-            prints: false,
-            aws_profile: None,
-        }
-    }
-
-    /// Whose the pair is, or will be.
-    pub fn owner(&self) -> Identity {
-        Identity::new(&self.account_id, &self.arn)
-    }
-}
 
 /// The steps, in order; empty when everything is there already.
 #[derive(Debug)]
@@ -257,52 +192,60 @@ fn for_iam_user(
             }));
         }
     }
-    let mut secret = kept(&request.keep, request.keep.store, facts);
+    let mut store = request.keep.store;
     let mut access_key_id = None;
     if let Some(stored) = working_key(user, facts) {
         access_key_id.clone_from(&stored.access_key_id);
-        secret = kept(&request.keep, Some(stored.store), facts);
-        if Some(stored.store) != request.keep.store {
-            warnings.push(format!(
-                "the secret `{}` stays where it is: {}",
-                request.keep.secret,
-                stored.described()
-            ));
+        store = Some(stored.store);
+        if store != request.keep.store {
+            let (name, place) = (&request.keep.secret, stored.described());
+            warnings.push(format!("the secret `{name}` stays where it is: {place}"));
         }
     } else {
         check_name_is_free(&request.keep, facts, reuse)?;
         let keys = user.map_or(&[][..], |user| &user.access_keys);
-        check_stored_key_is_gone(&request.keep, facts, Some(&request.user_name), keys)?;
         let own_key = request.own_key.as_ref().map(|pair| &pair.access_key_id);
-        match own_key.filter(|own| keys.iter().any(|key| key.id == **own)) {
-            Some(own) => {
-                access_key_id = Some(own.clone());
-                if request.keep.store.is_some() {
-                    steps.push(store_secret(&request.keep, facts));
-                }
-            }
-            None => {
-                check_room_for_a_key(Some(&request.user_name), keys, now)?;
-                steps.push(create_access_key(Some(user_name()), &request.keep, facts, keys));
-            }
-        }
-        let description = request.key_description.clone();
-        steps.extend(description.map(|description| {
-            Step::DescribeAccessKey(DescribeAccessKey { user_name: user_name(), description })
-        }));
-        steps.push(Step::Verify(Verify {
-            reads_iam: request.permissions_boundary.is_none()
-                && user.is_none_or(|user| user.permissions_boundary.is_none())
-                && request.policy_arns.iter().any(|arn| is_administrator_access(arn)),
-        }));
+        let own_key = own_key.filter(|own| keys.iter().any(|key| key.id == **own));
+        access_key_id = own_key.cloned();
+        steps.extend(key_steps(request, facts, user, now)?);
     }
     steps.extend(set_current(&request.keep, facts));
     let owner = match user {
         Some(user) => Identity::new(&caller.account_id, &user.arn),
         None => caller.user(&request.user_name),
     };
+    let secret = kept(&request.keep, store, facts);
     let goal = Goal { access_key_id, secret, ..Goal::of(Mode::IamUser, &owner) };
     Ok(Plan { warnings, ..Plan::new(goal, steps) })
+}
+
+/// The key that the user has already, or a new one; described and proven.
+fn key_steps(
+    request: &IamUserRequest,
+    facts: &Facts,
+    user: Option<&User>,
+    now: Timestamp,
+) -> Result<Vec<Step>> {
+    let keys = user.map_or(&[][..], |user| &user.access_keys);
+    let name = &request.user_name;
+    check_stored_key_is_gone(&request.keep, facts, Some(name), keys)?;
+    let own_key = request.own_key.as_ref().map(|pair| &pair.access_key_id);
+    let mut steps = Vec::new();
+    if own_key.is_none_or(|own| !keys.iter().any(|key| key.id == *own)) {
+        check_room_for_a_key(Some(name), keys, now)?;
+        steps.push(create_access_key(Some(name.clone()), &request.keep, facts, keys));
+    } else if request.keep.store.is_some() {
+        steps.push(store_secret(&request.keep, facts));
+    }
+    if let Some(description) = request.key_description.clone() {
+        let describe = DescribeAccessKey { user_name: name.clone(), description };
+        steps.push(Step::DescribeAccessKey(describe));
+    }
+    let bounded = request.permissions_boundary.is_some()
+        || user.is_some_and(|user| user.permissions_boundary.is_some());
+    let is_administrator = request.policy_arns.iter().any(|arn| is_administrator_access(arn));
+    steps.push(Step::Verify(Verify { reads_iam: is_administrator && !bounded }));
+    Ok(steps)
 }
 
 fn for_root(request: &RootRequest, facts: &Facts, now: Timestamp) -> Result<Plan> {

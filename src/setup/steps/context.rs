@@ -1,11 +1,13 @@
 //! What every step gets to work with, and how it says that it stopped.
 
+use std::time::Duration;
+
 use aws_sdk_iam::Client;
 use jiff::Timestamp;
 use secrecy::SecretString;
 
 use crate::aws::failure::{Failure, Reason};
-use crate::aws::identity::Identity;
+use crate::aws::identity::{Identity, caller_identity};
 use crate::aws::sdk::{Sdk, Session};
 use crate::env::Env;
 use crate::error::{Error, Result};
@@ -14,6 +16,9 @@ use crate::output::Output;
 use crate::secret::KeyPair;
 use crate::store::vault::Vault;
 use crate::store::{SecretName, StoreKind};
+
+/// How long STS may take to answer for the run's pair.
+const STS_LIMIT: Duration = Duration::from_secs(10);
 
 /// What is needed to change something and to take it back: credentials that may change the account,
 /// and this machine's stores.
@@ -108,6 +113,23 @@ impl Work<'_> {
             RunUser::NotCreated | RunUser::Created => Ok(true),
             RunUser::Gone => Ok(false),
             RunUser::Unproven(why) => Err(Leftover::new(what, Error::failed(why))),
+        }
+    }
+
+    /// Whether STS accepts the pair of the key, as far as that is at hand: as long as it does, the key
+    /// exists.
+    pub async fn is_accepted(&self, id: &str) -> Result<bool, Failure> {
+        let access = self.access;
+        let kept = access.vault.find_key(id).unwrap_or_default();
+        let pair = self.secrets.pair.as_ref().filter(|pair| pair.access_key_id == id);
+        let (Some(pair), Some(session)) = (pair.or(kept.as_ref()), access.session) else {
+            return Ok(false);
+        };
+        let session = access.sdk.session(pair, session.region.clone());
+        match caller_identity(access.sdk, &session, STS_LIMIT).await {
+            Ok(_) => Ok(true),
+            Err(failure) if failure.reason == Reason::UnknownKey => Ok(false),
+            Err(failure) => Err(failure),
         }
     }
 

@@ -14,16 +14,12 @@ use crate::aws::account;
 use crate::aws::evidence::{Look, SETTLING, deleted, settled};
 use crate::aws::failure::{Failure, Reason};
 use crate::aws::iam;
-use crate::aws::identity::caller_identity;
 use crate::error::{Error, Kind, Result};
 use crate::setup::steps::context::{Change, Leftover, Outcome, Settled, Stop, Work};
 use crate::setup::steps::orphan_keys::{Attempts, keys_of, suspects};
 use crate::setup::steps::secret::Destination;
 use crate::store::by_run::Origin;
 use crate::store::index::Entry;
-
-/// How long STS may take to answer for a stored pair.
-const STS_LIMIT: Duration = Duration::from_secs(10);
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CreateAccessKey {
@@ -126,23 +122,6 @@ impl CreateAccessKey {
         }
     }
 
-    /// Whether STS accepts the key's pair, as far as that is at hand. As long as it does, the key exists.
-    async fn is_accepted(&self, work: &Work<'_>, id: &str) -> Result<bool, Failure> {
-        let access = work.access;
-        let of_key = |pair: &&crate::secret::KeyPair| pair.access_key_id == id;
-        let kept = access.vault.find_key(id).unwrap_or_default();
-        let pair = work.secrets.pair.as_ref().filter(of_key).or(kept.as_ref());
-        let (Some(pair), Some(session)) = (pair, access.session) else {
-            return Ok(false);
-        };
-        let session = access.sdk.session(pair, session.region.clone());
-        match caller_identity(access.sdk, &session, STS_LIMIT).await {
-            Ok(_) => Ok(true),
-            Err(failure) if failure.reason == Reason::UnknownKey => Ok(false),
-            Err(failure) => Err(failure),
-        }
-    }
-
     /// Deletes the key, and makes sure that it is gone.
     async fn delete(&self, work: &Work<'_>, id: &str) -> Result<(), Failure> {
         let access = work.access;
@@ -156,7 +135,7 @@ impl CreateAccessKey {
         let is_listed = || async {
             match self.is_listed(work, id).await {
                 // Nobody has confirmed a deletion: then the pair is the better witness.
-                Ok(false) if !confirmed.get() => self.is_accepted(work, id).await,
+                Ok(false) if !confirmed.get() => work.is_accepted(id).await,
                 listed => listed,
             }
         };
@@ -313,7 +292,7 @@ impl Change for CreateAccessKey {
         if let (Some(pair), Some(id)) = (self.destination.held(work, id.as_deref())?, &id) {
             work.secrets.pair = Some(pair);
             let known = settled(|| async {
-                if self.is_accepted(work, id).await? {
+                if work.is_accepted(id).await? {
                     return Ok(Look::Sure(true));
                 }
                 let keys = account::access_keys(&work.access.fresh_iam()?, self.user()).await;

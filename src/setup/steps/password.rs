@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::aws::account;
-use crate::aws::evidence::{Look, SETTLING, deleted, settled};
+use crate::aws::evidence::{Look, SETTLING, deleted, settled, thrice};
 use crate::aws::failure::{Failure, Reason};
 use crate::aws::iam;
 use crate::error::{Error, Result};
@@ -110,14 +110,9 @@ impl Change for CreateLoginProfile {
     async fn prepare(&mut self, work: &mut Work<'_>) -> Result<(), Stop> {
         // Somebody may have set one since the plan was made; one server that has seen it is enough.
         if !work.created_user() && self.made.begun_at.is_none() {
-            let access = &work.access;
-            let looks = tokio::try_join!(
-                self.created_at(access),
-                self.created_at(access),
-                self.created_at(access)
-            );
-            let (first, second, third) = looks.map_err(|failure| Stop::Refused(failure.into()))?;
-            if first.or(second).or(third).is_some() {
+            let looks = thrice(|| self.created_at(&work.access)).await;
+            let looks = looks.map_err(|failure| Stop::Refused(failure.into()))?;
+            if looks.iter().any(Option::is_some) {
                 return Err(Stop::Refused(self.somebody_elses()));
             }
         }

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::aws::account;
-use crate::aws::evidence::deleted;
+use crate::aws::evidence::{deleted, thrice};
 use crate::aws::failure::{Failure, Reason};
 use crate::aws::iam;
 use crate::error::{Error, Result};
@@ -70,15 +70,10 @@ impl Change for AttachPolicy {
         if work.created_user() || self.made.begun_at.is_some() {
             return Ok(());
         }
-        let (first, second, third) =
-            (work.access.fresh_iam()?, work.access.fresh_iam()?, work.access.fresh_iam()?);
-        let looks = tokio::try_join!(
-            self.is_attached(&first),
-            self.is_attached(&second),
-            self.is_attached(&third)
-        );
-        let (first, second, third) = looks.map_err(|failure| Stop::Refused(failure.into()))?;
-        self.made = Made { begun_at: Some(work.access.aws_now()), found: first || second || third };
+        let access = work.access;
+        let looks = thrice(|| async { self.is_attached(&access.fresh_iam()?).await });
+        let looks = looks.await.map_err(|failure| Stop::Refused(failure.into()))?;
+        self.made = Made { begun_at: Some(work.access.aws_now()), found: looks.contains(&true) };
         Ok(())
     }
 
