@@ -67,8 +67,6 @@ impl Default for PasswordPolicy {
 pub const PASSWORD_SYMBOLS: &str = "!@#$%^&*()_+-=[]{}|'";
 
 impl PasswordPolicy {
-    /// # Errors
-    /// When the password lacks something.
     pub fn check(&self, password: &str) -> crate::error::Result<()> {
         let missing = self.missing_in(password);
         if missing.is_empty() {
@@ -112,10 +110,6 @@ impl PasswordPolicy {
 }
 
 /// The user of that name, or `None`; `with_login_profile` also looks for a console password.
-///
-/// # Errors
-/// AWS's refusal of any of the calls: `iam:GetUser`, `iam:ListAccessKeys`,
-/// `iam:ListAttachedUserPolicies`, `iam:GetLoginProfile`.
 pub async fn user(
     iam: &Client,
     name: &str,
@@ -146,9 +140,6 @@ pub async fn user(
 }
 
 /// The user's keys, oldest first as IAM lists them; without a name, those of the caller.
-///
-/// # Errors
-/// AWS's refusal of `iam:ListAccessKeys`.
 pub async fn access_keys(iam: &Client, user: Option<&str>) -> Result<Vec<AccessKey>, Failure> {
     // IAM allows two keys a user, so there is no second page.
     let answer = iam.list_access_keys().set_user_name(user.map(str::to_owned)).send().await;
@@ -164,9 +155,6 @@ pub async fn access_keys(iam: &Client, user: Option<&str>) -> Result<Vec<AccessK
 }
 
 /// The ARNs of the managed policies that are attached to the user.
-///
-/// # Errors
-/// AWS's refusal of `iam:ListAttachedUserPolicies`.
 pub async fn policy_arns(iam: &Client, user: &str) -> Result<Vec<String>, Failure> {
     // One page holds 100, and IAM allows 20 managed policies a user at most.
     let answer = iam.list_attached_user_policies().user_name(user).send().await;
@@ -226,9 +214,6 @@ fn time(date: &DateTime) -> Option<Timestamp> {
 }
 
 /// The account's password policy; IAM's default where the account sets none.
-///
-/// # Errors
-/// AWS's refusal of `iam:GetAccountPasswordPolicy`.
 pub async fn password_policy(iam: &Client) -> Result<PasswordPolicy, Failure> {
     match iam.get_account_password_policy().send().await {
         Ok(answer) => Ok(answer

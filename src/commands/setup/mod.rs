@@ -36,9 +36,6 @@ use crate::store::index::Index;
 
 /// The exit code: other than 0 where the user is ready and its root key was not retired, which is told
 /// already.
-///
-/// # Errors
-/// Whatever else keeps it from what is wanted.
 pub fn run(mut flags: Setup, context: &Context) -> Result<u8> {
     flags::check_combination(&flags, context.global.output)?;
     flags::check_values(&flags)?;

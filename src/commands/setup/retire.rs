@@ -120,9 +120,6 @@ fn delete(
 
 /// Offers each profile that holds the key, and nothing else to sign with, the new secret instead. It is
 /// the last thing, and each file is changed at once: it needs no journal, and may be repeated.
-///
-/// # Errors
-/// The prompt's; or when a file cannot be changed.
 fn offer_secret(
     id: &str,
     goal: &Goal,
