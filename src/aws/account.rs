@@ -1,7 +1,6 @@
 //! What IAM holds before anything is decided: the user, its keys and policies, the account's
 //! password policy, how its root user is guarded. Reads only.
 
-mod dependents;
 mod root;
 
 use aws_sdk_iam::Client;
@@ -12,7 +11,6 @@ use jiff::Timestamp;
 use crate::aws::failure::{Failure, Reason};
 use crate::error::Error;
 
-pub use dependents::{Dependent, dependents_of};
 pub use root::{Finding, RootUser, root_user};
 
 /// An access key as IAM lists it.

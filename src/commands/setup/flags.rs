@@ -4,7 +4,7 @@
 use secrecy::SecretString;
 
 use crate::cli::{ModeChoice, PasswordChoice, Setup, StoreChoice};
-use crate::commands::Context;
+use crate::commands::context::Context;
 use crate::error::{Error, Result};
 use crate::output::Format;
 use crate::prompt::Prompt;
