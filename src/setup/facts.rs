@@ -153,7 +153,7 @@ async fn of_request(request: &Request, sdk: &Sdk, vault: &Vault, index: &Index) 
 /// When the profile could not be written, or AWS's tools would not read it.
 fn aws_profile(request: &Request, env: &Env) -> Result<Option<(AwsProfile, Holder)>> {
     let Some((keep, name)) =
-        request.keep().and_then(|keep| Some((keep, keep.aws_profile.as_ref()?)))
+        request.target().and_then(|keep| Some((keep, keep.aws_profile.as_ref()?)))
     else {
         return Ok(None);
     };
@@ -173,7 +173,7 @@ async fn of_iam_user(
     index: &Index,
 ) -> Result<Facts> {
     let iam = sdk.iam(&request.bootstrap.session);
-    let found = find_pair(&request.keep, vault, index).await?;
+    let found = find_pair(&request.target, vault, index).await?;
     let region = &request.bootstrap.session.region;
     let wants_password = !matches!(request.console_password, ConsolePassword::None);
     let password_policy =
@@ -181,7 +181,7 @@ async fn of_iam_user(
     let (user, password_policy, stored) = tokio::join!(
         account::user(&iam, &request.user_name, wants_password),
         password_policy,
-        known(found, &request.keep, sdk, region, index),
+        known(found, &request.target, sdk, region, index),
     );
     let stored = stored?;
     let mut warnings = Vec::new();
@@ -222,14 +222,14 @@ async fn of_iam_user(
         password_policy,
         stored,
         stored_is_reusable,
-        secret_is_current: index.is_current(&request.keep.secret),
+        secret_is_current: index.is_current(&request.target.secret),
         aws_profile: None,
         warnings,
     })
 }
 
 async fn of_root(request: &RootRequest, sdk: &Sdk, vault: &Vault, index: &Index) -> Result<Facts> {
-    let found = find_pair(&request.keep, vault, index).await?;
+    let found = find_pair(&request.target, vault, index).await?;
     let same_pair = found.as_ref().is_some_and(|(_, pair)| {
         let (Some(stored), Some(given)) = (pair, &request.pair) else {
             return false;
@@ -238,7 +238,7 @@ async fn of_root(request: &RootRequest, sdk: &Sdk, vault: &Vault, index: &Index)
     });
     let region = &request.checked.session.region;
     let (stored, user) = tokio::join!(
-        known(found, &request.keep, sdk, region, index),
+        known(found, &request.target, sdk, region, index),
         root_as_it_stands(request, sdk)
     );
     let (stored, user) = (stored?, user?);
@@ -249,7 +249,7 @@ async fn of_root(request: &RootRequest, sdk: &Sdk, vault: &Vault, index: &Index)
         password_policy: None,
         stored,
         stored_is_reusable,
-        secret_is_current: index.is_current(&request.keep.secret),
+        secret_is_current: index.is_current(&request.target.secret),
         aws_profile: None,
         warnings: Vec::new(),
     })

@@ -110,7 +110,7 @@ pub fn plan(request: &Request, facts: &Facts, run: &str, now: Timestamp) -> Resu
     }?;
     plan.steps.extend(write_aws_profile(facts)?);
     let wanted = facts.aws_profile.as_ref();
-    plan.goal.prints = request.keep().is_some_and(|keep| keep.store.is_none());
+    plan.goal.prints = request.target().is_some_and(|keep| keep.store.is_none());
     plan.goal.aws_profile = wanted.map(|(profile, _)| profile.name.clone());
     if let Request::IamUser(request) = request
         && let Some(root_key) = &request.retire
@@ -281,33 +281,33 @@ fn for_iam_user(
             }));
         }
     }
-    let mut secret = kept(&request.keep, request.keep.store, facts);
+    let mut secret = kept(&request.target, request.target.store, facts);
     let mut access_key_id = None;
     if let Some(stored) = working_key(user, facts) {
         access_key_id.clone_from(&stored.access_key_id);
-        secret = kept(&request.keep, Some(stored.store), facts);
-        if Some(stored.store) != request.keep.store {
+        secret = kept(&request.target, Some(stored.store), facts);
+        if Some(stored.store) != request.target.store {
             warnings.push(format!(
                 "the secret `{}` stays where it is: {}",
-                request.keep.secret,
+                request.target.secret,
                 stored.described()
             ));
         }
     } else {
-        check_name_is_free(&request.keep, facts, reuse)?;
+        check_name_is_free(&request.target, facts, reuse)?;
         let keys = user.map_or(&[][..], |user| &user.access_keys);
-        check_stored_key_is_gone(&request.keep, facts, Some(&request.user_name), keys)?;
+        check_stored_key_is_gone(&request.target, facts, Some(&request.user_name), keys)?;
         let own_key = request.own_key.as_ref().map(|pair| &pair.access_key_id);
         match own_key.filter(|own| keys.iter().any(|key| key.id == **own)) {
             Some(own) => {
                 access_key_id = Some(own.clone());
-                if request.keep.store.is_some() {
-                    steps.push(store_secret(&request.keep, facts));
+                if request.target.store.is_some() {
+                    steps.push(store_secret(&request.target, facts));
                 }
             }
             None => {
                 check_room_for_a_key(Some(&request.user_name), keys, now)?;
-                steps.push(create_access_key(Some(user_name()), &request.keep, facts, keys));
+                steps.push(create_access_key(Some(user_name()), &request.target, facts, keys));
             }
         }
         let description = request.key_description.clone();
@@ -320,7 +320,7 @@ fn for_iam_user(
                 && request.policy_arns.iter().any(|arn| is_administrator_access(arn)),
         }));
     }
-    steps.extend(set_current(&request.keep, facts));
+    steps.extend(set_current(&request.target, facts));
     let owner = match user {
         Some(user) => Identity::new(&caller.account_id, &user.arn),
         None => caller.user(&request.user_name),
@@ -336,13 +336,13 @@ fn for_iam_user(
 fn for_root(request: &RootRequest, facts: &Facts, now: Timestamp) -> Result<Plan> {
     let reuse = request.if_exists == Some(IfExists::Reuse);
     let mut steps = Vec::new();
-    let mut store = request.keep.store;
+    let mut store = request.target.store;
     let given = request.pair.as_ref().map(|pair| &pair.access_key_id);
     let mut access_key_id = given.cloned();
     let will_do = facts.stored.as_ref().filter(|stored| {
         let agreed = match given {
             Some(given) => {
-                stored.access_key_id.as_ref() == Some(given) && (reuse || request.keep.replace)
+                stored.access_key_id.as_ref() == Some(given) && (reuse || request.target.replace)
             }
             // Any key of root is as good.
             None => reuse,
@@ -355,23 +355,23 @@ fn for_root(request: &RootRequest, facts: &Facts, now: Timestamp) -> Result<Plan
             access_key_id.clone_from(&stored.access_key_id);
         }
         None => {
-            check_name_is_free(&request.keep, facts, reuse)?;
+            check_name_is_free(&request.target, facts, reuse)?;
             if given.is_none() {
                 steps.extend(new_root_key(request, facts, now)?);
             }
-            if given.is_some() && request.keep.store.is_some() {
-                steps.push(store_secret(&request.keep, facts));
+            if given.is_some() && request.target.store.is_some() {
+                steps.push(store_secret(&request.target, facts));
             }
         }
     }
-    steps.extend(set_current(&request.keep, facts));
+    steps.extend(set_current(&request.target, facts));
     let mut warnings = vec![
         "a root key is unrestricted; AWS advises against having one: prefer --mode iam-user"
             .to_owned(),
     ];
     warnings.extend(unused(&request.unused));
     warnings.extend(facts.warnings.iter().cloned());
-    let secret = kept(&request.keep, store, facts);
+    let secret = kept(&request.target, store, facts);
     Ok(Plan {
         goal: goal(Mode::Root, &caller(&request.checked)?, access_key_id, secret, None),
         steps,
@@ -386,9 +386,9 @@ fn new_root_key(request: &RootRequest, facts: &Facts, now: Timestamp) -> Result<
         UserFact::Present(root) => &root.access_keys[..],
         _ => &[],
     };
-    check_stored_key_is_gone(&request.keep, facts, None, keys)?;
+    check_stored_key_is_gone(&request.target, facts, None, keys)?;
     check_room_for_a_key(None, keys, now)?;
-    let create = create_access_key(None, &request.keep, facts, keys);
+    let create = create_access_key(None, &request.target, facts, keys);
     Ok([create, Step::Verify(Verify { reads_iam: false })])
 }
 

@@ -29,13 +29,13 @@ impl Request {
                     return None;
                 }
                 line.iam_user(request);
-                line.keep(&request.keep, &request.user_name);
+                line.target(&request.target, &request.user_name);
                 line.switch("retire-root-key", request.retire.is_some());
             }
             Request::Root(request) => {
                 line.value("mode", "root");
                 line.credentials(&request.checked);
-                line.keep(&request.keep, "root");
+                line.target(&request.target, "root");
                 line.switch("acknowledge-root-risk", true);
             }
         }
@@ -100,16 +100,16 @@ impl CommandLine {
         }
     }
 
-    fn keep(&mut self, keep: &SecretTarget, default_name: &str) {
-        if keep.secret.as_str() != default_name {
-            self.value("secret", keep.secret.as_str());
+    fn target(&mut self, target: &SecretTarget, default_name: &str) {
+        if target.secret.as_str() != default_name {
+            self.value("secret", target.secret.as_str());
         }
-        self.value("store", keep.store.map_or("stdout", StoreKind::name));
+        self.value("store", target.store.map_or("stdout", StoreKind::name));
         // Otherwise it would work only once.
         self.value("if-exists", "reuse");
-        if let Some(profile) = &keep.aws_profile {
+        if let Some(profile) = &target.aws_profile {
             self.value("aws-profile", profile);
         }
-        self.switch("no-current", !keep.make_current);
+        self.switch("no-current", !target.make_current);
     }
 }

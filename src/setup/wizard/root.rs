@@ -50,7 +50,7 @@ impl Wizard<'_> {
             checked,
             unused: self.flags.given_for_a_user(),
             if_exists: self.flags.if_exists,
-            keep: self.target("root")?,
+            target: self.target("root")?,
         }))
     }
 
