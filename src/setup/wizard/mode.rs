@@ -75,7 +75,7 @@ impl Wizard<'_> {
                     Source::Profile(name) => format!("`{name}`"),
                     other => other.described(),
                 };
-                Choice::new(format!("SecretTarget {name} as it is"), note)
+                Choice::new(format!("Keep {name} as it is"), note)
             })
             .collect();
         choices.push(Choice::new("Create an IAM user", "safe, recommended: its own user and key"));
