@@ -110,9 +110,6 @@ impl Output {
     }
 
     /// The command's result, on stdout.
-    ///
-    /// # Errors
-    /// When stdout is closed or full.
     pub fn result(&self, report: &impl Report) -> Result<()> {
         match self.format {
             Format::Json => self.document(report),
@@ -130,9 +127,6 @@ impl Output {
     }
 
     /// Bytes to stdout as they are, at once: a document that was explicitly asked for.
-    ///
-    /// # Errors
-    /// When stdout is closed or full.
     pub fn raw(&self, bytes: &[u8]) -> Result<()> {
         let mut stdout = io::stdout().lock();
         stdout.write_all(bytes).and_then(|()| stdout.flush()).map_err(|cause| {
@@ -209,9 +203,6 @@ impl Output {
     }
 
     /// A command to the terminal behind stderr, which shows nothing of it.
-    ///
-    /// # Errors
-    /// When stderr is closed.
     pub fn control_terminal(&self, sequence: &str) -> Result<()> {
         self.stderr.write_str(sequence).map_err(|cause| {
             Error::failed(format!("cannot write to the terminal: {cause}")).caused_by(cause)
@@ -350,8 +341,8 @@ pub fn printable(text: &str, unicode: bool) -> String {
     safe.replace('…', "...").replace('→', "->").replace(char::REPLACEMENT_CHARACTER, "?")
 }
 
-/// Neither flags nor paths are broken.
-fn whole_words<'a>(width: usize) -> textwrap::Options<'a> {
+/// Neither flags, paths nor addresses are broken, so that they can be copied.
+pub fn whole_words<'a>(width: usize) -> textwrap::Options<'a> {
     textwrap::Options::new(width)
         .break_words(false)
         .word_splitter(textwrap::WordSplitter::NoHyphenation)

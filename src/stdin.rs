@@ -9,17 +9,11 @@ use crate::interrupt::interruptible;
 use crate::pasted::LONGEST_INPUT;
 
 /// All of it.
-///
-/// # Errors
-/// `Cancelled`; when it is not text; or when it is longer than anything that we take.
 pub fn read_to_end() -> Result<Zeroizing<String>> {
     read(|input, text| input.read_to_string(text).map(drop))
 }
 
 /// The first line that is not blank, trimmed; empty where there is none.
-///
-/// # Errors
-/// As [`read_to_end`].
 pub fn read_line() -> Result<Zeroizing<String>> {
     let line = read(|input, line| {
         while line.trim().is_empty() {

@@ -20,7 +20,7 @@ use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
 use crate::interrupt::{Interrupt, signal_runtime, start_thread};
-use crate::output::{printable, visible};
+use crate::output::{printable, visible, whole_words};
 use crate::pasted::{self, Pasted};
 use crate::prompt::terminal::input::{read_hidden_line, read_line, read_long_line};
 use crate::prompt::terminal::mode::{Keys, TerminalMode};
@@ -39,8 +39,6 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    /// # Errors
-    /// When the system refuses a signal handler.
     pub fn new(unicode: bool) -> Result<Self> {
         let runtime = signal_runtime()?;
         let (interrupt, mode) = {
@@ -180,11 +178,7 @@ impl Drop for Terminal {
 impl Prompt for Terminal {
     fn tell(&mut self, text: &str) -> Result<()> {
         self.line("")?;
-        // An address stays in one piece, so that it can be copied.
-        let options = textwrap::Options::new(self.width())
-            .break_words(false)
-            .word_splitter(textwrap::WordSplitter::NoHyphenation);
-        for line in textwrap::wrap(&visible(text), options) {
+        for line in textwrap::wrap(&visible(text), whole_words(self.width())) {
             self.line(&line)?;
         }
         Ok(())

@@ -5,9 +5,6 @@ use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory};
 use crate::error::{Error, Result};
 
 /// IAM's rule for user names (API reference, CreateUser): 1 to 64 of `[\w+=,.@-]`, ASCII.
-///
-/// # Errors
-/// `Usage`, with the rule.
 pub fn check_user_name(name: &str) -> Result<()> {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || b"_+=,.@-".contains(&b);
     if (1..=64).contains(&name.len()) && name.bytes().all(allowed) {
@@ -17,8 +14,6 @@ pub fn check_user_name(name: &str) -> Result<()> {
         .hint("use 1 to 64 letters, digits and _+=,.@- with --user-name"))
 }
 
-/// # Errors
-/// `Usage`, when it is not the ARN of a policy.
 pub fn check_policy_arn(arn: &str) -> Result<()> {
     let parts: Vec<&str> = arn.splitn(6, ':').collect();
     if let ["arn", partition, "iam", "", account, resource] = parts[..]
@@ -34,9 +29,6 @@ pub fn check_policy_arn(arn: &str) -> Result<()> {
 
 /// IAM's rule for tag values (API reference, Tag): at most 256 letters, numbers, spaces and
 /// `_.:/=+-@`.
-///
-/// # Errors
-/// `Usage`, naming the characters that are refused.
 pub fn check_key_description(description: &str) -> Result<()> {
     check_tag_text(description, 0, 256).map_err(|why| {
         Error::usage(format!("AWS refuses this key description: {why}"))
@@ -46,9 +38,6 @@ pub fn check_key_description(description: &str) -> Result<()> {
 
 /// Splits each `KEY=VALUE` and checks it by IAM's rules: its characters, no key twice (upper and lower
 /// case are the same), and at most 50 tags a user, three of which are ours.
-///
-/// # Errors
-/// `Usage`, with the rule.
 pub fn parse_tags(texts: &[String]) -> Result<Vec<(String, String)>> {
     let mut tags: Vec<(String, String)> = Vec::new();
     for text in texts {

@@ -9,9 +9,6 @@ use crate::setup::wizard::context::{Wizard, working};
 
 impl Wizard<'_> {
     /// What the flags say must have been checked already.
-    ///
-    /// # Errors
-    /// The prompt's; what is wrong with an answer; or that no credentials work where some must.
     pub fn complete(&mut self) -> Result<Request> {
         match self.flags.mode {
             ModeChoice::Existing => {
