@@ -144,35 +144,24 @@ impl Output {
 
     /// How the program ends when it fails: one line and a hint on stderr, or the JSON document.
     pub fn error(&self, error: &Error) {
-        #[derive(Serialize)]
-        struct Document<'a> {
-            error: &'a Error,
+        let document = Failure { error, report: None::<&()> };
+        if self.format == Format::Text || self.document(&document).is_err() {
+            self.told(error);
         }
-        if self.format == Format::Json && self.document(&Document { error }).is_ok() {
-            return;
-        }
-        self.told(error);
     }
 
     /// How it ends when it fails after there was a result all the same: both on stdout as one JSON
     /// document; or the result there, and the error on stderr.
     pub fn result_and_error(&self, report: &impl Report, error: &Error) {
-        #[derive(Serialize)]
-        struct Document<'a, R: Serialize> {
-            error: &'a Error,
-            report: &'a R,
-        }
-        match self.format {
-            Format::Json if self.document(&Document { error, report }).is_ok() => {}
+        if self.format == Format::Json {
             // What is to be seen on stdout only is not put elsewhere.
-            Format::Json => self.told(error),
-            Format::Text => {
-                if self.result(report).is_err() {
-                    self.result_beside(report);
-                }
-                self.told(error);
+            if self.document(&Failure { error, report: Some(report) }).is_ok() {
+                return;
             }
+        } else if self.result(report).is_err() {
+            self.result_beside(report);
         }
+        self.told(error);
     }
 
     fn told(&self, error: &Error) {
@@ -267,6 +256,13 @@ impl Output {
     fn adapted(&self, text: &str) -> String {
         printable(text, self.unicode)
     }
+}
+
+#[derive(Serialize)]
+struct Failure<'a, R: Serialize> {
+    error: &'a Error,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    report: Option<&'a R>,
 }
 
 /// The value and a line feed. Some results hold a secret that was asked for: so the buffer is wiped,

@@ -45,8 +45,7 @@ pub struct Attempt {
 impl Attempt {
     /// The browser is on this machine, and brings the code to `callback`.
     pub async fn here(sdk: &Sdk, callback: String) -> Result<Self> {
-        let client_id = "arn:aws:signin:::devtools/same-device";
-        Attempt::new(sdk, client_id, |_| callback).await
+        Attempt::new(sdk, "arn:aws:signin:::devtools/same-device", |_| callback).await
     }
 
     /// The browser is elsewhere, and shows the code to be pasted.

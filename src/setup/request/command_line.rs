@@ -54,6 +54,12 @@ impl CommandLine {
         self.words += &format!(" --{flag} {quote}{value}{quote}");
     }
 
+    fn optional(&mut self, flag: &str, value: Option<&String>) {
+        if let Some(value) = value {
+            self.value(flag, value);
+        }
+    }
+
     fn switch(&mut self, flag: &str, is_given: bool) {
         if is_given {
             self.words += &format!(" --{flag}");
@@ -84,17 +90,13 @@ impl CommandLine {
                 self.standard_input = " < PASSWORD_FILE";
             }
         }
-        if let Some(description) = &request.key_description {
-            self.value("key-description", description);
-        }
+        self.optional("key-description", request.key_description.as_ref());
         if !request.default_policy() {
             for arn in &request.policy_arns {
                 self.value("policy-arn", arn);
             }
         }
-        if let Some(arn) = &request.permissions_boundary {
-            self.value("permissions-boundary", arn);
-        }
+        self.optional("permissions-boundary", request.permissions_boundary.as_ref());
         for (key, value) in &request.tags {
             self.value("tag", &format!("{key}={value}"));
         }
@@ -107,9 +109,7 @@ impl CommandLine {
         self.value("store", target.store.map_or("stdout", StoreKind::name));
         // Otherwise it would work only once.
         self.value("if-exists", "reuse");
-        if let Some(profile) = &target.aws_profile {
-            self.value("aws-profile", profile);
-        }
+        self.optional("aws-profile", target.aws_profile.as_ref());
         self.switch("no-current", !target.make_current);
     }
 }
