@@ -10,9 +10,6 @@ use crate::env::Env;
 /// Through `$BROWSER` where that is set, as Python's `webbrowser` and `xdg-open` read it: commands
 /// with `:` between them (`;` on Windows), of which the first that starts is taken, and `%s` in
 /// the address's place. Else as the system opens pages.
-///
-/// # Errors
-/// When no browser could be started.
 pub fn open(env: &Env, address: &str) -> Result<()> {
     match env.var("BROWSER") {
         Some(commands) => open_with(commands, address),

@@ -32,9 +32,6 @@ pub struct Callback {
 
 impl Callback {
     /// Without a port, the system chooses a free one.
-    ///
-    /// # Errors
-    /// When the port is in use, or may not be used.
     pub async fn bind(port: Option<u16>) -> Result<Self> {
         let bound = async {
             let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port.unwrap_or(0))).await?;
@@ -64,9 +61,6 @@ impl Callback {
     /// an error page, and so does what no browser requests for a page that somebody opens: from within
     /// another page, or for a host name that somebody has led here. No number of other connections
     /// keeps the browser out.
-    ///
-    /// # Errors
-    /// `accept`'s; or that nothing came within `limit`.
     pub async fn wait<T>(
         self,
         limit: Duration,

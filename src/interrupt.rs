@@ -26,8 +26,6 @@ struct Signals {
 }
 
 impl Interrupt {
-    /// # Errors
-    /// When the system refuses a signal handler.
     pub fn listen() -> Result<Self> {
         Interrupt::handlers().map_err(|cause| Error::from(anyhow::Error::from(cause)))
     }
@@ -88,9 +86,6 @@ impl Interrupt {
     }
 
     /// Runs work that may be dropped at any point because it changes nothing.
-    ///
-    /// # Errors
-    /// `Cancelled` on an interruption, else what the work returns.
     pub async fn or_cancel<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
         tokio::select! {
             biased;
@@ -102,9 +97,6 @@ impl Interrupt {
 
 /// Runs a blocking read on a thread of its own, outside of any tokio runtime. On an interruption the
 /// thread is left behind, because a blocked read cannot be ended; it ends with the process.
-///
-/// # Errors
-/// `Cancelled`; or when the system refuses a thread or a signal handler.
 pub fn interruptible<T: Send + 'static>(read: impl FnOnce() -> T + Send + 'static) -> Result<T> {
     let runtime = signal_runtime()?;
     let interrupt = {
@@ -123,9 +115,6 @@ pub fn interruptible<T: Send + 'static>(read: impl FnOnce() -> T + Send + 'stati
 }
 
 /// Only waits for signals, on the thread that blocks on it.
-///
-/// # Errors
-/// When the system refuses it.
 pub fn signal_runtime() -> Result<tokio::runtime::Runtime> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build();
     runtime.map_err(|cause| Error::from(anyhow::Error::from(cause)))

@@ -3,13 +3,14 @@
 //! The only file that prints. It knows no domain rules: a [`Report`] brings its own text.
 
 use std::fmt::Display;
-use std::io::{IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
 use std::sync::Mutex;
 use std::time::Duration;
 
 use console::{Style, Term, measure_text_width};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
+use serde_json::ser::{Formatter, Serializer};
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
@@ -55,11 +56,11 @@ impl Page {
     }
 
     pub fn strong(&self, text: impl Display) -> String {
-        self.strong.apply_to(text).to_string()
+        self.strong.apply_to(visible(&text.to_string())).to_string()
     }
 
     pub fn dim(&self, text: impl Display) -> String {
-        self.dim.apply_to(text).to_string()
+        self.dim.apply_to(visible(&text.to_string())).to_string()
     }
 
     /// A paragraph as wide as the page, each line after the first one indented; ends in a line feed.
@@ -109,9 +110,6 @@ impl Output {
     }
 
     /// The command's result, on stdout.
-    ///
-    /// # Errors
-    /// When stdout is closed or full.
     pub fn result(&self, report: &impl Report) -> Result<()> {
         match self.format {
             Format::Json => self.document(report),
@@ -125,15 +123,12 @@ impl Output {
     /// A result whose stdout is taken by something else (`--store stdout`): its text on stderr.
     pub fn result_beside(&self, report: &impl Report) {
         let text = Zeroizing::new(report.text(&self.page()));
-        self.say(text.trim_end());
+        self.styled(text.trim_end());
     }
 
     /// Bytes to stdout as they are, at once: a document that was explicitly asked for.
-    ///
-    /// # Errors
-    /// When stdout is closed or full.
     pub fn raw(&self, bytes: &[u8]) -> Result<()> {
-        let mut stdout = std::io::stdout().lock();
+        let mut stdout = io::stdout().lock();
         stdout.write_all(bytes).and_then(|()| stdout.flush()).map_err(|cause| {
             Error::failed(format!("cannot write to standard output: {cause}")).caused_by(cause)
         })
@@ -149,51 +144,44 @@ impl Output {
 
     /// How the program ends when it fails: one line and a hint on stderr, or the JSON document.
     pub fn error(&self, error: &Error) {
-        #[derive(Serialize)]
-        struct Document<'a> {
-            error: &'a Error,
+        let document = Failure { error, report: None::<&()> };
+        if self.format == Format::Text || self.document(&document).is_err() {
+            self.told(error);
         }
-        if self.format == Format::Json && self.document(&Document { error }).is_ok() {
-            return;
-        }
-        self.told(error);
     }
 
     /// How it ends when it fails after there was a result all the same: both on stdout as one JSON
     /// document; or the result there, and the error on stderr.
     pub fn result_and_error(&self, report: &impl Report, error: &Error) {
-        #[derive(Serialize)]
-        struct Document<'a, R: Serialize> {
-            error: &'a Error,
-            report: &'a R,
-        }
-        match self.format {
-            Format::Json if self.document(&Document { error, report }).is_ok() => {}
+        if self.format == Format::Json {
             // What is to be seen on stdout only is not put elsewhere.
-            Format::Json => self.told(error),
-            Format::Text => {
-                if self.result(report).is_err() {
-                    self.result_beside(report);
-                }
-                self.told(error);
+            if self.document(&Failure { error, report: Some(report) }).is_ok() {
+                return;
             }
+        } else if self.result(report).is_err() {
+            self.result_beside(report);
         }
+        self.told(error);
     }
 
     fn told(&self, error: &Error) {
         let page = self.page();
         let red = self.stderr.style().red().bold();
-        self.say(&format!("{} {}", red.apply_to("error:"), error.message));
+        self.styled(&format!("{} {}", red.apply_to("error:"), visible(&error.message)));
         if let Some(hint) = &error.hint {
-            self.say(&format!("{} {hint}", page.strong("hint:")));
+            self.styled(&format!("{} {}", page.strong("hint:"), visible(hint)));
         }
         if let (Some(cause), true) = (&error.cause, self.verbosity > 0) {
-            self.say(&page.dim(format!("cause: {cause:#}")));
+            self.styled(&page.dim(format!("cause: {cause:#}")));
         }
     }
 
     /// A line on stderr.
     pub fn say(&self, line: &str) {
+        self.styled(&visible(line));
+    }
+
+    fn styled(&self, line: &str) {
         let line = self.adapted(line);
         // Nothing sensible can be done when stderr itself is gone.
         let print = || drop(self.stderr.write_line(&line));
@@ -204,9 +192,6 @@ impl Output {
     }
 
     /// A command to the terminal behind stderr, which shows nothing of it.
-    ///
-    /// # Errors
-    /// When stderr is closed.
     pub fn control_terminal(&self, sequence: &str) -> Result<()> {
         self.stderr.write_str(sequence).map_err(|cause| {
             Error::failed(format!("cannot write to the terminal: {cause}")).caused_by(cause)
@@ -215,10 +200,11 @@ impl Output {
 
     pub fn warn(&self, text: &str) {
         let yellow = self.stderr.style().yellow().bold();
-        let line = format!("{} {text}", yellow.apply_to("warning:"));
-        match std::io::stderr().is_terminal() {
-            true => self.say(self.page().wrapped(&line, "  ").trim_end()),
-            false => self.say(&line),
+        let line = format!("{} {}", yellow.apply_to("warning:"), visible(text));
+        if io::stderr().is_terminal() {
+            self.styled(self.page().wrapped(&line, "  ").trim_end());
+        } else {
+            self.styled(&line);
         }
     }
 
@@ -231,14 +217,14 @@ impl Output {
     /// A line that only `-v` (level 1) or `-vv` (level 2) shows.
     pub fn detail(&self, level: u8, text: &str) {
         if self.verbosity >= level {
-            self.say(&self.page().dim(text));
+            self.styled(&self.page().dim(text));
         }
     }
 
     /// Shows what is going on until [`Output::done`]; on a terminal only.
     pub fn working(&self, text: &str) {
         let mut running = self.running();
-        if !std::io::stderr().is_terminal() {
+        if !io::stderr().is_terminal() {
             return;
         }
         let bar = running.get_or_insert_with(|| {
@@ -252,7 +238,7 @@ impl Output {
             bar.enable_steady_tick(Duration::from_millis(100));
             bar
         });
-        bar.set_message(self.adapted(text));
+        bar.set_message(self.adapted(&visible(text)));
     }
 
     /// Ends what [`Output::working`] showed.
@@ -268,8 +254,15 @@ impl Output {
     }
 
     fn adapted(&self, text: &str) -> String {
-        plain(text, self.unicode)
+        printable(text, self.unicode)
     }
+}
+
+#[derive(Serialize)]
+struct Failure<'a, R: Serialize> {
+    error: &'a Error,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    report: Option<&'a R>,
 }
 
 /// The value and a line feed. Some results hold a secret that was asked for: so the buffer is wiped,
@@ -277,30 +270,75 @@ impl Output {
 fn json(value: &impl Serialize) -> serde_json::Result<Zeroizing<Vec<u8>>> {
     struct Length(usize);
     impl Write for Length {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             self.0 += bytes.len();
             Ok(bytes.len())
         }
 
-        fn flush(&mut self) -> std::io::Result<()> {
+        fn flush(&mut self) -> io::Result<()> {
             Ok(())
         }
     }
     let mut length = Length(0);
-    serde_json::to_writer(&mut length, value)?;
+    value.serialize(&mut Serializer::with_formatter(&mut length, SafeJson))?;
     let mut text = Zeroizing::new(Vec::with_capacity(length.0 + 1));
-    serde_json::to_writer(&mut *text, value)?;
+    value.serialize(&mut Serializer::with_formatter(&mut *text, SafeJson))?;
     text.push(b'\n');
     Ok(text)
 }
 
-/// The few characters beyond ASCII that we use, replaced where the terminal lacks them.
-pub fn plain(text: &str, unicode: bool) -> String {
-    if unicode { text.to_owned() } else { text.replace('…', "...").replace('→', "->") }
+/// Compact JSON in which a character that a terminal might obey is escaped.
+struct SafeJson;
+
+impl Formatter for SafeJson {
+    fn write_string_fragment<W: ?Sized + Write>(
+        &mut self,
+        to: &mut W,
+        text: &str,
+    ) -> Result<(), io::Error> {
+        for piece in text.split_inclusive(is_unsafe) {
+            // All of them have four digits.
+            let last = piece.chars().next_back().filter(|c| is_unsafe(*c));
+            to.write_all(piece.trim_end_matches(is_unsafe).as_bytes())?;
+            last.map_or(Ok(()), |c| write!(to, "\\u{:04x}", u32::from(c)))?;
+        }
+        Ok(())
+    }
 }
 
-/// Neither flags nor paths are broken.
-fn whole_words<'a>(width: usize) -> textwrap::Options<'a> {
+/// What a terminal might obey instead of showing it: control characters (C0, DEL and C1), line and
+/// paragraph separators, and whatever changes the direction of text.
+fn is_unsafe(c: char) -> bool {
+    let is_direction = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    c.is_control() || is_direction || matches!(c, '\u{2028}' | '\u{2029}')
+}
+
+/// Names and texts of others, with a mark in the place of each character that a terminal might obey.
+pub fn visible(text: &str) -> String {
+    let shown = |c| if c != '\n' && is_unsafe(c) { char::REPLACEMENT_CHARACTER } else { c };
+    text.chars().map(shown).collect()
+}
+
+/// What may go to the terminal: [`visible`] text with our own styles, and without the few characters
+/// beyond ASCII that we use where the terminal lacks them.
+pub fn printable(text: &str, unicode: bool) -> String {
+    // Bold, dim, red, yellow and cyan, and the end of them.
+    const STYLES: [&str; 6] = ["[0m", "[1m", "[2m", "[31m", "[33m", "[36m"];
+    let mut pieces = text.split('\u{1b}');
+    let mut safe = visible(pieces.next().unwrap_or_default());
+    for piece in pieces {
+        let is_ours = STYLES.iter().any(|style| piece.starts_with(style));
+        safe.push(if is_ours { '\u{1b}' } else { char::REPLACEMENT_CHARACTER });
+        safe.push_str(&visible(piece));
+    }
+    if unicode {
+        return safe;
+    }
+    safe.replace('…', "...").replace('→', "->").replace(char::REPLACEMENT_CHARACTER, "?")
+}
+
+/// Neither flags, paths nor addresses are broken, so that they can be copied.
+pub fn whole_words<'a>(width: usize) -> textwrap::Options<'a> {
     textwrap::Options::new(width)
         .break_words(false)
         .word_splitter(textwrap::WordSplitter::NoHyphenation)
@@ -310,6 +348,8 @@ fn whole_words<'a>(width: usize) -> textwrap::Options<'a> {
 /// not fit on the page moves down, under the cell before it where there is room. One that is wider
 /// than the page is left to the terminal: a command must stay one line, to be copied.
 pub fn table(rows: &[Vec<String>], width: usize) -> String {
+    let visible = |row: &Vec<String>| row.iter().map(|cell| visible(cell)).collect();
+    let rows: Vec<Vec<String>> = rows.iter().map(visible).collect();
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let widths: Vec<usize> = (0..columns)
         .map(|column| {
@@ -318,7 +358,7 @@ pub fn table(rows: &[Vec<String>], width: usize) -> String {
         })
         .collect();
     let mut text = String::new();
-    for row in rows {
+    for row in &rows {
         let mut used = 0;
         let mut start = 2;
         let mut before = 4;
@@ -383,7 +423,31 @@ mod tests {
 
     #[test]
     fn ascii_terminals_get_ascii() {
-        assert_eq!(plain("a … → b", false), "a ... -> b");
-        assert_eq!(plain("a … → b", true), "a … → b");
+        assert_eq!(printable("a … → b\u{9b}", false), "a ... -> b?");
+        assert_eq!(printable("a … → b", true), "a … → b");
+    }
+
+    #[test]
+    fn what_a_terminal_might_obey_is_shown_as_a_mark() {
+        for unsafe_text in
+            ["\u{1b}]0;x", "\u{9b}31m", "\u{202e}", "\r", "\t", "\u{2066}", "\u{1b}[8m"]
+        {
+            for safe in [visible(unsafe_text), printable(unsafe_text, true)] {
+                assert!(!safe.contains(is_unsafe), "{unsafe_text:?}: {safe:?}");
+            }
+        }
+        assert_eq!(visible("a\u{1b}[1mb\nc é"), "a\u{fffd}[1mb\nc é");
+        assert_eq!(printable("\u{1b}[1mb\u{1b}[0m", true), "\u{1b}[1mb\u{1b}[0m");
+        assert_eq!(table(&[row(&["\u{1b}[1m", "x"])], 80), "  \u{fffd}[1m  x\n");
+    }
+
+    #[test]
+    fn json_escapes_it_and_reads_back() {
+        let value = ["\u{1b}a\u{7f}", "\u{9b}\u{202e}b\"", "plain é"];
+        let text = json(&value).expect("plain data");
+        let text = std::str::from_utf8(&text).expect("UTF-8");
+        assert_eq!(text, "[\"\\u001ba\\u007f\",\"\\u009b\\u202eb\\\"\",\"plain é\"]\n");
+        let back: Vec<String> = serde_json::from_str(text).expect("our own");
+        assert_eq!(back, value);
     }
 }

@@ -95,6 +95,9 @@ impl Drop for JsonPair {
     }
 }
 
+const PASTE_JSON: &str =
+    "paste the CloudStudio secret: { \"access_key\": \"AKIA…\", \"secret_key\": \"…\" }";
+
 fn from_json(text: &str) -> Result<Halves> {
     match serde_json::from_str::<JsonPair>(text) {
         Ok(outer) => {
@@ -109,7 +112,7 @@ fn from_json(text: &str) -> Result<Halves> {
             };
             if halves.access_key_id.is_none() || halves.secret_access_key.is_none() {
                 return Err(Error::credentials("this JSON lacks `access_key` or `secret_key`")
-                    .hint("paste the CloudStudio secret: { \"access_key\": \"AKIA…\", \"secret_key\": \"…\" }"));
+                    .hint(PASTE_JSON));
             }
             Ok(halves)
         }
@@ -120,9 +123,7 @@ fn from_json(text: &str) -> Result<Halves> {
             error.line(),
             error.column()
         ))
-        .hint(
-            "paste the CloudStudio secret: { \"access_key\": \"AKIA…\", \"secret_key\": \"…\" }",
-        )),
+        .hint(PASTE_JSON)),
     }
 }
 
@@ -264,43 +265,41 @@ fn checked(id: String, secret: &str) -> Result<KeyPair> {
 }
 
 fn check(id: &str, secret: &str) -> Result<()> {
-    if !looks_like_id(id) && looks_like_id(secret) {
-        return Err(Error::credentials(
-            "the two halves are swapped: the access key ID comes first",
-        )
-        .hint("the access key ID starts with AKIA; the secret access key has 40 characters"));
-    }
-    if id.starts_with("ASIA") {
-        return Err(temporary());
-    }
-    if !id.starts_with("AKIA") || !id.chars().all(|c| c.is_ascii_alphanumeric()) {
-        return Err(Error::credentials("the first half is not an access key ID")
-            .hint("an access key ID starts with AKIA and has 20 letters and digits"));
-    }
-    if id.len() < 20 {
-        return Err(Error::credentials(format!(
-            "the access key ID is cut: it has {} of 20 characters",
-            id.len()
-        ))
-        .hint("copy it again, with the console's copy button"));
-    }
-    if id.len() > 128 {
-        return Err(Error::credentials("the access key ID is too long")
-            .hint("copy it again, with the console's copy button"));
-    }
+    const COPY_ID: &str = "copy it again, with the console's copy button";
     let characters = secret.chars().count();
-    if characters < 40 {
-        return Err(Error::credentials(format!(
-            "the secret access key is cut: it has {characters} of 40 characters"
-        ))
-        .hint("copy it again; if AWS no longer shows it, create a new key"));
-    }
-    if characters > 40 || !secret.bytes().all(|b| b.is_ascii_alphanumeric() || b"+/=".contains(&b))
-    {
-        return Err(Error::credentials("the second half is not a secret access key")
-            .hint("a secret access key has 40 letters, digits, `+` and `/`; copy it again"));
-    }
-    Ok(())
+    let is_base64 = |b: u8| b.is_ascii_alphanumeric() || b"+/=".contains(&b);
+    let is_cut =
+        |half, length, of| format!("the {half} is cut: it has {length} of {of} characters");
+    let (message, hint) = if !looks_like_id(id) && looks_like_id(secret) {
+        (
+            "the two halves are swapped: the access key ID comes first".to_owned(),
+            "the access key ID starts with AKIA; the secret access key has 40 characters",
+        )
+    } else if id.starts_with("ASIA") {
+        return Err(temporary());
+    } else if !id.starts_with("AKIA") || !id.chars().all(|c| c.is_ascii_alphanumeric()) {
+        (
+            "the first half is not an access key ID".to_owned(),
+            "an access key ID starts with AKIA and has 20 letters and digits",
+        )
+    } else if id.len() < 20 {
+        (is_cut("access key ID", id.len(), 20), COPY_ID)
+    } else if id.len() > 128 {
+        ("the access key ID is too long".to_owned(), COPY_ID)
+    } else if characters < 40 {
+        (
+            is_cut("secret access key", characters, 40),
+            "copy it again; if AWS no longer shows it, create a new key",
+        )
+    } else if characters > 40 || !secret.bytes().all(is_base64) {
+        (
+            "the second half is not a secret access key".to_owned(),
+            "a secret access key has 40 letters, digits, `+` and `/`; copy it again",
+        )
+    } else {
+        return Ok(());
+    };
+    Err(Error::credentials(message).hint(hint))
 }
 
 #[cfg(test)]

@@ -9,9 +9,6 @@ use crate::interrupt::interruptible;
 use crate::pasted::LONGEST_INPUT;
 
 /// All of it.
-///
-/// # Errors
-/// `Cancelled`; when it is not text; or when it is longer than anything that we take.
 pub fn read_to_end() -> Result<Zeroizing<String>> {
     read(|input, text| input.read_to_string(text).map(drop))
 }

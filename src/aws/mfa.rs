@@ -66,9 +66,6 @@ impl MfaRole {
 
     /// Assumes the role with this code, which is good for one call, and checks the session. `all` holds
     /// the profile's sources.
-    ///
-    /// # Errors
-    /// AWS's refusal; for a wrong code, saying so.
     pub async fn assume(&self, sdk: &Sdk, all: &Profiles, code: &str) -> Result<Found> {
         let region = sdk.region_of(self.region.as_deref());
         let config = sdk.provider_config(region.clone());

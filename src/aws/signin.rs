@@ -44,18 +44,11 @@ pub struct Attempt {
 
 impl Attempt {
     /// The browser is on this machine, and brings the code to `callback`.
-    ///
-    /// # Errors
-    /// When the region has no sign-in.
     pub async fn here(sdk: &Sdk, callback: String) -> Result<Self> {
-        let client_id = "arn:aws:signin:::devtools/same-device";
-        Attempt::new(sdk, client_id, |_| callback).await
+        Attempt::new(sdk, "arn:aws:signin:::devtools/same-device", |_| callback).await
     }
 
     /// The browser is elsewhere, and shows the code to be pasted.
-    ///
-    /// # Errors
-    /// When the region has no sign-in.
     pub async fn elsewhere(sdk: &Sdk) -> Result<Self> {
         let client_id = "arn:aws:signin:::devtools/cross-device";
         Attempt::new(sdk, client_id, |base| format!("{base}/v1/sessions/confirmation")).await
@@ -101,9 +94,6 @@ impl Attempt {
 
     /// The code in the query that the browser brings: `state=…&code=…`. `None` if it belongs to another
     /// sign-in, or to none.
-    ///
-    /// # Errors
-    /// When AWS refused, or there is no code.
     pub fn code(&self, query: &str) -> Option<Result<SecretString>> {
         let mut code = None;
         let mut refusal = None;
@@ -130,9 +120,6 @@ impl Attempt {
     }
 
     /// The code in what was pasted: base64 of `state=…&code=…`.
-    ///
-    /// # Errors
-    /// When it is something else, or of another sign-in; and as [`Attempt::code`].
     pub fn pasted_code(&self, pasted: &SecretString) -> Result<SecretString> {
         let base64 = GeneralPurpose::new(
             &alphabet::STANDARD,
@@ -153,9 +140,6 @@ impl Attempt {
     }
 
     /// Exchanges the code for the session. Sent once: a code is good for one request.
-    ///
-    /// # Errors
-    /// AWS's refusal.
     pub async fn exchange(&self, sdk: &Sdk, code: &SecretString) -> Result<SignedIn> {
         let request = CreateOAuth2TokenRequestBody::builder()
             .client_id(self.client_id)

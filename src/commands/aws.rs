@@ -22,9 +22,6 @@ pub struct Aws {
 }
 
 impl Aws {
-    /// # Errors
-    /// When the system refuses threads or signal handlers, or there is no home directory; or when a
-    /// variable names an impossible region.
     pub fn start(context: &Context) -> Result<Self> {
         // The SDK reads the variables by itself, and takes anything as a region.
         context.region()?;
@@ -61,9 +58,6 @@ impl Aws {
     }
 
     /// Runs work that only reads; Ctrl-C ends it.
-    ///
-    /// # Errors
-    /// `Cancelled`, else the work's.
     pub fn read<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
         let result = self.run(self.interrupt.or_cancel(work));
         result.map_err(|error| match error.kind {

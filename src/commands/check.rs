@@ -13,7 +13,7 @@ use crate::cli::Check;
 use crate::commands::aws::Aws;
 use crate::commands::context::Context;
 use crate::error::{Error, Kind, Result};
-use crate::output::{Page, Report, table};
+use crate::output::{Page, Report, table, visible};
 use crate::shared_config::{Locations, Place, Profiles, SharedConfig};
 
 #[derive(Serialize)]
@@ -123,9 +123,10 @@ impl Report for CheckReport {
                 "readable_by_others" => String::new(),
                 _ => format!("{name}: "),
             };
-            let line = format!("{} {name}{}", page.strong("warning:"), warning.message);
+            let message = visible(&format!("{name}{}", warning.message));
+            let line = format!("{} {message}", page.strong("warning:"));
             text.push_str(&format!("\n{}", page.wrapped(&line, "  ")));
-            text.push_str(&page.wrapped(&format!("  {}", warning.hint), "  "));
+            text.push_str(&page.wrapped(&visible(&format!("  {}", warning.hint)), "  "));
         }
         text
     }

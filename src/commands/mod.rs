@@ -76,15 +76,20 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
 fn misused(error: &clap::Error, arguments: &[OsString], env: &Env) -> u8 {
     let json = arguments.iter().any(|a| a == "--output=json")
         || arguments.windows(2).any(|pair| pair[0] == "--output" && pair[1] == "json");
-    if error.use_stderr() && json {
-        let text = error.render().to_string();
+    if !error.use_stderr() {
+        // If even that cannot be printed, nothing can be said.
+        error.print().unwrap_or_default();
+        return 0;
+    }
+    let format = if json { Format::Json } else { Format::Text };
+    let output = Output::new(format, 0, Color::Auto, env.unicode());
+    let text = error.render().to_string();
+    if json {
         let message = text.lines().next().unwrap_or_default();
         let message = message.strip_prefix("error: ").unwrap_or(message);
-        let output = Output::new(Format::Json, 0, Color::Auto, env.unicode());
         output.error(&Error::usage(message).hint("cloudcred --help lists the commands and flags"));
-        return 2;
+    } else {
+        output.say(text.trim_end());
     }
-    // If even that cannot be printed, nothing can be said.
-    error.print().unwrap_or_default();
-    if error.use_stderr() { 2 } else { 0 }
+    2
 }

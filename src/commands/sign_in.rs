@@ -39,8 +39,6 @@ pub struct BrowserSession {
 }
 
 impl BrowserSession {
-    /// # Errors
-    /// The sign-in's; or STS's, for the session.
     pub fn start(
         browser: Browser,
         aws: &Aws,

@@ -20,7 +20,7 @@ use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
 use crate::interrupt::{Interrupt, signal_runtime, start_thread};
-use crate::output::plain;
+use crate::output::{printable, visible, whole_words};
 use crate::pasted::{self, Pasted};
 use crate::prompt::terminal::input::{read_hidden_line, read_line, read_long_line};
 use crate::prompt::terminal::mode::{Keys, TerminalMode};
@@ -39,8 +39,6 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    /// # Errors
-    /// When the system refuses a signal handler.
     pub fn new(unicode: bool) -> Result<Self> {
         let runtime = signal_runtime()?;
         let (interrupt, mode) = {
@@ -119,7 +117,7 @@ impl Terminal {
     }
 
     fn line(&self, text: &str) -> Result<()> {
-        shown(self.term.write_line(&plain(text, self.unicode)))
+        shown(self.term.write_line(&printable(text, self.unicode)))
     }
 
     fn width(&self) -> usize {
@@ -154,20 +152,20 @@ impl Terminal {
         let columns = usize::from(self.term.size().1).max(1);
         let lines = (asked + measure_text_width(typed.trim_end())) / columns + 1;
         shown(self.term.clear_last_lines(lines))?;
-        let answer = self.term.style().cyan().apply_to(answer);
+        let answer = self.term.style().cyan().apply_to(visible(answer));
         self.line(&format!("{}  {answer}", self.head(question, None)))
     }
 
     fn head(&self, question: Question, default: Option<&str>) -> String {
         let mark = self.term.style().cyan().bold().apply_to("?");
-        let text = self.term.style().bold().apply_to(question.text);
-        let default = default.map(|default| format!("  ({default})")).unwrap_or_default();
-        plain(&format!("{mark} {text}{default}"), self.unicode)
+        let text = self.term.style().bold().apply_to(visible(question.text));
+        let default = default.map(|default| visible(&format!("  ({default})"))).unwrap_or_default();
+        printable(&format!("{mark} {text}{default}"), self.unicode)
     }
 
     /// Says why an answer was refused, before asking again.
     fn refuse(&self, error: &Error) -> Result<()> {
-        self.line(&format!("  {}", error.with_hint()))
+        self.line(&visible(&format!("  {}", error.with_hint())))
     }
 }
 
@@ -180,17 +178,17 @@ impl Drop for Terminal {
 impl Prompt for Terminal {
     fn tell(&mut self, text: &str) -> Result<()> {
         self.line("")?;
-        // An address stays in one piece, so that it can be copied.
-        let options = textwrap::Options::new(self.width())
-            .break_words(false)
-            .word_splitter(textwrap::WordSplitter::NoHyphenation);
-        for line in textwrap::wrap(text, options) {
+        for line in textwrap::wrap(&visible(text), whole_words(self.width())) {
             self.line(&line)?;
         }
         Ok(())
     }
 
     fn select(&mut self, question: Question, choices: &[Choice], default: usize) -> Result<usize> {
+        let choices = choices.iter().map(|it| Choice::new(visible(&it.label), visible(&it.note)));
+        let choices: &[Choice] = &choices.collect::<Vec<_>>();
+        let text = visible(question.text);
+        let question = Question { text: &text, ..question };
         let mut at = default.min(choices.len().saturating_sub(1));
         // Before anything is drawn: a key pressed early must not be taken as line editing.
         self.mode.take(Keys::Single);

@@ -125,8 +125,8 @@ impl Reader<'_> {
         };
         let (facts, findings) = tokio::join!(of_request, self.about_root(request.caller()));
         let mut facts = Facts { aws_profile, ..facts? };
-        if let Some(keep) = request.keep() {
-            facts.secret_is_current = self.index.is_current(&keep.secret);
+        if let Some(target) = request.target() {
+            facts.secret_is_current = self.index.is_current(&target.secret);
         }
         facts.warnings.extend(findings);
         if let (Some(_), Some(name)) = (&facts.aws_profile, self.env.moves_data()) {
@@ -150,10 +150,10 @@ impl Reader<'_> {
     /// # Errors
     /// When the profile could not be written, or AWS's tools would not read it.
     fn aws_profile(&self, request: &Request) -> Result<Option<(AwsProfile, Holder)>> {
-        let Some(keep) = request.keep() else { return Ok(None) };
-        let Some(name) = &keep.aws_profile else { return Ok(None) };
+        let Some(target) = request.target() else { return Ok(None) };
+        let Some(name) = &target.aws_profile else { return Ok(None) };
         let region = request.caller().region.clone();
-        let profile = AwsProfile::new(name, self.env.program()?, Some(&keep.secret), region)?;
+        let profile = AwsProfile::new(name, self.env.program()?, Some(&target.secret), region)?;
         let locations = Locations::of(self.env)?;
         let holder = aws_profile::holder(&locations, &profile)?;
         aws_profile::check_writable(&locations)?;
@@ -163,7 +163,7 @@ impl Reader<'_> {
     async fn of_iam_user(&self, request: &IamUserRequest) -> Result<Facts> {
         let name = &request.user_name;
         let iam = self.sdk.iam(&request.bootstrap.session);
-        let found = self.find_pair(&request.keep).await?;
+        let found = self.find_pair(&request.target).await?;
         let wants_password = !matches!(request.console_password, ConsolePassword::None);
         let password_policy = async {
             if wants_password { Some(account::password_policy(&iam).await) } else { None }
@@ -172,7 +172,7 @@ impl Reader<'_> {
         let (user, password_policy, stored) = tokio::join!(
             account::user(&iam, name, wants_password),
             password_policy,
-            self.known(found, &request.keep, owner),
+            self.known(found, &request.target, owner),
         );
         let (stored, listed) = stored?;
         let mut warnings = Vec::new();
@@ -220,14 +220,14 @@ impl Reader<'_> {
     }
 
     async fn of_root(&self, request: &RootRequest) -> Result<Facts> {
-        let found = self.find_pair(&request.keep).await?;
+        let found = self.find_pair(&request.target).await?;
         let is_given = match (&found, &request.pair) {
             (Some((_, Some(stored))), Some(given)) => stored.same_as(given),
             _ => false,
         };
         let owner = Owner { session: &request.checked.session, user: None };
         let (stored, user) =
-            tokio::join!(self.known(found, &request.keep, owner), self.root_user(request));
+            tokio::join!(self.known(found, &request.target, owner), self.root_user(request));
         let ((stored, listed), mut user) = (stored?, user?);
         if let UserFact::Present(root) = &mut user {
             add(root, listed);
@@ -261,11 +261,14 @@ impl Reader<'_> {
     }
 
     /// The pair of the wanted name, from where the index says it is, else from the wanted store.
-    async fn find_pair(&self, keep: &SecretTarget) -> Result<Option<(StoreKind, Option<KeyPair>)>> {
-        let Some(wanted) = keep.store else {
+    async fn find_pair(
+        &self,
+        target: &SecretTarget,
+    ) -> Result<Option<(StoreKind, Option<KeyPair>)>> {
+        let Some(wanted) = target.store else {
             return Ok(None);
         };
-        let (secret, vault) = (keep.secret.clone(), self.vault.clone());
+        let (secret, vault) = (target.secret.clone(), self.vault.clone());
         let entry = self.index.find(&secret).cloned();
         // A keyring may take its time: its owner has to unlock it.
         let looking = tokio::task::spawn_blocking(move || {
@@ -290,7 +293,7 @@ impl Reader<'_> {
     async fn known(
         &self,
         found: Option<(StoreKind, Option<KeyPair>)>,
-        keep: &SecretTarget,
+        target: &SecretTarget,
         owner: Owner<'_>,
     ) -> Result<(Option<Stored>, Option<AccessKey>)> {
         let Some((store, pair)) = found else {
@@ -309,7 +312,7 @@ impl Reader<'_> {
         };
         let by_index = self
             .index
-            .find(&keep.secret)
+            .find(&target.secret)
             .and_then(|it| Some(Identity::new(it.account_id.as_ref()?, it.arn.as_ref()?)));
         let access_key_id = pair.map(|pair| pair.access_key_id);
         let identity = by_sts.or(by_index);

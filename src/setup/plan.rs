@@ -62,7 +62,7 @@ pub fn plan(request: &Request, facts: &Facts, run: &str, now: Timestamp) -> Resu
     }?;
     plan.steps.extend(write_aws_profile(facts)?);
     let wanted = facts.aws_profile.as_ref();
-    plan.goal.prints = request.keep().is_some_and(|keep| keep.store.is_none());
+    plan.goal.prints = request.target().is_some_and(|target| target.store.is_none());
     plan.goal.aws_profile = wanted.map(|(profile, _)| profile.name.clone());
     if let Request::IamUser(request) = request
         && let Some(root_key) = &request.retire
@@ -130,11 +130,11 @@ fn caller(found: &Found) -> Result<Identity> {
     })
 }
 
-fn kept(keep: &SecretTarget, store: Option<StoreKind>, facts: &Facts) -> Option<Kept> {
+fn kept(target: &SecretTarget, store: Option<StoreKind>, facts: &Facts) -> Option<Kept> {
     Some(Kept {
-        name: keep.secret.clone(),
+        name: target.secret.clone(),
         store: store?,
-        current: keep.make_current || facts.secret_is_current,
+        current: target.make_current || facts.secret_is_current,
     })
 }
 
@@ -192,29 +192,29 @@ fn for_iam_user(
             }));
         }
     }
-    let mut store = request.keep.store;
+    let mut store = request.target.store;
     let mut access_key_id = None;
     if let Some(stored) = working_key(user, facts) {
         access_key_id.clone_from(&stored.access_key_id);
         store = Some(stored.store);
-        if store != request.keep.store {
-            let (name, place) = (&request.keep.secret, stored.described());
+        if store != request.target.store {
+            let (name, place) = (&request.target.secret, stored.described());
             warnings.push(format!("the secret `{name}` stays where it is: {place}"));
         }
     } else {
-        check_name_is_free(&request.keep, facts, reuse)?;
+        check_name_is_free(&request.target, facts, reuse)?;
         let keys = user.map_or(&[][..], |user| &user.access_keys);
         let own_key = request.own_key.as_ref().map(|pair| &pair.access_key_id);
         let own_key = own_key.filter(|own| keys.iter().any(|key| key.id == **own));
         access_key_id = own_key.cloned();
         steps.extend(key_steps(request, facts, user, now)?);
     }
-    steps.extend(set_current(&request.keep, facts));
+    steps.extend(set_current(&request.target, facts));
     let owner = match user {
         Some(user) => Identity::new(&caller.account_id, &user.arn),
         None => caller.user(&request.user_name),
     };
-    let secret = kept(&request.keep, store, facts);
+    let secret = kept(&request.target, store, facts);
     let goal = Goal { access_key_id, secret, ..Goal::of(Mode::IamUser, &owner) };
     Ok(Plan { warnings, ..Plan::new(goal, steps) })
 }
@@ -228,14 +228,14 @@ fn key_steps(
 ) -> Result<Vec<Step>> {
     let keys = user.map_or(&[][..], |user| &user.access_keys);
     let name = &request.user_name;
-    check_stored_key_is_gone(&request.keep, facts, Some(name), keys)?;
+    check_stored_key_is_gone(&request.target, facts, Some(name), keys)?;
     let own_key = request.own_key.as_ref().map(|pair| &pair.access_key_id);
     let mut steps = Vec::new();
     if own_key.is_none_or(|own| !keys.iter().any(|key| key.id == *own)) {
         check_room_for_a_key(Some(name), keys, now)?;
-        steps.push(create_access_key(Some(name.clone()), &request.keep, facts, keys));
-    } else if request.keep.store.is_some() {
-        steps.push(store_secret(&request.keep, facts));
+        steps.push(create_access_key(Some(name.clone()), &request.target, facts, keys));
+    } else if request.target.store.is_some() {
+        steps.push(store_secret(&request.target, facts));
     }
     if let Some(description) = request.key_description.clone() {
         let describe = DescribeAccessKey { user_name: name.clone(), description };
@@ -251,13 +251,13 @@ fn key_steps(
 fn for_root(request: &RootRequest, facts: &Facts, now: Timestamp) -> Result<Plan> {
     let reuse = request.if_exists == Some(IfExists::Reuse);
     let mut steps = Vec::new();
-    let mut store = request.keep.store;
+    let mut store = request.target.store;
     let given = request.pair.as_ref().map(|pair| &pair.access_key_id);
     let mut access_key_id = given.cloned();
     let will_do = facts.stored.as_ref().filter(|stored| {
         let agreed = match given {
             Some(given) => {
-                stored.access_key_id.as_ref() == Some(given) && (reuse || request.keep.replace)
+                stored.access_key_id.as_ref() == Some(given) && (reuse || request.target.replace)
             }
             // Any key of root is as good.
             None => reuse,
@@ -270,23 +270,23 @@ fn for_root(request: &RootRequest, facts: &Facts, now: Timestamp) -> Result<Plan
             access_key_id.clone_from(&stored.access_key_id);
         }
         None => {
-            check_name_is_free(&request.keep, facts, reuse)?;
+            check_name_is_free(&request.target, facts, reuse)?;
             if given.is_none() {
                 steps.extend(new_root_key(request, facts, now)?);
             }
-            if given.is_some() && request.keep.store.is_some() {
-                steps.push(store_secret(&request.keep, facts));
+            if given.is_some() && request.target.store.is_some() {
+                steps.push(store_secret(&request.target, facts));
             }
         }
     }
-    steps.extend(set_current(&request.keep, facts));
+    steps.extend(set_current(&request.target, facts));
     let mut warnings = vec![
         "a root key is unrestricted; AWS advises against having one: prefer --mode iam-user"
             .to_owned(),
     ];
     warnings.extend(unused(&request.unused));
     warnings.extend(facts.warnings.iter().cloned());
-    let secret = kept(&request.keep, store, facts);
+    let secret = kept(&request.target, store, facts);
     let owner = caller(&request.checked)?;
     let goal = Goal { access_key_id, secret, ..Goal::of(Mode::Root, &owner) };
     Ok(Plan { warnings, ..Plan::new(goal, steps) })
@@ -298,33 +298,33 @@ fn new_root_key(request: &RootRequest, facts: &Facts, now: Timestamp) -> Result<
         UserFact::Present(root) => &root.access_keys[..],
         _ => &[],
     };
-    check_stored_key_is_gone(&request.keep, facts, None, keys)?;
+    check_stored_key_is_gone(&request.target, facts, None, keys)?;
     check_room_for_a_key(None, keys, now)?;
-    let create = create_access_key(None, &request.keep, facts, keys);
+    let create = create_access_key(None, &request.target, facts, keys);
     Ok([create, Step::Verify(Verify { reads_iam: false })])
 }
 
 fn create_access_key(
     user_name: Option<String>,
-    keep: &SecretTarget,
+    target: &SecretTarget,
     facts: &Facts,
     keys: &[AccessKey],
 ) -> Step {
     Step::CreateAccessKey(CreateAccessKey {
         user_name,
-        destination: destination(keep, facts),
+        destination: destination(target, facts),
         known_key_ids: keys.iter().map(|key| key.id.clone()).collect(),
         made: Default::default(),
     })
 }
 
-fn store_secret(keep: &SecretTarget, facts: &Facts) -> Step {
-    let destination = destination(keep, facts);
+fn store_secret(target: &SecretTarget, facts: &Facts) -> Step {
+    let destination = destination(target, facts);
     Step::StoreSecret(StoreSecret { destination, made: Default::default() })
 }
 
-fn destination(keep: &SecretTarget, facts: &Facts) -> Destination {
-    Destination { secret: keep.secret.clone(), store: keep.store, replaces: replaces(facts) }
+fn destination(target: &SecretTarget, facts: &Facts) -> Destination {
+    Destination { secret: target.secret.clone(), store: target.store, replaces: replaces(facts) }
 }
 
 /// What stands under the wanted name; whether it may be replaced was checked.
@@ -332,9 +332,9 @@ fn replaces(facts: &Facts) -> Option<String> {
     facts.stored.as_ref()?.access_key_id.clone()
 }
 
-fn set_current(keep: &SecretTarget, facts: &Facts) -> Option<Step> {
-    (keep.make_current && !facts.secret_is_current).then(|| {
-        Step::SetCurrent(SetCurrent { secret: keep.secret.clone(), made: Default::default() })
+fn set_current(target: &SecretTarget, facts: &Facts) -> Option<Step> {
+    (target.make_current && !facts.secret_is_current).then(|| {
+        Step::SetCurrent(SetCurrent { secret: target.secret.clone(), made: Default::default() })
     })
 }
 

@@ -41,11 +41,11 @@ pub struct ExistingRequest {
 
 impl Request {
     /// Where the pair is kept, if it is.
-    pub fn keep(&self) -> Option<&SecretTarget> {
+    pub fn target(&self) -> Option<&SecretTarget> {
         match self {
             Request::Existing(_) => None,
-            Request::IamUser(request) => Some(&request.keep),
-            Request::Root(request) => Some(&request.keep),
+            Request::IamUser(request) => Some(&request.target),
+            Request::Root(request) => Some(&request.target),
         }
     }
 
@@ -76,7 +76,7 @@ pub struct IamUserRequest {
     pub retire: Option<String>,
     /// `None` where the question was left open and nobody could be asked.
     pub if_exists: Option<IfExists>,
-    pub keep: SecretTarget,
+    pub target: SecretTarget,
 }
 
 impl IamUserRequest {
@@ -98,7 +98,7 @@ pub struct RootRequest {
     /// Flags that mean nothing without a user.
     pub unused: Vec<&'static str>,
     pub if_exists: Option<IfExists>,
-    pub keep: SecretTarget,
+    pub target: SecretTarget,
 }
 
 pub enum ConsolePassword {

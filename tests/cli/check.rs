@@ -328,7 +328,7 @@ fn an_identity_center_session_says_why_it_cannot_be_used() {
         (
             json_error(404, "ResourceNotFoundException", "no such \\u001b[31mrole\\n"),
             "rejected",
-            "no such [31mrole",
+            "no such \u{fffd}[31mrole",
         ),
         (json_error(429, "TooManyRequestsException", "slowly"), "unreachable", "in a minute"),
         (Effect::Reset, "unreachable", "check the network"),
@@ -352,6 +352,22 @@ fn an_identity_center_session_says_why_it_cannot_be_used() {
         assert!(text.contains(words), "{words}: {text}");
         assert!(!text.contains('\u{1b}'), "{text}");
     }
+}
+
+#[test]
+fn names_that_a_terminal_might_obey_are_shown_with_marks_and_escaped_in_json() {
+    let home = home();
+    home.write(
+        ".aws/config",
+        "[profile a\u{1b}[31mred]\nregion = x\n[profile b\u{9b}31m]\nregion = x\n[profile \u{202e}c]\nregion = x\n",
+    );
+    let unsafe_ones = ['\u{1b}', '\u{9b}', '\u{202e}'];
+    let text = home.run(&["check", "--offline"]).expect(4).stdout;
+    assert!(!text.contains(unsafe_ones), "{text:?}");
+    assert!(text.contains("\u{fffd}[31mred"), "{text:?}");
+    let json = home.run(&["check", "--offline", "--output", "json"]).expect(4).stdout;
+    assert!(!json.contains(unsafe_ones), "{json:?}");
+    assert!(json.contains("\\u202ec"), "{json}");
 }
 
 #[cfg(unix)]

@@ -60,9 +60,6 @@ struct CachedToken<'a> {
 
 impl SignedIn {
     /// From the token endpoint's answer, whose own copies of the secrets are wiped.
-    ///
-    /// # Errors
-    /// When the answer lacks something, or names no session.
     pub(super) fn new(
         mut answer: CreateOAuth2TokenResponseBody,
         client_id: &str,

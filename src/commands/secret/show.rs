@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 use crate::commands::secret::{state, whose};
 use crate::commands::{Context, pick_secret};
 use crate::error::Result;
-use crate::output::{Format, Page, Report};
+use crate::output::{Format, Page, Report, visible};
 use crate::store::{SecretName, StoreKind};
 
 #[derive(Serialize)]
@@ -36,8 +36,8 @@ impl Report for Shown {
             page.strong(&self.name),
             state(self.current),
             self.store.name(),
-            self.whose,
-            self.access_key,
+            visible(&self.whose),
+            visible(&self.access_key),
             page.dim("  --reveal prints the CloudStudio document"),
         )
     }

@@ -25,8 +25,6 @@ pub fn check_values(flags: &Setup) -> Result<()> {
     Ok(())
 }
 
-/// # Errors
-/// `Usage`, for flags that exclude each other.
 pub fn check_combination(flags: &Setup, format: Format) -> Result<()> {
     let to_stdout = flags.store == Some(StoreChoice::Stdout);
     let existing = flags.mode == ModeChoice::Existing;

@@ -39,17 +39,17 @@ pub fn check_password(request: &IamUserRequest, facts: &Facts) -> Result<()> {
     policy.check(password.expose_secret())
 }
 
-pub fn check_name_is_free(keep: &SecretTarget, facts: &Facts, reuse: bool) -> Result<()> {
+pub fn check_name_is_free(target: &SecretTarget, facts: &Facts, reuse: bool) -> Result<()> {
     let Some(stored) = &facts.stored else {
         return Ok(());
     };
-    let agreed = keep.replace || (reuse && facts.stored_may_be_replaced());
-    if agreed && Some(stored.store) == keep.store {
+    let agreed = target.replace || (reuse && facts.stored_may_be_replaced());
+    if agreed && Some(stored.store) == target.store {
         return Ok(());
     }
     let error = Error::failed(format!(
         "there is a secret `{}` already, {}",
-        keep.secret,
+        target.secret,
         stored.described()
     ));
     Err(if agreed {
@@ -61,7 +61,7 @@ pub fn check_name_is_free(keep: &SecretTarget, facts: &Facts, reuse: bool) -> Re
     } else {
         error.hint(format!(
             "choose another name with --secret, or remove it first: cloudcred secret remove {}",
-            keep.secret
+            target.secret
         ))
     })
 }
@@ -69,19 +69,19 @@ pub fn check_name_is_free(keep: &SecretTarget, facts: &Facts, reuse: bool) -> Re
 /// A stored key that STS does not know, and AWS lists all the same, is too new or inactive: its
 /// secret exists nowhere else, so only somebody who was asked gives it up.
 pub fn check_stored_key_is_gone(
-    keep: &SecretTarget,
+    target: &SecretTarget,
     facts: &Facts,
     user: Option<&str>,
     keys: &[AccessKey],
 ) -> Result<()> {
-    let unknown = |stored: &&Stored| stored.verdict == Verdict::UnknownKey && !keep.replace;
+    let unknown = |stored: &&Stored| stored.verdict == Verdict::UnknownKey && !target.replace;
     let stored = facts.stored.as_ref().filter(unknown);
     let id = stored.and_then(|stored| stored.access_key_id.as_ref());
     let Some(key) = keys.iter().find(|key| Some(&key.id) == id) else {
         return Ok(());
     };
     let (whose, named) = whose_keys(user);
-    let (id, secret) = (&key.id, &keep.secret);
+    let (id, secret) = (&key.id, &target.secret);
     let delete = format!("aws iam delete-access-key{named} --access-key-id {id}");
     Err(match key.active {
         true => Error::failed(format!(

@@ -23,11 +23,11 @@ fn request() -> IamUserRequest {
         own_key: None,
         retire: None,
         if_exists: None,
-        keep: keep(),
+        target: target(),
     }
 }
 
-fn keep() -> SecretTarget {
+fn target() -> SecretTarget {
     SecretTarget {
         secret: SecretName::new("ana").expect("valid"),
         store: Some(StoreKind::File),
@@ -149,7 +149,7 @@ fn a_stored_key_that_is_only_too_new_or_inactive_is_not_given_up_unasked() {
         let reuse = |replace| {
             let mut request = request();
             request.if_exists = Some(IfExists::Reuse);
-            request.keep.replace = replace;
+            request.target.replace = replace;
             request
         };
         let mut user = user(&["AKIA1"]);
@@ -185,11 +185,11 @@ fn a_taken_name_is_left_alone_unless_its_owner_is_the_same() {
     let taken = Facts { stored: Some(stored("AKIA1", Verdict::Works)), ..facts() };
     planned(request(), &taken).expect_err("somebody's");
     let mut agreed = request();
-    agreed.keep.replace = true;
+    agreed.target.replace = true;
     planned(agreed, &taken).expect("the user said so");
     let mut elsewhere = request();
-    elsewhere.keep.replace = true;
-    elsewhere.keep.store = Some(StoreKind::Keyring);
+    elsewhere.target.replace = true;
+    elsewhere.target.store = Some(StoreKind::Keyring);
     let error = planned(elsewhere, &taken).expect_err("two of one name");
     assert!(error.hint.is_some_and(|hint| hint.contains("--store file")));
 }
@@ -197,8 +197,8 @@ fn a_taken_name_is_left_alone_unless_its_owner_is_the_same() {
 #[test]
 fn a_printed_key_is_proven_before_it_is_printed() {
     let mut request = request();
-    request.keep.store = None;
-    request.keep.make_current = false;
+    request.target.store = None;
+    request.target.make_current = false;
     let plan = planned(request, &facts()).expect("nothing is in the way");
     assert_eq!(names(&plan).last(), Some(&"verify"));
     assert!(plan.goal.prints && plan.goal.secret.is_none());
@@ -222,7 +222,7 @@ fn the_root_users_key_is_stored_once() {
             checked: Found::for_tests(Source::Given, root),
             unused: Vec::new(),
             if_exists,
-            keep: keep(),
+            target: target(),
         })
     };
     let now = Timestamp::UNIX_EPOCH;
@@ -242,7 +242,7 @@ fn the_root_users_key_is_stored_once() {
 #[test]
 fn an_aws_profile_is_written_last_and_never_over_somebody_elses() {
     let program = std::path::Path::new("/usr/bin/cloudcred");
-    let profile = aws_profile::AwsProfile::new("cs", program, Some(&keep().secret), None);
+    let profile = aws_profile::AwsProfile::new("cs", program, Some(&target().secret), None);
     let profile = profile.expect("valid");
     let with = |holder| Facts { aws_profile: Some((profile.clone(), holder)), ..facts() };
     let free = planned(request(), &with(Holder::Nobody)).expect("free");
@@ -287,7 +287,7 @@ fn root_makes_a_new_key_where_none_is_given_and_there_is_room() {
             checked: Found::for_tests(Source::Environment, "arn:aws:iam::111122223333:root"),
             unused: Vec::new(),
             if_exists,
-            keep: keep(),
+            target: target(),
         })
     };
     let facts_with = |keys: &[&str]| Facts { user: UserFact::Present(user(keys)), ..facts() };

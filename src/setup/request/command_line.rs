@@ -29,13 +29,13 @@ impl Request {
                     return None;
                 }
                 line.iam_user(request);
-                line.keep(&request.keep, &request.user_name);
+                line.target(&request.target, &request.user_name);
                 line.switch("retire-root-key", request.retire.is_some());
             }
             Request::Root(request) => {
                 line.value("mode", "root");
                 line.credentials(&request.checked);
-                line.keep(&request.keep, "root");
+                line.target(&request.target, "root");
                 line.switch("acknowledge-root-risk", true);
             }
         }
@@ -52,6 +52,12 @@ impl CommandLine {
         let is_bare = !value.is_empty() && value.chars().all(bare);
         let quote = if is_bare { "" } else { "\"" };
         self.words += &format!(" --{flag} {quote}{value}{quote}");
+    }
+
+    fn optional(&mut self, flag: &str, value: Option<&String>) {
+        if let Some(value) = value {
+            self.value(flag, value);
+        }
     }
 
     fn switch(&mut self, flag: &str, is_given: bool) {
@@ -84,32 +90,26 @@ impl CommandLine {
                 self.standard_input = " < PASSWORD_FILE";
             }
         }
-        if let Some(description) = &request.key_description {
-            self.value("key-description", description);
-        }
+        self.optional("key-description", request.key_description.as_ref());
         if !request.default_policy() {
             for arn in &request.policy_arns {
                 self.value("policy-arn", arn);
             }
         }
-        if let Some(arn) = &request.permissions_boundary {
-            self.value("permissions-boundary", arn);
-        }
+        self.optional("permissions-boundary", request.permissions_boundary.as_ref());
         for (key, value) in &request.tags {
             self.value("tag", &format!("{key}={value}"));
         }
     }
 
-    fn keep(&mut self, keep: &SecretTarget, default_name: &str) {
-        if keep.secret.as_str() != default_name {
-            self.value("secret", keep.secret.as_str());
+    fn target(&mut self, target: &SecretTarget, default_name: &str) {
+        if target.secret.as_str() != default_name {
+            self.value("secret", target.secret.as_str());
         }
-        self.value("store", keep.store.map_or("stdout", StoreKind::name));
+        self.value("store", target.store.map_or("stdout", StoreKind::name));
         // Otherwise it would work only once.
         self.value("if-exists", "reuse");
-        if let Some(profile) = &keep.aws_profile {
-            self.value("aws-profile", profile);
-        }
-        self.switch("no-current", !keep.make_current);
+        self.optional("aws-profile", target.aws_profile.as_ref());
+        self.switch("no-current", !target.make_current);
     }
 }

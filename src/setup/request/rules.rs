@@ -14,8 +14,6 @@ pub fn check_user_name(name: &str) -> Result<()> {
         .hint("use 1 to 64 letters, digits and _+=,.@- with --user-name"))
 }
 
-/// # Errors
-/// `Usage`, when it is not the ARN of a policy.
 pub fn check_policy_arn(arn: &str) -> Result<()> {
     let parts: Vec<&str> = arn.splitn(6, ':').collect();
     if let ["arn", partition, "iam", "", account, resource] = parts[..]
@@ -31,9 +29,6 @@ pub fn check_policy_arn(arn: &str) -> Result<()> {
 
 /// IAM's rule for tag values (API reference, Tag): at most 256 letters, numbers, spaces and
 /// `_.:/=+-@`.
-///
-/// # Errors
-/// `Usage`, naming the characters that are refused.
 pub fn check_key_description(description: &str) -> Result<()> {
     check_tag_text(description, 0, 256).map_err(|why| {
         Error::usage(format!("AWS refuses this key description: {why}"))

@@ -53,7 +53,7 @@ impl Wizard<'_> {
             let identity = bootstrap.identity();
             policy_arns.extend(identity.map(|it| it.managed_policy_arn("AdministratorAccess")));
         }
-        let keep = self.target(&user_name)?;
+        let target = self.target(&user_name)?;
         Ok(Request::IamUser(Box::new(IamUserRequest {
             bootstrap,
             user_name,
@@ -65,7 +65,7 @@ impl Wizard<'_> {
             own_key,
             retire,
             if_exists: self.flags.if_exists,
-            keep,
+            target,
         })))
     }
 

@@ -9,9 +9,6 @@ use crate::setup::wizard::context::{Wizard, working};
 
 impl Wizard<'_> {
     /// What the flags say must have been checked already.
-    ///
-    /// # Errors
-    /// The prompt's; what is wrong with an answer; or that no credentials work where some must.
     pub fn complete(&mut self) -> Result<Request> {
         match self.flags.mode {
             ModeChoice::Existing => {
@@ -75,7 +72,7 @@ impl Wizard<'_> {
                     Source::Profile(name) => format!("`{name}`"),
                     other => other.described(),
                 };
-                Choice::new(format!("SecretTarget {name} as it is"), note)
+                Choice::new(format!("Keep {name} as it is"), note)
             })
             .collect();
         choices.push(Choice::new("Create an IAM user", "safe, recommended: its own user and key"));

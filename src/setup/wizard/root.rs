@@ -50,7 +50,7 @@ impl Wizard<'_> {
             checked,
             unused: self.flags.given_for_a_user(),
             if_exists: self.flags.if_exists,
-            keep: self.target("root")?,
+            target: self.target("root")?,
         }))
     }
 
@@ -100,9 +100,6 @@ impl Wizard<'_> {
 
     /// The root key's ID, if it is to be retired. Asked only where the new user can take its place: an
     /// administrator, whose pair is kept.
-    ///
-    /// # Errors
-    /// When a flag asks for it and it cannot be done.
     pub fn root_key_to_retire(&mut self, bootstrap: &Found) -> Result<Option<String>> {
         let is_flag = self.flags.retire_root_key;
         let id = match self.retirable_root_key(bootstrap) {

@@ -95,19 +95,19 @@ impl Wizard<'_> {
         {
             return Ok(true);
         }
-        let (keep, if_exists) = match request {
+        let (target, if_exists) = match request {
             Request::Existing(_) => return Ok(false),
-            Request::IamUser(request) => (&mut request.keep, request.if_exists),
-            Request::Root(request) => (&mut request.keep, request.if_exists),
+            Request::IamUser(request) => (&mut request.target, request.if_exists),
+            Request::Root(request) => (&mut request.target, request.if_exists),
         };
         let Some(stored) = &facts.stored else {
             return Ok(false);
         };
         let is_reused = facts.stored_is_reusable && if_exists == Some(IfExists::Reuse);
-        if keep.replace || is_reused {
+        if target.replace || is_reused {
             return Ok(false);
         }
-        self.ask_about_taken_name(keep, stored).map(|()| true)
+        self.ask_about_taken_name(target, stored).map(|()| true)
     }
 
     /// Whether another name was chosen; else the existing user is to be used.
@@ -124,27 +124,27 @@ impl Wizard<'_> {
         let question = Question::required("User name", "--user-name");
         let old = std::mem::take(&mut request.user_name);
         request.user_name = self.prompt.text(question, None, &check_user_name)?;
-        if request.keep.secret.as_str() == old {
-            request.keep.secret = SecretName::new(&request.user_name)?;
+        if request.target.secret.as_str() == old {
+            request.target.secret = SecretName::new(&request.user_name)?;
         }
         Ok(true)
     }
 
-    fn ask_about_taken_name(&mut self, keep: &mut SecretTarget, stored: &Stored) -> Result<()> {
-        let text = format!("There is a secret `{}` already, {}", keep.secret, stored.described());
+    fn ask_about_taken_name(&mut self, target: &mut SecretTarget, stored: &Stored) -> Result<()> {
+        let text = format!("There is a secret `{}` already, {}", target.secret, stored.described());
         let choices = [
             ("Choose another name", "the old secret stays"),
             ("Replace it", "the old secret is lost once the new one is kept"),
         ];
         if self.choose(Question::required(&text, "--secret"), choices)? == 1 {
-            keep.replace = true;
+            target.replace = true;
             // In the same store, so that no second secret of that name stays behind.
-            keep.store = Some(stored.store);
+            target.store = Some(stored.store);
             return Ok(());
         }
         let question = Question::required(NAME_OF_SECRET, "--secret");
         let name = self.prompt.text(question, None, &check_secret_name)?;
-        keep.secret = SecretName::new(&name)?;
+        target.secret = SecretName::new(&name)?;
         Ok(())
     }
 }

@@ -130,9 +130,9 @@ fn every_open_question_is_asked_once_with_a_default() {
     assert_eq!(request.user_name, "cloudstudio-admin");
     assert_eq!(request.key_description.as_deref(), Some("CloudStudio on laptop"));
     assert_eq!(request.policy_arns, ["arn:aws:iam::aws:policy/AdministratorAccess"]);
-    assert_eq!(request.keep.secret.as_str(), "cloudstudio-admin");
-    assert_eq!(request.keep.store, Some(StoreKind::Keyring));
-    assert!(request.keep.make_current);
+    assert_eq!(request.target.secret.as_str(), "cloudstudio-admin");
+    assert_eq!(request.target.store, Some(StoreKind::Keyring));
+    assert!(request.target.make_current);
 }
 
 #[test]
@@ -153,7 +153,7 @@ fn what_flags_answer_is_not_asked() {
     let request = iam_user(machine.complete_with(piped, flags, &mut script));
     assert!(request.console_password.is_generated());
     assert_eq!(request.bootstrap.source, Source::Given);
-    assert_eq!(request.keep.secret.as_str(), "prod");
+    assert_eq!(request.target.secret.as_str(), "prod");
 }
 
 #[test]
@@ -170,7 +170,7 @@ fn without_a_keyring_a_file_is_a_choice_and_never_a_fallback() {
     machine.keyring = false;
     let mut script = Script::new([("--profile", Enter), ("--store", Pick("A private file"))]);
     let request = iam_user(machine.complete(flags(), &mut script));
-    assert_eq!(request.keep.store, Some(StoreKind::File));
+    assert_eq!(request.target.store, Some(StoreKind::File));
     assert!(script.told[0].contains("no keyring answers"));
 
     machine.attended = false;
@@ -256,7 +256,7 @@ fn root_mode_acknowledges_then_pastes_and_takes_only_root() {
     let request = machine.complete(flags(), &mut script).expect("it is root's");
     script.finish();
     assert!(script.told[1].contains("user/ana in 111122223333"), "{:?}", script.told);
-    assert!(matches!(request, Request::Root(request) if request.keep.secret.as_str() == "root"));
+    assert!(matches!(request, Request::Root(request) if request.target.secret.as_str() == "root"));
 }
 
 #[test]
@@ -319,7 +319,7 @@ fn the_console_leads_to_a_users_key_that_is_kept_as_it_is() {
     let wrong = &script.told[2];
     assert!(wrong.contains("this is not an IAM user's key"), "{wrong}");
     assert_eq!(request.user_name, "ana");
-    assert_eq!(request.keep.secret.as_str(), "ana");
+    assert_eq!(request.target.secret.as_str(), "ana");
     assert_eq!(request.key_description, None);
     assert!(request.own_key.is_some());
 }
