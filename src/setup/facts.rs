@@ -18,6 +18,7 @@ use crate::error::{Error, Result};
 use crate::secret::KeyPair;
 use crate::setup::request::{ConsolePassword, IamUserRequest, Request, RootRequest, SecretTarget};
 use crate::shared_config::Locations;
+use crate::shared_config::text::FileKind;
 use crate::store::StoreKind;
 use crate::store::index::Index;
 use crate::store::vault::Vault;
@@ -162,7 +163,7 @@ fn aws_profile(request: &Request, env: &Env) -> Result<Option<(AwsProfile, Holde
     let profile = AwsProfile::new(name, program, Some(&keep.secret), region)?;
     let locations = Locations::of(env)?;
     let holder = aws_profile::holder(&locations, &profile)?;
-    aws_profile::check_writable(&locations)?;
+    locations.check_writable(FileKind::Config)?;
     Ok(Some((profile, holder)))
 }
 
