@@ -187,18 +187,23 @@ pub async fn last_used(iam: &Client, id: &str) -> Result<Option<Timestamp>, Fail
     }
 }
 
-/// The user's tags.
-///
+/// What tells one user from another of the same name.
+pub struct UserMark {
+    /// Never given to another user again (IAM user guide, "IAM identifiers").
+    pub id: String,
+    /// Empty, too, where a server does not know them yet.
+    pub tags: Vec<(String, String)>,
+}
+
 /// # Errors
-/// AWS's refusal of `iam:GetUser`; `Unclear` for an answer that holds no user. One without tags may be
-/// the word of a server that does not know them yet.
-pub async fn user_tags(iam: &Client, user: &str) -> Result<Vec<(String, String)>, Failure> {
+/// AWS's refusal of `iam:GetUser`; `Unclear` for an answer that does not hold the user.
+pub async fn user_mark(iam: &Client, user: &str) -> Result<UserMark, Failure> {
     const OPERATION: &str = "iam:GetUser";
     let answer = iam.get_user().user_name(user).send().await;
     let answer = answer.map_err(|error| Failure::of(OPERATION, error))?;
     let user = answer.user.ok_or_else(|| Failure::without(OPERATION, "the user"))?;
     let tags = user.tags.unwrap_or_default().into_iter();
-    Ok(tags.map(|tag| (tag.key, tag.value)).collect())
+    Ok(UserMark { id: user.user_id, tags: tags.map(|tag| (tag.key, tag.value)).collect() })
 }
 
 /// When the user got its console password; `None` where it has none.

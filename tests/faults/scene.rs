@@ -141,7 +141,7 @@ impl Scene {
     }
 
     /// The fault is ridden out: all is made in one go, and nothing is taken back.
-    pub fn is_ridden_out(self, arguments: &[&str]) -> Result<(), String> {
+    pub fn rides_out(self, arguments: &[&str]) -> Result<(), String> {
         let ran = self.run(arguments);
         if ran.code != 0 {
             return Err(format!("it was not ridden out\n{ran}"));
@@ -152,6 +152,26 @@ impl Scene {
             return Err(format!("the user was made twice: {calls:?}\n{ran}"));
         }
         Ok(())
+    }
+
+    /// Whose a new key is cannot be told on a user from before: so it is named, and the run ends once a
+    /// person has deleted it.
+    pub fn names_its_key(self, arguments: &[&str]) -> Result<(), String> {
+        let ran = self.run(arguments);
+        let keys = self.keys();
+        let [id] = &keys[..] else {
+            return Err(format!("there is no one new key: {keys:?}\n{ran}"));
+        };
+        if ran.code != 5 || !ran.stderr.contains(id) {
+            return Err(format!("{id} is not named\n{ran}"));
+        }
+        let scene = self.mended();
+        let undone = scene.run(&["undo", "--yes"]);
+        if undone.code != 5 || !undone.stderr.contains(id) || scene.keys() != keys {
+            return Err(format!("undo does not leave {id} alone and name it\n{undone}"));
+        }
+        scene.account.delete_access_key("ana", id);
+        scene.is_undone()
     }
 
     pub fn resumes(&self) -> Result<(), String> {

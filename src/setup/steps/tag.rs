@@ -37,22 +37,18 @@ impl Change for DescribeAccessKey {
         true
     }
 
-    async fn act(&mut self, work: &mut Work<'_, '_>) -> Result<(), Stop> {
+    async fn act(&mut self, work: &mut Work<'_>) -> Result<(), Stop> {
         let id = work.access_key_id.as_ref().ok_or_else(|| missing("access key"))?;
         let iam = work.access.iam()?;
         Ok(iam::describe_access_key(&iam, &self.user_name, id, &self.description).await?)
     }
 
     /// Written once more: an undo that was cut off may have removed it.
-    async fn revisit(&mut self, _: &mut Work<'_, '_>, _: Outcome) -> Result<Settled> {
+    async fn revisit(&mut self, _: &mut Work<'_>, _: Outcome) -> Result<Settled> {
         Ok(Settled::Again)
     }
 
-    async fn take_back(
-        &mut self,
-        work: &mut Work<'_, '_>,
-        outcome: Outcome,
-    ) -> Result<(), Leftover> {
+    async fn take_back(&mut self, work: &mut Work<'_>, outcome: Outcome) -> Result<(), Leftover> {
         if !work.may_act(&self.what())? {
             return Ok(());
         }
@@ -66,8 +62,8 @@ impl Change for DescribeAccessKey {
         };
         let is_listed = || async {
             let iam = access.fresh_iam()?;
-            let tags = account::user_tags(&iam, &self.user_name).await?;
-            Ok(tags.iter().any(|(key, _)| *key == id))
+            let mark = account::user_mark(&iam, &self.user_name).await?;
+            Ok(mark.tags.iter().any(|(key, _)| *key == id))
         };
         let result = if work.created_user() {
             // It goes with the user.

@@ -1,15 +1,13 @@
 //! Creates the IAM user, with its tags and permissions boundary in the same call.
 
 use std::cell::Cell;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::aws::account;
+use crate::aws::account::{self, UserMark};
 use crate::aws::evidence::{Look, deleted, settled};
 use crate::aws::failure::{Failure, Reason};
 use crate::aws::iam;
-use crate::aws::identity::caller_identity;
 use crate::error::{Error, Result};
 use crate::setup::steps::context::{
     Access, Change, Leftover, Outcome, RunUser, Settled, Stop, Work,
@@ -19,9 +17,6 @@ use crate::setup::steps::context::{
 pub const CREATED_BY_TAG: (&str, &str) = ("created-by", "cloudcred");
 /// Tells which run made a user: the only proof that one may be deleted.
 pub const RUN_TAG: &str = "cloudcred-run";
-
-/// How long STS may take to answer for the run's pair.
-const STS_LIMIT: Duration = Duration::from_secs(10);
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CreateUser {
@@ -35,6 +30,9 @@ pub struct CreateUser {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Made {
+    /// The user's unique ID, by IAM's answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user_id: Option<String>,
     /// Whether an attempt's answer was lost, so that the user may exist.
     pub lost: bool,
 }
@@ -47,53 +45,53 @@ enum Owner {
     Nobody,
 }
 
-/// Asks until a server shows the run's tag, which proves it; everything else must last.
-async fn owner(access: &Access<'_>, user: &str, run: &str) -> Result<Owner, Failure> {
-    // A user that was seen once is not absent, whatever the last server says.
-    let seen = Cell::new(false);
-    settled(|| async {
-        let iam = access.fresh_iam()?;
-        match account::user_tags(&iam, user).await {
-            Ok(tags) if has_run_tag(&tags, run) => Ok(Look::Sure(Owner::ThisRun)),
-            Ok(_) => {
-                seen.set(true);
-                Ok(Look::Unsure(Owner::SomebodyElse))
-            }
-            Err(failure) if failure.reason == Reason::Missing && seen.get() => {
-                Ok(Look::Unsure(Owner::SomebodyElse))
-            }
-            Err(failure) if failure.reason == Reason::Missing => Ok(Look::Unsure(Owner::Nobody)),
-            Err(failure) => Err(failure),
-        }
-    })
-    .await
-}
-
-fn has_run_tag(tags: &[(String, String)], run: &str) -> bool {
-    tags.iter().any(|(key, value)| key == RUN_TAG && value == run)
+fn has_run_tag(mark: &UserMark, run: &str) -> bool {
+    mark.tags.iter().any(|(key, value)| key == RUN_TAG && value == run)
 }
 
 /// Whether AWS still knows the run's key, which no user keeps beyond its own end: by STS, which accepts
 /// its pair, or by the user's list of keys.
-async fn key_exists(work: &Work<'_, '_>, user: &str) -> Result<bool> {
+async fn key_exists(work: &Work<'_>, user: &str) -> Result<bool> {
     let Some(id) = &work.access_key_id else {
         return Ok(false);
     };
-    let access = &work.access;
-    let kept = access.vault.find_key(id)?;
-    if let (Some(pair), Some(session)) =
-        (work.secrets.pair.as_ref().or(kept.as_ref()), access.session)
-    {
-        let session = access.sdk.session(pair, session.region.clone());
-        if caller_identity(access.sdk, &session, STS_LIMIT).await.is_ok() {
-            return Ok(true);
-        }
+    if work.is_accepted(id).await? {
+        return Ok(true);
     }
-    let keys = account::access_keys(&access.fresh_iam()?, Some(user)).await;
-    Ok(keys.is_ok_and(|keys| keys.iter().any(|key| key.id == *id)))
+    match account::access_keys(&work.access.fresh_iam()?, Some(user)).await {
+        Ok(keys) => Ok(keys.iter().any(|key| key.id == *id)),
+        Err(failure) if failure.reason == Reason::Missing => Ok(false),
+        // What cannot be read may be there.
+        Err(failure) if failure.reason == Reason::Denied => Ok(true),
+        Err(failure) => Err(failure.into()),
+    }
 }
 
 impl CreateUser {
+    /// Asks until a server shows the run's tag, which proves it; everything else must last.
+    async fn owner(&self, access: &Access<'_>, run: &str) -> Result<Owner, Failure> {
+        // A user that was seen once is not absent, whatever the last server says.
+        let seen = Cell::new(false);
+        settled(|| async {
+            match account::user_mark(&access.fresh_iam()?, &self.user_name).await {
+                Ok(mark) if has_run_tag(&mark, run) => Ok(Look::Sure(Owner::ThisRun)),
+                // Another user has the name by now, so the run's is gone.
+                Ok(mark) if self.made.user_id.as_ref().is_some_and(|id| *id != mark.id) => {
+                    Ok(Look::Unsure(Owner::Nobody))
+                }
+                Err(failure) if failure.reason == Reason::Missing && !seen.get() => {
+                    Ok(Look::Unsure(Owner::Nobody))
+                }
+                Err(failure) if failure.reason != Reason::Missing => Err(failure),
+                Ok(_) | Err(_) => {
+                    seen.set(true);
+                    Ok(Look::Unsure(Owner::SomebodyElse))
+                }
+            }
+        })
+        .await
+    }
+
     fn what(&self) -> String {
         format!("the IAM user `{}`", self.user_name)
     }
@@ -124,11 +122,12 @@ impl Change for CreateUser {
         true
     }
 
-    async fn act(&mut self, work: &mut Work<'_, '_>) -> Result<(), Stop> {
+    async fn act(&mut self, work: &mut Work<'_>) -> Result<(), Stop> {
         let iam = work.access.iam()?;
         let boundary = self.permissions_boundary.as_deref();
         let failure = match iam::create_user(&iam, &self.user_name, &self.tags, boundary).await {
-            Ok(()) => {
+            Ok(id) => {
+                self.made.user_id = id;
                 work.user = RunUser::Created;
                 return Ok(());
             }
@@ -150,8 +149,8 @@ impl Change for CreateUser {
         Err(failure.into())
     }
 
-    async fn settle(&mut self, work: &mut Work<'_, '_>) -> Result<Settled> {
-        match owner(&work.access, &self.user_name, &work.run).await? {
+    async fn settle(&mut self, work: &mut Work<'_>) -> Result<Settled> {
+        match self.owner(&work.access, &work.run).await? {
             Owner::ThisRun => {
                 work.user = RunUser::Created;
                 Ok(Settled::Done)
@@ -161,7 +160,7 @@ impl Change for CreateUser {
         }
     }
 
-    async fn revisit(&mut self, work: &mut Work<'_, '_>, _: Outcome) -> Result<Settled> {
+    async fn revisit(&mut self, work: &mut Work<'_>, _: Outcome) -> Result<Settled> {
         match &work.user {
             RunUser::Created => Ok(Settled::Done),
             RunUser::Gone | RunUser::NotCreated => Ok(Settled::Again),
@@ -169,27 +168,25 @@ impl Change for CreateUser {
         }
     }
 
-    async fn survey(&self, work: &mut Work<'_, '_>) -> Result<()> {
+    async fn survey(&self, work: &mut Work<'_>) -> Result<()> {
         if work.created_user() {
             return Ok(());
         }
         let user = &self.user_name;
-        work.user = match owner(&work.access, user, &work.run).await {
+        work.user = match self.owner(&work.access, &work.run).await {
             Ok(Owner::ThisRun) => RunUser::Created,
-            Ok(owner) => match (key_exists(work, user).await?, owner) {
-                (true, Owner::Nobody) => RunUser::Unproven(format!(
-                    "AWS accepts the key of `{user}`, but does not show the user"
-                )),
-                (true, _) => {
-                    RunUser::Unproven(format!("`{user}` does not carry the tag of this run"))
+            Ok(owner) => {
+                let key_exists = key_exists(work, user).await?;
+                match owner {
+                    Owner::Nobody if key_exists => RunUser::Unproven(format!(
+                        "AWS does not show the user `{user}`, but its key may still work"
+                    )),
+                    Owner::Nobody => RunUser::Gone,
+                    // Deleted, and created anew by somebody else: its key went with it.
+                    _ if !key_exists && work.access_key_id.is_some() => RunUser::Gone,
+                    _ => RunUser::Unproven(format!("`{user}` does not carry the tag of this run")),
                 }
-                (false, Owner::Nobody) => RunUser::Gone,
-                // Deleted, and created anew by somebody else: its key went with it.
-                (false, _) if work.access_key_id.is_some() => RunUser::Gone,
-                (false, _) => {
-                    RunUser::Unproven(format!("`{user}` does not carry the tag of this run"))
-                }
-            },
+            }
             Err(failure) if failure.reason == Reason::Denied => RunUser::Unproven(format!(
                 "whether `{user}` is this run's cannot be read: {}",
                 failure.quoted()
@@ -199,21 +196,17 @@ impl Change for CreateUser {
         Ok(())
     }
 
-    async fn take_back(
-        &mut self,
-        work: &mut Work<'_, '_>,
-        outcome: Outcome,
-    ) -> Result<(), Leftover> {
+    async fn take_back(&mut self, work: &mut Work<'_>, outcome: Outcome) -> Result<(), Leftover> {
         if outcome == Outcome::Refused || !work.may_act(&self.what())? {
             return Ok(());
         }
         let access = work.access;
-        let (user, run) = (&self.user_name, &work.run);
+        let (user, run, id) = (&self.user_name, &work.run, self.made.user_id.as_ref());
         // Asked before each deletion: by then, the name may be somebody else's.
         let ours = || async {
             let iam = access.fresh_iam()?;
-            match account::user_tags(&iam, user).await {
-                Ok(tags) => Ok(has_run_tag(&tags, run)),
+            match account::user_mark(&iam, user).await {
+                Ok(mark) => Ok(has_run_tag(&mark, run)),
                 // Created by this process or proven a moment ago.
                 Err(failure) if failure.reason == Reason::Denied => Ok(true),
                 Err(failure) => Err(failure),
@@ -228,8 +221,8 @@ impl Change for CreateUser {
         };
         let is_listed = || async {
             let iam = access.fresh_iam()?;
-            match account::user_tags(&iam, user).await {
-                Ok(_) => Ok(true),
+            match account::user_mark(&iam, user).await {
+                Ok(mark) => Ok(id.is_none_or(|id| *id == mark.id)),
                 Err(failure) if failure.reason == Reason::Missing => Ok(false),
                 Err(failure) => Err(failure),
             }
