@@ -53,7 +53,11 @@ impl AwsProfile {
             ))
             .hint("name the region with --region"));
         }
-        Ok(AwsProfile { name: name.to_owned(), process: calling(program, secret)?, region })
+        Ok(AwsProfile {
+            name: name.to_owned(),
+            process: calling(&quoted(program)?, secret),
+            region,
+        })
     }
 
     fn read(file: &SharedFile, name: &str) -> Option<Self> {
@@ -138,7 +142,7 @@ fn value(file: &SharedFile, profile: &str, key: &str) -> Option<String> {
 }
 
 fn has_only_our_keys(file: &SharedFile, name: &str) -> bool {
-    file.keys(name).all(|key| [PROCESS, REGION].contains(&key))
+    file.properties(name).all(|it| [PROCESS, REGION].contains(&it.key.as_str()))
 }
 
 /// Writes the profile, if nobody has its name, or in place of the one of ours that it `replaces`;
@@ -305,7 +309,7 @@ pub fn follow(
         for name in readers_in(file, program, old).by_its_name {
             let process = value(file, &name, PROCESS).unwrap_or_default();
             if let Some(call) = Call::read(&process) {
-                file.set(&name, PROCESS, &call.reading(new))?;
+                file.set(&name, PROCESS, &calling(call.program, Some(new)))?;
             }
         }
         Ok(())

@@ -107,9 +107,21 @@ impl Locations {
         Ok(())
     }
 
-    /// Whether an edit of the file would be refused, by its mode or its folder.
+    /// Refuses a file that could not be replaced. Where it may not be written it could be, but whoever
+    /// made it read-only meant it.
     pub fn check_writable(&self, kind: FileKind) -> Result<()> {
-        check_writable(&private_file::behind_links(self.path(kind)))
+        let path = private_file::behind_links(self.path(kind));
+        let refused = |why: &str| Error::failed(format!("cannot write {}: {why}", path.display()));
+        if std::fs::metadata(&path).is_ok_and(|metadata| metadata.permissions().readonly()) {
+            return Err(refused("it is read-only").hint("make the file writable for you"));
+        }
+        match path.ancestors().skip(1).find(|folder| folder.exists()) {
+            Some(folder) if !(folder.is_dir() && private_file::is_writable(folder)) => {
+                Err(refused(&format!("{} is not writable for you", folder.display()))
+                    .hint("make the folder writable for you"))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Changes one of the files while no other cloudcred does: the new file takes the old one's place
@@ -136,7 +148,7 @@ impl Locations {
         if before == after {
             return Ok(result);
         }
-        check_writable(&path)?;
+        self.check_writable(kind)?;
         let _lock = lock(&path)?;
         for _ in 0..ATTEMPTS {
             let (before, after, result) = edit()?;
@@ -165,21 +177,6 @@ fn home<'v>(variable: &impl Fn(&str) -> Option<&'v str>, windows: bool) -> Optio
 /// Empty where there is no such file.
 fn content(path: &Path) -> anyhow::Result<Zeroizing<Vec<u8>>> {
     Ok(private_file::read(path, LONGEST_FILE)?.unwrap_or_default().into())
-}
-
-/// A file can be replaced even where it may not be written, but whoever made it read-only meant it.
-fn check_writable(path: &Path) -> Result<()> {
-    let refused = |why: &str| Err(Error::failed(format!("cannot write {}: {why}", path.display())));
-    if std::fs::metadata(path).is_ok_and(|metadata| metadata.permissions().readonly()) {
-        return refused("it is read-only").map_err(|it| it.hint("make the file writable for you"));
-    }
-    match path.ancestors().skip(1).find(|folder| folder.exists()) {
-        Some(folder) if !(folder.is_dir() && private_file::is_writable(folder)) => {
-            refused(&format!("{} is not writable for you", folder.display()))
-                .map_err(|it| it.hint("make the folder writable for you"))
-        }
-        _ => Ok(()),
-    }
 }
 
 /// Keeps other cloudcreds from changing the file, whatever their data folder. The lock lies beside the

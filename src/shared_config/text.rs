@@ -172,8 +172,9 @@ impl SharedFile {
     }
 
     fn read_header(&mut self, at: usize, line: &str) -> Result<(), &'static str> {
-        let inner = without_comment(line, Comment::Anywhere);
-        let inner = inner.strip_prefix('[').and_then(|inner| inner.strip_suffix(']'));
+        // Here a comment needs no white space before it.
+        let header = line.split(COMMENT).next().map(trimmed).unwrap_or_default();
+        let inner = header.strip_prefix('[').and_then(|inner| inner.strip_suffix(']'));
         // The keys below a broken header belong to no section, rather than to the one before.
         let (section, prefixed) =
             inner.map_or((Section::Ignored, false), |inner| meaning(self.kind, inner));
@@ -228,13 +229,9 @@ impl SharedFile {
         names.collect()
     }
 
-    fn properties(&self, profile: &str) -> impl Iterator<Item = &Property> {
+    /// In the order of the file. A key that occurs twice comes twice.
+    pub fn properties(&self, profile: &str) -> impl Iterator<Item = &Property> {
         self.sections_of(profile).flat_map(|section| &section.properties)
-    }
-
-    /// The profile's keys; one that occurs twice comes twice.
-    pub fn keys(&self, profile: &str) -> impl Iterator<Item = &str> {
-        self.properties(profile).map(|property| property.key.as_str())
     }
 
     /// The last property with the key, which is the one that counts.
@@ -254,26 +251,15 @@ fn without_line_end(raw: &[u8]) -> &[u8] {
     }
 }
 
-/// Where `#` and `;` begin a comment.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Comment {
-    /// In a header.
-    Anywhere,
-    /// In a value.
-    AfterWhiteSpace,
-}
-
-fn without_comment(line: &str, comment: Comment) -> &str {
-    let begins = |(at, character): &(usize, char)| {
-        COMMENT.contains(character)
-            && (comment == Comment::Anywhere || line[..*at].ends_with(char::is_whitespace))
-    };
-    let end = line.char_indices().find(begins).map_or(line.len(), |(at, _)| at);
-    trimmed(&line[..end])
+/// The text before a comment, which begins after white space only.
+fn without_comment(line: &str) -> &str {
+    let mut comments = line.match_indices(COMMENT);
+    let comment = comments.find(|(at, _)| line[..*at].ends_with(char::is_whitespace));
+    trimmed(comment.map_or(line, |(at, _)| &line[..at]))
 }
 
 fn split_property(line: &str) -> Result<(&str, &str), &'static str> {
-    let line = without_comment(trimmed(line), Comment::AfterWhiteSpace);
+    let line = without_comment(trimmed(line));
     let (key, value) = line.split_once('=').ok_or("it has no `=`")?;
     match trimmed(key) {
         "" => Err("it has no key before its `=`"),

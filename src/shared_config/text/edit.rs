@@ -5,9 +5,7 @@ use std::ops::Range;
 
 use crate::error::{Error, Result};
 use crate::shared_config::text::header::{COMMENT, FileKind, WHITE_SPACE, is_identifier};
-use crate::shared_config::text::{
-    Comment, SharedFile, split_property, without_comment, without_line_end,
-};
+use crate::shared_config::text::{SharedFile, split_property, without_comment, without_line_end};
 
 /// Written above a profile that we add, and removed with it.
 const MARK: &str = "# Added by cloudcred";
@@ -163,11 +161,7 @@ fn with_value(raw: &[u8], value: &str) -> Vec<u8> {
     let rest = after.trim_start_matches(WHITE_SPACE);
     let gap = &after[..after.len() - rest.len()];
     // A comment right after the `=` has the white space that it needs in the gap.
-    let old = if rest.starts_with(COMMENT) && !gap.is_empty() {
-        ""
-    } else {
-        without_comment(rest, Comment::AfterWhiteSpace)
-    };
+    let old = if rest.starts_with(COMMENT) && !gap.is_empty() { "" } else { without_comment(rest) };
     let (gap, tail) = match (gap, old) {
         ("", "") => (" ", rest),
         (gap, "") if rest.starts_with(COMMENT) => (gap, &after[gap.len() - 1..]),
