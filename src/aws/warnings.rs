@@ -2,6 +2,7 @@
 //! found and at the `~/.aws` files as they were read; asks nobody.
 
 use std::collections::HashMap;
+use std::path::Path;
 
 use jiff::Timestamp;
 
@@ -36,7 +37,7 @@ pub fn warnings(found: &[Found], scene: &Scene) -> (Vec<Vec<Warning>>, Vec<Warni
         for kind in FileKind::BOTH {
             let file = scene.files.file(kind);
             for problem in file.problems() {
-                let warning = about(problem, &locations.path(kind).display().to_string());
+                let warning = about(problem, locations.path(kind));
                 match file.section_of(problem.line) {
                     _ if problem.code == "byte_order_mark" => of_files.push(warning),
                     Some(Section::Profile(name)) if profiles.find(name).is_some() => {
@@ -76,7 +77,7 @@ fn warning(code: &'static str, message: impl Into<String>, hint: impl Into<Strin
     Warning { code, message: message.into(), hint: hint.into() }
 }
 
-fn about(problem: &Problem, path: &str) -> Warning {
+fn about(problem: &Problem, path: &Path) -> Warning {
     let hint = match problem.code {
         "byte_order_mark" => "save the file as UTF-8 without a byte order mark",
         "not_utf8" => "save the file as UTF-8",
@@ -86,11 +87,7 @@ fn about(problem: &Problem, path: &str) -> Warning {
         "syntax" => "fix or remove the line; the AWS SDKs refuse the whole file for it",
         _ => "change the line as it says, or remove it",
     };
-    let message = match problem.line {
-        0 => problem.message.clone(),
-        line => format!("{path}, line {line}: {}", problem.message),
-    };
-    warning(problem.code, message, hint)
+    warning(problem.code, problem.described(path), hint)
 }
 
 /// What the profile's own keys are about.

@@ -60,11 +60,6 @@ impl AwsProfile {
         })
     }
 
-    fn read(file: &SharedFile, name: &str) -> Option<Self> {
-        let process = value(file, name, PROCESS)?;
-        Some(AwsProfile { name: name.to_owned(), process, region: value(file, name, REGION) })
-    }
-
     /// Whether it does what `wanted` is to do: where no region is wanted, any will do.
     pub fn serves_as(&self, wanted: &AwsProfile) -> bool {
         let region = wanted.region.is_none() || self.region == wanted.region;
@@ -129,8 +124,9 @@ fn holder_in(files: &SharedConfig, locations: &Locations, wanted: &AwsProfile) -
 /// The profile, if its `credential_process` is this program, which is written as `own`. It may have
 /// keys of somebody else as well.
 fn ours(file: &SharedFile, name: &str, own: &str) -> Option<AwsProfile> {
-    AwsProfile::read(file, name)
-        .filter(|it| Call::read(&it.process).is_some_and(|call| call.is_ours(own)))
+    let process = value(file, name, PROCESS)?;
+    Call::read(&process).filter(|call| call.is_ours(own))?;
+    Some(AwsProfile { name: name.to_owned(), process, region: value(file, name, REGION) })
 }
 
 /// A value of one line, without the indented comments that are part of it to the SDKs.

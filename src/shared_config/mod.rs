@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::private_file;
-use crate::shared_config::text::{FileKind, Problem, Property, Section, SharedFile};
+use crate::shared_config::text::{FileKind, Property, Section, SharedFile, is_identifier};
 
 /// Enough for a hundred thousand profiles; a larger file is something else.
 const LONGEST_FILE: u64 = 32 * 1024 * 1024;
@@ -43,16 +43,12 @@ impl Locations {
         let home = home(&variable, windows);
         let separator = if windows { '\\' } else { '/' };
         let locate = |name: &str, file: &str| {
-            let path = match variable(name) {
-                Some(path) => match path.strip_prefix('~') {
-                    Some(rest) if rest.starts_with(['/', '\\']) => {
-                        format!("{}{rest}", home.as_ref()?)
-                    }
-                    _ => path.to_owned(),
-                },
-                None => format!("{}{separator}.aws{separator}{file}", home.as_ref()?),
-            };
-            Some(PathBuf::from(path))
+            let default = format!("~{separator}.aws{separator}{file}");
+            let path = variable(name).unwrap_or(&default);
+            Some(PathBuf::from(match path.strip_prefix('~') {
+                Some(rest) if rest.starts_with(['/', '\\']) => format!("{}{rest}", home.as_ref()?),
+                _ => path.to_owned(),
+            }))
         };
         Some(Locations {
             config: locate("AWS_CONFIG_FILE", "config")?,
@@ -67,7 +63,7 @@ impl Locations {
         }
     }
 
-    /// Reads both. One that does not exist is empty, and one that cannot be read is a [`Problem`].
+    /// Reads both. One that does not exist is empty, and one that cannot be read has a problem.
     pub fn read(&self) -> SharedConfig {
         let read = |kind| match content(self.path(kind)) {
             Ok(bytes) => SharedFile::parse(kind, &bytes),
@@ -88,23 +84,15 @@ impl Locations {
 
     /// As [`read_sound`](Self::read_sound), for files that were read already.
     pub fn check_sound(&self, files: &SharedConfig) -> Result<()> {
-        for kind in FileKind::BOTH {
+        let refused = FileKind::BOTH.into_iter().find_map(|kind| {
             let mut problems = files.file(kind).problems().iter();
-            let Some(problem) = problems.find(|it| it.refuses_the_file()) else {
-                continue;
-            };
-            let Problem { line, message, .. } = problem;
-            if *line == 0 {
-                // It names the file.
-                return Err(Error::failed(message).hint("make the file readable for you"));
-            }
-            let path = self.path(kind).display();
-            return Err(Error::failed(format!(
-                "AWS's tools refuse {path} because of line {line}: {message}"
+            Some(problems.find(|it| it.refuses_the_file())?.described(self.path(kind)))
+        });
+        refused.map_or(Ok(()), |message| {
+            Err(Error::failed(message).hint(
+                "fix it first: AWS's tools refuse the file; `cloudcred check` lists everything wrong",
             ))
-            .hint(format!("fix line {line} first; `cloudcred check` lists everything wrong")));
-        }
-        Ok(())
+        })
     }
 
     /// Refuses a file that could not be replaced. Where it may not be written it could be, but whoever
@@ -244,13 +232,6 @@ impl Profile {
         let properties = self.properties.iter();
         properties.map(|property| (property.key.as_str(), property.value.as_str()))
     }
-
-    fn put(&mut self, property: &Property) {
-        match self.properties.iter_mut().find(|old| old.key == property.key) {
-            Some(old) => old.clone_from(property),
-            None => self.properties.push(property.clone()),
-        }
-    }
 }
 
 /// What the files say together.
@@ -319,9 +300,12 @@ impl SharedConfig {
                     list.push(Profile { at, ..Profile::named(name) });
                     list.len() - 1
                 });
+                let merged = &mut list[at].properties;
                 for property in &section.properties {
-                    if text::is_identifier(&property.key) {
-                        list[at].put(property);
+                    match merged.iter_mut().find(|old| old.key == property.key) {
+                        Some(old) => old.clone_from(property),
+                        None if is_identifier(&property.key) => merged.push(property.clone()),
+                        None => {}
                     }
                 }
             }

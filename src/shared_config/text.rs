@@ -10,6 +10,7 @@ mod header;
 
 use std::collections::HashSet;
 use std::ops::Range;
+use std::path::Path;
 
 use zeroize::Zeroizing;
 
@@ -28,14 +29,18 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// Whether the AWS SDKs refuse the whole file for it.
-    pub fn is_fatal(&self) -> bool {
+    /// Whether some of AWS's tools refuse the whole file for it.
+    pub fn refuses_the_file(&self) -> bool {
         ["byte_order_mark", "not_utf8", "syntax", "unreadable"].contains(&self.code)
+            || self.code.starts_with("duplicate_")
     }
 
-    /// Whether any of AWS's tools does.
-    pub fn refuses_the_file(&self) -> bool {
-        self.is_fatal() || self.code.starts_with("duplicate_")
+    /// With its place. The message about a file as a whole names the file.
+    pub fn described(&self, path: &Path) -> String {
+        match self.line {
+            0 => self.message.clone(),
+            line => format!("{}, line {line}: {}", path.display(), self.message),
+        }
     }
 }
 
@@ -178,7 +183,7 @@ impl SharedFile {
         // The keys below a broken header belong to no section, rather than to the one before.
         let (section, prefixed) =
             inner.map_or((Section::Ignored, false), |inner| meaning(self.kind, inner));
-        let complaint = inner.and_then(|inner| complaint(self.kind, inner, &section, prefixed));
+        let complaint = inner.and_then(|inner| complaint(self.kind, inner, &section));
         self.sections.push(SectionText {
             section,
             prefixed,

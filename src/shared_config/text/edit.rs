@@ -25,7 +25,8 @@ impl SharedFile {
                 self.cut_continuations(lines);
             }
         } else if let Some(section) = self.sections_of(profile).last() {
-            self.insert(section.lines.end, vec![format!("{key} = {value}")]);
+            let end = section.lines.end;
+            self.splice(end..end, vec![format!("{key} = {value}")]);
         }
         Ok(())
     }
@@ -37,7 +38,7 @@ impl SharedFile {
             let lines = property.lines.clone();
             let start = lines.start;
             self.cut_continuations(lines);
-            self.cut(start..start + 1);
+            self.splice(start..start + 1, Vec::new());
             found = true;
         }
         found
@@ -51,7 +52,7 @@ impl SharedFile {
             if text.starts_with(b"#") || text.starts_with(b";") {
                 self.lines[at] = text.to_vec().into();
             } else if text.len() < self.lines[at].len() && !text.is_empty() {
-                self.cut(at..at + 1);
+                self.splice(at..at + 1, Vec::new());
             }
         }
         self.read_again();
@@ -74,7 +75,7 @@ impl SharedFile {
             check_property(key, value)?;
             lines.push(format!("{key} = {value}"));
         }
-        self.insert(self.lines.len(), lines);
+        self.splice(self.lines.len()..self.lines.len(), lines);
         Ok(())
     }
 
@@ -86,50 +87,28 @@ impl SharedFile {
             let Range { start, end } = section.lines;
             let is_mark = |line: &[u8]| line.trim_ascii_end() == MARK.as_bytes();
             let marked = start > 0 && is_mark(&self.lines[start - 1]);
-            self.cut(start - usize::from(marked)..end);
+            self.splice(start - usize::from(marked)..end, Vec::new());
             found = true;
         }
         found
     }
 
-    /// Inserts lines with the file's own kind of line end. Where the last line of the file has no line
-    /// end, the new last line has none either: removing the lines again gives the same bytes.
-    fn insert(&mut self, at: usize, lines: Vec<String>) {
+    /// Puts other lines in the place of some, with the file's own kind of line end. Where the file has
+    /// no line end after its last line, it has none afterwards: the reverse gives the same bytes.
+    fn splice(&mut self, range: Range<usize>, lines: Vec<String>) {
         // That of the first line decides, as in editors.
         let crlf = self.lines.first().is_some_and(|line| line.ends_with(b"\r\n"));
         let end = if crlf { "\r\n" } else { "\n" };
-        let unfinished = self.is_unfinished(at);
-        if unfinished && let Some(last) = self.lines.last_mut() {
-            last.extend_from_slice(end.as_bytes());
-        }
+        let reaches_end = range.end == self.lines.len();
+        let last = self.lines.last_mut().filter(|line| reaches_end && !line.ends_with(b"\n"));
+        let unfinished = last.map(|line| line.extend_from_slice(end.as_bytes())).is_some();
         let new = lines.into_iter().map(|line| (line + end).into_bytes().into());
-        self.lines.splice(at..at, new);
-        if unfinished {
-            self.drop_last_line_end();
-        }
-        self.read_again();
-    }
-
-    fn cut(&mut self, range: Range<usize>) {
-        let unfinished = self.is_unfinished(range.end);
-        self.lines.drain(range);
-        if unfinished {
-            self.drop_last_line_end();
-        }
-        self.read_again();
-    }
-
-    /// Whether `at` is the end of a file without a line end.
-    fn is_unfinished(&self, at: usize) -> bool {
-        let last = self.lines.last().filter(|_| at == self.lines.len());
-        last.is_some_and(|line| !line.ends_with(b"\n"))
-    }
-
-    fn drop_last_line_end(&mut self) {
-        if let Some(last) = self.lines.last_mut() {
+        self.lines.splice(range, new);
+        if let Some(last) = self.lines.last_mut().filter(|_| unfinished) {
             let length = without_line_end(last).len();
             last.truncate(length);
         }
+        self.read_again();
     }
 
     fn read_again(&mut self) {

@@ -75,48 +75,38 @@ pub fn meaning(kind: FileKind, inner: &str) -> (Section, bool) {
     (section, prefix.is_some())
 }
 
-/// Where AWS's tools read a header otherwise than it looks, a code and the reason.
+/// A code and a reason, where AWS's tools do not read a header as it looks.
 ///
 /// botocore splits the text between the brackets as a shell does, and counts white space before the
 /// first word, or after a bare name, as part of the name (`configloader.py`).
-pub fn complaint(
-    kind: FileKind,
-    inner: &str,
-    section: &Section,
-    prefixed: bool,
-) -> Option<(&'static str, String)> {
+pub fn complaint(kind: FileKind, inner: &str, section: &Section) -> Option<(&'static str, String)> {
     let text = trimmed(inner);
-    let name = text.split_once(WHITE_SPACE).map_or(text, |(_, name)| trimmed(name));
-    match (kind, section) {
-        (_, Section::Quoted(name)) => Some((
+    let after_prefix = text.split_once(WHITE_SPACE).map(|(_, name)| trimmed(name));
+    let ignored = |why: String| Some(("ignored_section", why));
+    match (kind, section, after_prefix) {
+        (_, Section::Other, _) => None,
+        (_, Section::Quoted(name), _) => Some((
             "quoted_name",
             format!(
                 "only the AWS CLI reads the section [{text}], and the AWS SDKs ignore it: rename `{name}` so that it needs no quotes"
             ),
         )),
-        (_, Section::Ignored) => {
-            let why = match kind {
-                FileKind::Config if !prefixed && is_identifier(text) => {
-                    format!("AWS ignores the section [{text}]: write [profile {text}]")
-                }
-                FileKind::Credentials if prefixed => {
-                    format!("AWS ignores the section [{text}]: in this file, write [{name}]")
-                }
-                _ => format!(
-                    "the AWS SDKs ignore the section [{text}]: its name has characters other than letters, digits and -_./%@:+"
-                ),
-            };
-            Some(("ignored_section", why))
+        (FileKind::Config, Section::Ignored, None) if is_identifier(text) => {
+            ignored(format!("AWS ignores the section [{text}]: write [profile {text}]"))
         }
-        (_, Section::Other) => None,
-        (_, Section::Profile(_) | Section::SsoSession(_)) => {
-            let odd = inner.starts_with(WHITE_SPACE) || (!prefixed && inner.ends_with(WHITE_SPACE));
-            odd.then(|| {
-                let why = format!(
-                    "the AWS CLI does not read [{inner}] because of the white space in its brackets: write [{text}]"
-                );
-                ("odd_header", why)
-            })
+        (FileKind::Credentials, Section::Ignored, Some(name)) => {
+            ignored(format!("AWS ignores the section [{text}]: in this file, write [{name}]"))
+        }
+        (_, Section::Ignored, _) => ignored(format!(
+            "the AWS SDKs ignore the section [{text}]: its name has characters other than letters, digits and -_./%@:+"
+        )),
+        (_, Section::Profile(_) | Section::SsoSession(_), prefix) => {
+            let odd = inner.starts_with(WHITE_SPACE)
+                || (prefix.is_none() && inner.ends_with(WHITE_SPACE));
+            let why = format!(
+                "the AWS CLI does not read [{inner}] because of the white space in its brackets: write [{text}]"
+            );
+            odd.then_some(("odd_header", why))
         }
     }
 }
