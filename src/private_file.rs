@@ -28,18 +28,49 @@ pub const ABANDONED: Duration = Duration::from_secs(60);
 /// With the path and the system's reason. Nearly always the old content is then untouched; only
 /// syncing the folder may fail after the new one is in place.
 pub fn write(path: &Path, content: &[u8]) -> Result<()> {
-    Replacement::prepare(path, content)?.commit()
+    Replacement::prepare(path, content)?.commit(|| Ok(true)).map(drop)
+}
+
+/// Replaces a file that belongs to other programs, too: it keeps its mode and its owner, and stays as
+/// it is where `unchanged`, which is asked right before the change, says no. Whether it was replaced.
+pub fn replace(
+    path: &Path,
+    content: &[u8],
+    unchanged: impl FnOnce() -> Result<bool>,
+) -> Result<bool> {
+    let replacement = Replacement::prepare(path, content)?;
+    if let Ok(old) = fs::metadata(&replacement.target) {
+        let kept = keep_mode_and_owner(replacement.temporary.as_file(), &old);
+        kept.with_context(|| format!("cannot write {}", replacement.target.display()))?;
+    }
+    replacement.commit(unchanged)
+}
+
+#[cfg(unix)]
+fn keep_mode_and_owner(file: &File, old: &fs::Metadata) -> io::Result<()> {
+    use std::os::unix::fs::{MetadataExt, fchown};
+    let new = file.metadata()?;
+    if (new.uid(), new.gid()) != (old.uid(), old.gid()) {
+        fchown(file, Some(old.uid()), Some(old.gid()))?;
+    }
+    file.set_permissions(old.permissions())
+}
+
+/// Windows copies the folder's access list to the new file, as it did to the old one.
+#[cfg(not(unix))]
+fn keep_mode_and_owner(_: &File, _: &fs::Metadata) -> io::Result<()> {
+    Ok(())
 }
 
 /// A new content for a file, written beside it and not in its place yet.
-pub struct Replacement {
+struct Replacement {
     temporary: NamedTempFile,
     target: PathBuf,
 }
 
 impl Replacement {
     /// Follows links: a link stays a link, and the file that it names is replaced.
-    pub fn prepare(path: &Path, content: &[u8]) -> Result<Self> {
+    fn prepare(path: &Path, content: &[u8]) -> Result<Self> {
         let target = behind_links(path);
         let failed = || format!("cannot write {}", target.display());
         let folder = target.parent().with_context(failed)?;
@@ -60,18 +91,17 @@ impl Replacement {
         Ok(Replacement { temporary, target })
     }
 
-    /// The temporary file, for its mode and owner.
-    pub fn file(&self) -> &File {
-        self.temporary.as_file()
-    }
-
-    /// Takes the old file's place.
-    pub fn commit(self) -> Result<()> {
+    /// Takes the old file's place, if `still_wanted`; whether it did.
+    fn commit(self, still_wanted: impl FnOnce() -> Result<bool>) -> Result<bool> {
         let failed = || format!("cannot write {}", self.target.display());
         self.temporary.as_file().sync_all().with_context(failed)?;
+        if !still_wanted()? {
+            return Ok(false);
+        }
         let persisted = self.temporary.persist(&self.target);
         persisted.map_err(|refused| refused.error).with_context(failed)?;
-        sync_parent(&self.target).with_context(failed)
+        sync_parent(&self.target).with_context(failed)?;
+        Ok(true)
     }
 }
 

@@ -2,6 +2,7 @@
 //! found and at the `~/.aws` files as they were read; asks nobody.
 
 use std::collections::HashMap;
+use std::path::Path;
 
 use jiff::Timestamp;
 
@@ -11,8 +12,8 @@ use crate::aws::kind::Kind;
 use crate::aws::profiles::selected_profile;
 use crate::env::Env;
 use crate::private_file;
-use crate::shared_config::text::{Problem, Section};
-use crate::shared_config::{Locations, Place, Profiles, SharedConfig};
+use crate::shared_config::text::{FileKind, Problem, Section};
+use crate::shared_config::{Locations, Profiles, SharedConfig};
 
 /// AWS advises to replace keys that are older ("Rotate access keys", IAM user guide).
 const OLD_DAYS: i64 = 90;
@@ -33,10 +34,10 @@ pub fn warnings(found: &[Found], scene: &Scene) -> (Vec<Vec<Warning>>, Vec<Warni
     let mut of_files = Vec::new();
     let mut of_profiles: HashMap<String, Vec<Warning>> = HashMap::new();
     if let Some(locations) = scene.locations {
-        for place in [Place::Config, Place::Credentials] {
-            let file = scene.files.of_place(place);
+        for kind in FileKind::BOTH {
+            let file = scene.files.file(kind);
             for problem in file.problems() {
-                let warning = about(problem, &locations.of_place(place).display().to_string());
+                let warning = about(problem, locations.path(kind));
                 match file.section_of(problem.line) {
                     _ if problem.code == "byte_order_mark" => of_files.push(warning),
                     Some(Section::Profile(name)) if profiles.find(name).is_some() => {
@@ -60,8 +61,8 @@ pub fn warnings(found: &[Found], scene: &Scene) -> (Vec<Vec<Warning>>, Vec<Warni
                 all.extend(shadowed(name, scene.env));
                 let holds_keys = profiles
                     .find(name)
-                    .and_then(|profile| profile.place_of("aws_secret_access_key"));
-                let of_its_file = loose.iter().filter(|(place, _)| holds_keys == Some(*place));
+                    .and_then(|profile| profile.file_of("aws_secret_access_key"));
+                let of_its_file = loose.iter().filter(|(kind, _)| holds_keys == Some(*kind));
                 all.extend(of_its_file.map(|(_, warning)| warning.clone()));
             }
             all.extend(of_identity(found));
@@ -76,21 +77,17 @@ fn warning(code: &'static str, message: impl Into<String>, hint: impl Into<Strin
     Warning { code, message: message.into(), hint: hint.into() }
 }
 
-fn about(problem: &Problem, path: &str) -> Warning {
+fn about(problem: &Problem, path: &Path) -> Warning {
     let hint = match problem.code {
         "byte_order_mark" => "save the file as UTF-8 without a byte order mark",
         "not_utf8" => "save the file as UTF-8",
         "unreadable" => "make the file readable for you",
         "duplicate_section" | "section_twice" => "put the keys of both into one section",
         "duplicate_key" => "keep the one that is meant; the SDKs take the last one",
-        "syntax" => "mend or remove the line; the AWS SDKs refuse the whole file for it",
+        "syntax" => "fix or remove the line; the AWS SDKs refuse the whole file for it",
         _ => "change the line as it says, or remove it",
     };
-    let message = match problem.line {
-        0 => problem.message.clone(),
-        line => format!("{path}, line {line}: {}", problem.message),
-    };
-    warning(problem.code, message, hint)
+    warning(problem.code, problem.described(path), hint)
 }
 
 /// What the profile's own keys are about.
@@ -220,17 +217,17 @@ fn of_keys(found: &Found, now: Timestamp) -> Vec<Warning> {
 }
 
 /// Files with secrets, and their folders, that other users of this machine can read.
-fn loose_files(scene: &Scene, profiles: &Profiles) -> Vec<(Place, Warning)> {
+fn loose_files(scene: &Scene, profiles: &Profiles) -> Vec<(FileKind, Warning)> {
     let Some(locations) = scene.locations else {
         return Vec::new();
     };
     let mut all = Vec::new();
-    for place in [Place::Config, Place::Credentials] {
+    for kind in FileKind::BOTH {
         let mut profiles = profiles.profiles.iter();
-        if !profiles.any(|it| it.place_of("aws_secret_access_key") == Some(place)) {
+        if !profiles.any(|it| it.file_of("aws_secret_access_key") == Some(kind)) {
             continue;
         }
-        let file = locations.of_place(place);
+        let file = locations.path(kind);
         for (path, mode) in [(Some(file), "600"), (file.parent(), "700")] {
             let Some(path) = path.filter(|path| private_file::readable_by_others(path)) else {
                 continue;
@@ -241,7 +238,7 @@ fn loose_files(scene: &Scene, profiles: &Profiles) -> Vec<(Place, Warning)> {
                 format!("others on this machine can read {path}"),
                 format!("chmod {mode} \"{path}\""),
             );
-            all.push((place, loose));
+            all.push((kind, loose));
         }
     }
     all
@@ -251,7 +248,7 @@ fn loose_files(scene: &Scene, profiles: &Profiles) -> Vec<(Place, Warning)> {
 mod tests {
     use super::*;
     use crate::aws::account::AccessKey;
-    use crate::shared_config::text::{FileKind, SharedFile};
+    use crate::shared_config::text::SharedFile;
 
     fn codes(
         config: &str,

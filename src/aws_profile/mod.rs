@@ -1,5 +1,5 @@
-//! The AWS profile whose `credential_process` is this program: how it is written into `~/.aws/config`,
-//! recognised, and taken back. Knows no AWS and asks nobody.
+//! The AWS profile whose `credential_process` is this program: how it is written to `~/.aws/config`,
+//! recognised, and taken back. Calls no AWS and asks no questions.
 
 mod process;
 
@@ -8,17 +8,17 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::aws_profile::process::{Call, calling, quoted};
-use crate::env::{Folders, is_region};
+use crate::env::is_region;
 use crate::error::{Error, Result};
 use crate::shared_config::text::{FileKind, SharedFile, is_identifier};
-use crate::shared_config::{self, Locations, SharedConfig};
+use crate::shared_config::{Locations, SharedConfig};
 use crate::store::SecretName;
 
 const KEY_ID: &str = "aws_access_key_id";
-/// The keys of a profile that is ours alone.
-const OUR_KEYS: [&str; 2] = ["credential_process", "region"];
+const PROCESS: &str = "credential_process";
+const REGION: &str = "region";
 
-/// A profile of ours, as it stands in the file.
+/// A profile of ours, as it is in the file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AwsProfile {
     pub name: String,
@@ -27,21 +27,18 @@ pub struct AwsProfile {
     pub region: Option<String>,
 }
 
-/// What has a profile's name already.
+/// Who has a profile's name already.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Holder {
     Nobody,
-    /// A profile that holds nothing but what this program writes.
+    /// A profile with nothing in it but what this program writes.
     Ours(AwsProfile),
     /// Its path and line.
     SomebodyElse(String),
 }
 
 impl AwsProfile {
-    /// `secret` is the one that the profile reads; without a name, the current one.
-    ///
-    /// # Errors
-    /// When the name, the program's path, or the region cannot stand in the file.
+    /// A profile that reads `secret`; without a name, the current one.
     pub fn new(
         name: &str,
         program: &Path,
@@ -51,44 +48,57 @@ impl AwsProfile {
         check_name(name)?;
         if let Some(region) = region.as_deref().filter(|region| !is_region(region)) {
             return Err(Error::failed(format!(
-                "`{}` cannot stand in an AWS profile as its region",
+                "`{}` cannot be the region of an AWS profile",
                 region.escape_debug()
             ))
             .hint("name the region with --region"));
         }
-        Ok(AwsProfile { name: name.to_owned(), process: calling(program, secret)?, region })
+        Ok(AwsProfile {
+            name: name.to_owned(),
+            process: calling(&quoted(program)?, secret),
+            region,
+        })
     }
 
-    /// Whether it is good for what the other one is wanted for: where no region is wanted, any is
-    /// right.
+    /// Whether it does what `wanted` is to do: where no region is wanted, any will do.
     pub fn serves_as(&self, wanted: &AwsProfile) -> bool {
         let region = wanted.region.is_none() || self.region == wanted.region;
         self.name == wanted.name && self.process == wanted.process && region
     }
 
-    /// What it says, as part of a sentence.
+    /// What it runs, as part of a sentence.
     pub fn described(&self) -> String {
         match &self.region {
             Some(region) => format!("`{}` in {region}", self.process),
             None => format!("`{}`", self.process),
         }
     }
+
+    /// Its keys and values; the region only where it has one.
+    fn properties(&self) -> Vec<(&str, &str)> {
+        let region = self.region.as_deref().map(|region| (REGION, region));
+        std::iter::once((PROCESS, self.process.as_str())).chain(region).collect()
+    }
+
+    /// Writes its values into the profile of its name.
+    fn set(&self, file: &mut SharedFile) -> Result<()> {
+        self.properties().into_iter().try_for_each(|(key, value)| file.set(&self.name, key, value))
+    }
 }
 
 /// The rule of the AWS SDKs for names that need no quotes.
 pub fn check_name(name: &str) -> Result<()> {
-    let sound = (1..=64).contains(&name.len()) && is_identifier(name) && !name.starts_with('-');
-    match sound {
-        true => Ok(()),
-        false => Err(Error::usage(format!("`{name}` cannot name an AWS profile"))
-            .hint("use 1 to 64 letters, digits and _-/.%@:+")),
+    if (1..=64).contains(&name.len()) && is_identifier(name) && !name.starts_with('-') {
+        return Ok(());
     }
+    Err(Error::usage(format!("`{name}` cannot name an AWS profile"))
+        .hint("use 1 to 64 letters, digits and _-/.%@:+"))
 }
 
-/// What has the name of the profile that is to be written, in either file.
+/// Who has the name of the wanted profile, in either file.
 ///
 /// # Errors
-/// When one of the files is broken, so that AWS's tools would refuse a profile in it.
+/// When AWS's tools refuse one of the files, and so a profile in it.
 pub fn holder(locations: &Locations, wanted: &AwsProfile) -> Result<Holder> {
     holder_in(&locations.read(), locations, wanted)
 }
@@ -96,33 +106,30 @@ pub fn holder(locations: &Locations, wanted: &AwsProfile) -> Result<Holder> {
 fn holder_in(files: &SharedConfig, locations: &Locations, wanted: &AwsProfile) -> Result<Holder> {
     locations.check_sound(files)?;
     let name = &wanted.name;
-    if let Some(line) = files.config.quoted(name) {
-        let path = locations.config.display();
-        return Ok(Holder::SomebodyElse(format!("{path}, line {line}")));
-    }
     let own = Call::read(&wanted.process).map_or("", |call| call.program);
-    let alone = holds_our_keys_alone(&files.config, name) && !files.credentials.has(name);
-    if let Some(ours) = ours(&files.config, name, own).filter(|_| alone) {
+    let quoted = files.config.quoted(name).map(|line| (FileKind::Config, line));
+    if quoted.is_none()
+        && has_only_our_keys(&files.config, name)
+        && !files.credentials.has(name)
+        && let Some(ours) = ours(&files.config, name, own)
+    {
         return Ok(Holder::Ours(ours));
     }
-    Ok(match files.profiles().find(name).and_then(|it| it.at) {
-        Some((place, line)) => {
-            let path = locations.of_place(place).display();
-            Holder::SomebodyElse(format!("{path}, line {line}"))
-        }
-        None => Holder::Nobody,
-    })
+    let at = quoted.or_else(|| files.profiles().find(name)?.at);
+    Ok(at.map_or(Holder::Nobody, |(file, line)| {
+        Holder::SomebodyElse(format!("{}, line {line}", locations.path(file).display()))
+    }))
 }
 
-/// The profile, if its `credential_process` is this program, which is written as `own`. Other keys,
-/// which are somebody else's, may stand beside it.
+/// The profile, if its `credential_process` is this program, which is written as `own`. It may have
+/// keys of somebody else as well.
 fn ours(file: &SharedFile, name: &str, own: &str) -> Option<AwsProfile> {
-    let process = value(file, name, "credential_process")?;
+    let process = value(file, name, PROCESS)?;
     Call::read(&process).filter(|call| call.is_ours(own))?;
-    Some(AwsProfile { name: name.to_owned(), process, region: value(file, name, "region") })
+    Some(AwsProfile { name: name.to_owned(), process, region: value(file, name, REGION) })
 }
 
-/// A value of one line, without the indented comments that the SDKs take for a part of it.
+/// A value of one line, without the indented comments that are part of it to the SDKs.
 fn value(file: &SharedFile, profile: &str, key: &str) -> Option<String> {
     let value = file.get(profile, key)?;
     let mut lines = value.lines().filter(|line| !line.starts_with(['#', ';']));
@@ -130,42 +137,28 @@ fn value(file: &SharedFile, profile: &str, key: &str) -> Option<String> {
     lines.next().is_none().then_some(first)
 }
 
-fn holds_our_keys_alone(file: &SharedFile, name: &str) -> bool {
-    file.keys(name).all(|key| OUR_KEYS.contains(&key))
+fn has_only_our_keys(file: &SharedFile, name: &str) -> bool {
+    file.properties(name).all(|it| [PROCESS, REGION].contains(&it.key.as_str()))
 }
 
-/// # Errors
-/// When the config file cannot be written, before anything is done.
-pub fn check_writable(locations: &Locations) -> Result<()> {
-    shared_config::check_writable(&locations.config)
-}
-
-/// Writes the profile, where nobody has its name or in place of the one of ours that is to be
-/// replaced; whether the file says something new then. Decides under the lock, on the text that it
-/// changes.
+/// Writes the profile, if nobody has its name, or in place of the one of ours that it `replaces`;
+/// whether that changes the file. Decides on the text that it changes, under the lock.
 ///
 /// # Errors
-/// When something else has the name meanwhile, or the file cannot be written: it is then unchanged.
+/// When something else has taken the name, or the file cannot be written: it is then unchanged.
 pub fn write(
-    folders: &Folders,
     locations: &Locations,
     profile: &AwsProfile,
     replaces: Option<&AwsProfile>,
 ) -> Result<bool> {
     let name = &profile.name;
-    let mut properties = vec![("credential_process", profile.process.as_str())];
-    properties.extend(profile.region.as_deref().map(|region| ("region", region)));
-    shared_config::update(folders, FileKind::Config, &locations.config, |file| {
+    locations.update(FileKind::Config, |file| {
         let files =
             SharedConfig { config: file.clone(), credentials: locations.read().credentials };
         match holder_in(&files, locations, profile)? {
-            Holder::Nobody => file.add(name, &properties)?,
+            Holder::Nobody => file.add(name, &profile.properties())?,
             Holder::Ours(there) if there.serves_as(profile) => return Ok(false),
-            Holder::Ours(there) if replaces == Some(&there) => {
-                for (key, value) in &properties {
-                    file.set(name, key, value)?;
-                }
-            }
+            Holder::Ours(there) if replaces == Some(&there) => profile.set(file)?,
             Holder::Ours(there) => {
                 return Err(Error::failed(format!(
                     "the AWS profile `{name}` was changed meanwhile, to {}",
@@ -179,10 +172,7 @@ pub fn write(
     })
 }
 
-/// Whether a profile of ours may have the name.
-///
-/// # Errors
-/// As [`holder`]; or that somebody else's has it.
+/// Refuses a name that somebody else's profile has.
 pub fn check_free(locations: &Locations, wanted: &AwsProfile) -> Result<()> {
     match holder(locations, wanted)? {
         Holder::Nobody | Holder::Ours(_) => Ok(()),
@@ -190,7 +180,7 @@ pub fn check_free(locations: &Locations, wanted: &AwsProfile) -> Result<()> {
     }
 }
 
-/// A profile has no place for variables.
+/// What to say where a variable moves our data: a profile cannot set it for the program.
 pub fn works_only_with(variable: &str) -> String {
     format!("the AWS profile works only where {variable} is set as it is now")
 }
@@ -201,89 +191,76 @@ pub fn taken(name: &str, place: &str) -> Error {
         .hint("it is not touched: choose another name with --aws-profile, or remove it yourself")
 }
 
-/// Takes back what [`write`] did, as far as it still stands: the profile goes, or gets back the
-/// content that it had before.
-///
-/// # Errors
-/// When the file cannot be written: it is then unchanged.
+/// Takes back what [`write`] did, if it is still there: the profile goes, or gets back what it had
+/// before.
 pub fn take_back(
-    folders: &Folders,
     locations: &Locations,
     written: &AwsProfile,
     before: Option<&AwsProfile>,
 ) -> Result<()> {
-    let still_there = |file: &SharedFile| {
-        value(file, &written.name, "credential_process").as_deref() == Some(&written.process)
-    };
-    if !still_there(&locations.read().config) {
-        return Ok(());
-    }
-    shared_config::update(folders, FileKind::Config, &locations.config, |file| {
-        if !still_there(file) {
+    let name = &written.name;
+    locations.update(FileKind::Config, |file| {
+        if value(file, name, PROCESS).as_ref() != Some(&written.process) {
             return Ok(());
         }
-        match before {
-            None => remove(file, written),
-            Some(before) => {
-                file.set(&before.name, "credential_process", &before.process)?;
-                match &before.region {
-                    Some(region) => file.set(&before.name, "region", region)?,
-                    None => drop(file.remove_key(&before.name, "region")),
-                }
-            }
+        let Some(before) = before else {
+            remove(file, name);
+            return Ok(());
+        };
+        if before.region.is_none() {
+            file.remove_key(name, REGION);
         }
-        Ok(())
+        before.set(file)
     })
 }
 
-/// Lets somebody's profile read a secret in place of the access key that it holds, where it still
-/// holds that one; whether it did. Everything else in it stays. May be interrupted and repeated: tools
-/// take the key for as long as it is there, and it goes last.
+/// Makes somebody's profile read a secret instead of its access key, if that is still
+/// `access_key_id`; whether it was. Everything else in the profile stays. May be interrupted and
+/// repeated: tools use the key for as long as it is there, so it goes last.
 ///
 /// # Errors
 /// When AWS's tools refuse one of the files, or it cannot be written.
 pub fn take_place_of_key(
-    folders: &Folders,
     locations: &Locations,
     profile: &AwsProfile,
     access_key_id: &str,
 ) -> Result<bool> {
     let name = &profile.name;
-    let drop_key = |file: &mut SharedFile| {
+    let remove_key = |file: &mut SharedFile| {
         if file.get(name, KEY_ID).as_deref() == Some(access_key_id) {
             file.remove_key(name, KEY_ID);
             file.remove_key(name, "aws_secret_access_key");
         }
     };
-    let holds_it = shared_config::update(folders, FileKind::Config, &locations.config, |file| {
+    let has_key = locations.update(FileKind::Config, |file| {
         let profiles = locations.read_sound()?.profiles();
-        let holder = profiles.find(name);
-        if holder.and_then(|it| it.get(KEY_ID)) != Some(access_key_id) {
+        if profiles.find(name).and_then(|it| it.get(KEY_ID)) != Some(access_key_id) {
             return Ok(false);
         }
-        match file.has(name) {
-            true => file.set(name, "credential_process", &profile.process)?,
-            false => file.add(name, &[("credential_process", &profile.process)])?,
+        if file.has(name) {
+            file.set(name, PROCESS, &profile.process)?;
+        } else {
+            file.add(name, &[(PROCESS, &profile.process)])?;
         }
-        drop_key(file);
+        remove_key(file);
         Ok(true)
     })?;
-    if holds_it && locations.read().credentials.get(name, KEY_ID).is_some() {
-        let (kind, path) = (FileKind::Credentials, &locations.credentials);
-        shared_config::update(folders, kind, path, |file| {
-            drop_key(file);
+    if has_key {
+        locations.update(FileKind::Credentials, |file| {
+            remove_key(file);
             Ok(())
         })?;
     }
-    Ok(holds_it)
+    Ok(has_key)
 }
 
-/// The whole profile, or our key alone where somebody has added others.
-fn remove(file: &mut SharedFile, profile: &AwsProfile) {
-    match holds_our_keys_alone(file, &profile.name) {
-        true => file.remove(&profile.name),
-        false => file.remove_key(&profile.name, "credential_process"),
-    };
+/// The whole profile, or only our key where somebody has added others.
+fn remove(file: &mut SharedFile, name: &str) {
+    if has_only_our_keys(file, name) {
+        file.remove(name);
+    } else {
+        file.remove_key(name, PROCESS);
+    }
 }
 
 /// The names of the profiles that read a secret.
@@ -296,22 +273,17 @@ pub struct Readers {
 
 /// The profiles that read a secret by its name, and those that read the current one.
 pub fn readers(locations: &Locations, program: &Path, secret: &SecretName) -> Readers {
-    let own = quoted(program).unwrap_or_default();
-    readers_in(&locations.read().config, &own, secret)
+    readers_in(&locations.read().config, program, secret)
 }
 
-fn readers_in(file: &SharedFile, own: &str, secret: &SecretName) -> Readers {
+fn readers_in(file: &SharedFile, program: &Path, secret: &SecretName) -> Readers {
+    let own = quoted(program).unwrap_or_default();
     let mut readers = Readers::default();
-    for name in file.profile_names() {
-        let Some(profile) = ours(file, &name, own) else {
-            continue;
-        };
-        match Call::read(&profile.process).map(|call| call.secret) {
-            Some(None) => readers.as_current.push(name),
-            Some(Some(read))
-                if SecretName::existing(read).is_ok_and(|it| it.same_place_as(secret)) =>
-            {
-                readers.by_its_name.push(name);
+    for profile in file.profile_names().iter().filter_map(|name| ours(file, name, &own)) {
+        match Call::read(&profile.process).map(|call| call.secret.map(SecretName::existing)) {
+            Some(None) => readers.as_current.push(profile.name),
+            Some(Some(Ok(read))) if read.same_place_as(secret) => {
+                readers.by_its_name.push(profile.name);
             }
             _ => {}
         }
@@ -319,12 +291,8 @@ fn readers_in(file: &SharedFile, own: &str, secret: &SecretName) -> Readers {
     readers
 }
 
-/// Lets the profiles that read a secret by its name follow it to another one.
-///
-/// # Errors
-/// When the file cannot be written: it is then unchanged.
+/// Makes the profiles that read the secret `old` by its name read `new`.
 pub fn follow(
-    folders: &Folders,
     locations: &Locations,
     program: &Path,
     old: &SecretName,
@@ -333,43 +301,44 @@ pub fn follow(
     if readers(locations, program, old).by_its_name.is_empty() {
         return Ok(());
     }
-    let own = quoted(program).unwrap_or_default();
-    shared_config::update(folders, FileKind::Config, &locations.config, |file| {
-        for name in readers_in(file, &own, old).by_its_name {
-            let process = value(file, &name, "credential_process").unwrap_or_default();
+    locations.update(FileKind::Config, |file| {
+        for name in readers_in(file, program, old).by_its_name {
+            let process = value(file, &name, PROCESS).unwrap_or_default();
             if let Some(call) = Call::read(&process) {
-                file.set(&name, "credential_process", &call.reading(new))?;
+                file.set(&name, PROCESS, &calling(call.program, Some(new)))?;
             }
         }
         Ok(())
     })
 }
 
-/// Removes the profiles that read a secret which is going away; `and_current` also those that read
-/// the current one. Of a profile with keys of somebody else, ours alone. Returns their names.
-///
-/// # Errors
-/// When the file cannot be written: it is then unchanged.
+/// Which profiles go with a secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Forget {
+    ByName,
+    /// Those that read the current secret as well: it is the last one.
+    AndCurrent,
+}
+
+/// Removes the profiles that read a secret which is about to be removed, and returns their names. Keys
+/// that somebody has added to one stay.
 pub fn forget(
-    folders: &Folders,
     locations: &Locations,
     program: &Path,
     secret: &SecretName,
-    and_current: bool,
+    which: Forget,
 ) -> Result<Vec<String>> {
-    let meant = |readers: Readers| match and_current {
-        true => [readers.by_its_name, readers.as_current].concat(),
-        false => readers.by_its_name,
-    };
-    if meant(readers(locations, program, secret)).is_empty() {
+    // No tool reads a secret through a file that cannot be read.
+    if readers(locations, program, secret) == Readers::default() {
         return Ok(Vec::new());
     }
-    let own = quoted(program).unwrap_or_default();
-    shared_config::update(folders, FileKind::Config, &locations.config, |file| {
-        let names = meant(readers_in(file, &own, secret));
-        for profile in names.iter().filter_map(|name| ours(file, name, &own)).collect::<Vec<_>>() {
-            remove(file, &profile);
+    locations.update(FileKind::Config, |file| {
+        let readers = readers_in(file, program, secret);
+        let mut names = readers.by_its_name;
+        if which == Forget::AndCurrent {
+            names.extend(readers.as_current);
         }
+        names.iter().for_each(|name| remove(file, name));
         Ok(names)
     })
 }

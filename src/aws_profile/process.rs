@@ -1,5 +1,5 @@
 //! The command in `credential_process` that calls this program: how it is written so that every tool
-//! takes it apart alike, and how it is known again.
+//! splits it alike, and how it is recognised.
 
 use std::path::Path;
 
@@ -8,28 +8,16 @@ use crate::store::SecretName;
 
 const COMMAND: &str = "credential-process";
 
-/// `secret` is the one that is read; without a name, the current one.
+/// The program's path as every tool splits it alike. botocore splits the value as a shell does, but
+/// expands nothing; the SDKs pass it to `sh -c` or `cmd.exe /C`, and end a value at white space before
+/// `#` or `;`.
 ///
 /// # Errors
-/// When the program's path cannot be written in a profile.
-pub fn calling(program: &Path, secret: Option<&SecretName>) -> Result<String> {
-    let program = quoted(program)?;
-    Ok(match secret {
-        Some(secret) => format!("{program} {COMMAND} {secret}"),
-        None => format!("{program} {COMMAND}"),
-    })
-}
-
-/// The program's path as every tool takes it apart alike. botocore splits the value as a shell does,
-/// without expanding anything; the SDKs hand it to `sh -c` or `cmd.exe /C`; and the SDKs end a value
-/// at white space before `#` or `;`.
-///
-/// # Errors
-/// When the path cannot be written so.
+/// When the path cannot be written like that.
 pub fn quoted(program: &Path) -> Result<String> {
     let refused = || {
         Error::failed(format!(
-            "the path of this program cannot stand in an AWS profile: {}",
+            "the path of this program cannot be written to an AWS profile: {}",
             program.display()
         ))
         .hint("move the program to a path of plain letters, digits and spaces")
@@ -57,17 +45,16 @@ pub fn quoted(program: &Path) -> Result<String> {
     }
 }
 
-/// A command that has the form of ours.
+/// A command of the same form as ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Call<'p> {
-    /// As it is written, in quotes where it has them.
+    /// As written, with its quotes.
     pub program: &'p str,
     /// The secret that is read; without a name, the current one.
     pub secret: Option<&'p str>,
 }
 
 impl<'p> Call<'p> {
-    /// Takes the value of a `credential_process` apart, where it has the form.
     pub fn read(process: &'p str) -> Option<Self> {
         let (program, secret) = match process.strip_suffix(COMMAND) {
             Some(program) => (program, None),
@@ -76,23 +63,21 @@ impl<'p> Call<'p> {
                 (front.strip_suffix(COMMAND)?, Some(secret))
             }
         };
-        let program = program.strip_suffix(' ')?;
-        Some(Call { program, secret })
+        Some(Call { program: program.strip_suffix(' ')?, secret })
     }
 
-    /// Whether it calls this program, which is written as `own`, or one of our name that lay
-    /// somewhere else then.
+    /// Whether it calls this program, which is written as `own`, or one of our name elsewhere.
     pub fn is_ours(&self, own: &str) -> bool {
         let path = self.program.trim_matches(['"', '\'']);
         let file = path.rsplit(['/', '\\']).next().unwrap_or_default();
         self.program == own
             || ["cloudcred", "cloudcred.exe"].iter().any(|name| file.eq_ignore_ascii_case(name))
     }
+}
 
-    /// The same call for another secret.
-    pub fn reading(&self, secret: &SecretName) -> String {
-        format!("{} {COMMAND} {secret}", self.program)
-    }
+/// `program` is as [`quoted`] writes it; without a secret, the current one is read.
+pub fn calling(program: &str, secret: Option<&SecretName>) -> String {
+    secret.map_or_else(|| format!("{program} {COMMAND}"), |it| format!("{program} {COMMAND} {it}"))
 }
 
 #[cfg(test)]
@@ -134,7 +119,7 @@ mod tests {
         let current = Call::read("/x/cloudcred credential-process").expect("of our form");
         assert_eq!(current.secret, None);
         let eve = SecretName::new("eve").expect("valid");
-        assert_eq!(current.reading(&eve), "/x/cloudcred credential-process eve");
+        assert_eq!(calling(current.program, Some(&eve)), "/x/cloudcred credential-process eve");
         for other in [
             "/usr/bin/other credential-process ana",
             "/opt/cloudcred-1.0-linux credential-process ana",

@@ -20,26 +20,21 @@ impl Home {
         }
     }
 
-    fn folders(&self) -> Folders {
-        Folders { data: self.0.path().join("data"), state: self.0.path().join("state") }
-    }
-
     fn config(&self) -> String {
         std::fs::read_to_string(self.locations().config).expect("there")
     }
 
     fn write(&self, profile: &AwsProfile, replaces: Option<&AwsProfile>) -> Result<bool> {
-        write(&self.folders(), &self.locations(), profile, replaces)
+        write(&self.locations(), profile, replaces)
     }
 
     fn holder(&self, wanted: &AwsProfile) -> Holder {
         holder(&self.locations(), wanted).expect("sound")
     }
 
-    fn forget(&self, name: &str, and_current: bool) -> Vec<String> {
+    fn forget(&self, name: &str, which: Forget) -> Vec<String> {
         let program = Path::new(PROGRAM);
-        forget(&self.folders(), &self.locations(), program, &secret(name), and_current)
-            .expect("writable")
+        forget(&self.locations(), program, &secret(name), which).expect("writable")
     }
 }
 
@@ -59,10 +54,10 @@ fn a_key_gives_way_to_the_secret_and_nothing_else_does() {
     let config = format!("# mine\n[profile a]\nregion = x ; near\n{of_key}output = json\n");
     let credentials = format!("; theirs\n[b]\n{of_key}# last\n[c]\naws_access_key_id = AKIANEW\n");
     let home = Home::new(&config);
-    let (folders, locations) = (home.folders(), home.locations());
+    let locations = home.locations();
     std::fs::write(&locations.credentials, &credentials).expect("writable");
     let [a, b, c] = ["a", "b", "c"].map(|name| profile(name, Some("ana")));
-    let take = |profile| take_place_of_key(&folders, &locations, profile, "AKIAOLD");
+    let take = |profile| take_place_of_key(&locations, profile, "AKIAOLD");
     assert!(take(&a).expect("writable"));
     let process = format!("credential_process = {}\n", a.process);
     let changed = config.replace(of_key, "") + &process;
@@ -82,7 +77,7 @@ fn a_key_gives_way_to_the_secret_and_nothing_else_does() {
 fn a_profile_is_written_changed_and_taken_back_without_a_trace() {
     let before = "# mine\n[default]\nregion = x\n\n[profile other]\nk = v";
     let home = Home::new(before);
-    let (folders, locations) = (home.folders(), home.locations());
+    let locations = home.locations();
     let first = profile("cs", Some("ana"));
     assert!(home.write(&first, None).expect("free"));
     assert_eq!(home.holder(&first), Holder::Ours(first.clone()));
@@ -98,11 +93,11 @@ fn a_profile_is_written_changed_and_taken_back_without_a_trace() {
     assert!(refused.message.contains("meanwhile"), "{refused}");
     assert_eq!(home.config(), written);
     assert!(home.write(&second, Some(&first)).expect("ours"));
-    take_back(&folders, &locations, &second, Some(&first)).expect("writable");
+    take_back(&locations, &second, Some(&first)).expect("writable");
     assert_eq!(home.config(), written);
-    take_back(&folders, &locations, &second, None).expect("no longer there");
+    take_back(&locations, &second, None).expect("no longer there");
     assert_eq!(home.config(), written);
-    take_back(&folders, &locations, &first, None).expect("writable");
+    take_back(&locations, &first, None).expect("writable");
     assert_eq!(home.config(), before);
 }
 
@@ -139,7 +134,7 @@ fn somebody_elses_profile_is_never_touched() {
 fn what_reads_a_removed_secret_goes_with_it() {
     let before = "[profile other]\ncredential_process = /usr/bin/other credential-process ana\n";
     let home = Home::new(before);
-    let (folders, locations) = (home.folders(), home.locations());
+    let locations = home.locations();
     for profile in
         [profile("one", Some("ana")), profile("two", Some("bob")), profile("three", None)]
     {
@@ -150,23 +145,23 @@ fn what_reads_a_removed_secret_goes_with_it() {
     assert_eq!(of_bob.by_its_name, ["two"]);
     assert_eq!(of_bob.as_current, ["three"]);
     let (ana, eve) = (secret("ana"), secret("eve"));
-    follow(&folders, &locations, program, &ana, &eve).expect("writable");
+    follow(&locations, program, &ana, &eve).expect("writable");
     let followed = profile("one", Some("eve"));
     assert_eq!(home.holder(&followed), Holder::Ours(followed));
-    assert_eq!(home.forget("EVE", false), ["one"]);
-    assert_eq!(home.forget("bob", true), ["two", "three"]);
+    assert_eq!(home.forget("EVE", Forget::ByName), ["one"]);
+    assert_eq!(home.forget("bob", Forget::AndCurrent), ["two", "three"]);
     assert_eq!(home.config(), before);
 }
 
 #[test]
 fn keys_and_comments_that_somebody_added_to_ours_stay() {
     let home = Home::new("");
-    let (folders, locations) = (home.folders(), home.locations());
+    let locations = home.locations();
     let ours = profile("cs", None);
     home.write(&ours, None).expect("free");
     let text = home.config() + "output = json\n";
     std::fs::write(&locations.config, &text).expect("writable");
-    take_back(&folders, &locations, &ours, None).expect("writable");
+    take_back(&locations, &ours, None).expect("writable");
     assert!(home.config().contains("output = json"));
     assert!(!home.config().contains("credential_process"));
 
@@ -174,7 +169,7 @@ fn keys_and_comments_that_somebody_added_to_ours_stay() {
         "[profile mine]\nrole_arn = arn\ncredential_process = {PROGRAM} credential-process ana\n  # about it\n# and more\noutput = json\n"
     );
     let home = Home::new(&config);
-    assert_eq!(home.forget("ana", false), ["mine"]);
+    assert_eq!(home.forget("ana", Forget::ByName), ["mine"]);
     assert_eq!(
         home.config(),
         "[profile mine]\nrole_arn = arn\n# about it\n# and more\noutput = json\n"

@@ -14,7 +14,8 @@ use crate::commands::aws::Aws;
 use crate::commands::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::output::{Page, Report, table, visible};
-use crate::shared_config::{Locations, Place, Profiles, SharedConfig};
+use crate::shared_config::text::FileKind;
+use crate::shared_config::{Locations, Profiles, SharedConfig};
 
 #[derive(Serialize)]
 struct CheckReport {
@@ -90,10 +91,10 @@ fn place(source: &Source, profiles: &Profiles) -> &'static str {
         Source::Given => return "given",
         Source::SignIn => return "sign_in",
     };
-    let keys = profile.and_then(|profile| profile.place_of("aws_access_key_id"));
+    let keys = profile.and_then(|profile| profile.file_of("aws_access_key_id"));
     match keys.or_else(|| Some(profile?.at?.0)) {
-        Some(Place::Credentials) => "credentials",
-        Some(Place::Config) => "config",
+        Some(FileKind::Credentials) => "credentials",
+        Some(FileKind::Config) => "config",
         // AWS_PROFILE names it, and it is nowhere.
         None => "environment",
     }

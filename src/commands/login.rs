@@ -15,14 +15,13 @@ use crate::cli::Login;
 use crate::commands::aws::Aws;
 use crate::commands::context::Context;
 use crate::commands::sign_in::{Browser, BrowserSession};
-use crate::env::Folders;
 use crate::error::{Error, Result};
 use crate::output::{Page, Report, table};
 use crate::pasted;
 use crate::private_file;
 use crate::prompt::{Prompt, Question};
 use crate::shared_config::text::FileKind;
-use crate::shared_config::{self, Locations, SharedConfig};
+use crate::shared_config::{Locations, SharedConfig};
 
 /// Whose session it is, and which profile uses it.
 #[derive(Serialize)]
@@ -67,14 +66,9 @@ impl LoginReport {
     /// # Errors
     /// When the profile has got other credentials, or another session, meanwhile; or the file cannot
     /// be written. It is then unchanged.
-    fn write_profile(
-        &self,
-        old: Option<&str>,
-        locations: &Locations,
-        folders: &Folders,
-    ) -> Result<()> {
+    fn write_profile(&self, old: Option<&str>, locations: &Locations) -> Result<()> {
         let name = self.profile.as_str();
-        shared_config::update(folders, FileKind::Config, &locations.config, |file| {
+        locations.update(FileKind::Config, |file| {
             // Under the lock, as the files are now.
             let files = locations.read_sound()?;
             let present = session_of(name, &files)?;
@@ -155,7 +149,7 @@ pub fn run(flags: Login, context: &Context) -> Result<()> {
     // The document first: a profile never names a session that is not there.
     private_file::write(&cache, signed_in.document().expose_secret().as_bytes())?;
     report
-        .write_profile(old.as_deref(), &locations, &aws.folders)
+        .write_profile(old.as_deref(), &locations)
         .inspect_err(|_| put_back(&cache, before.as_deref().map(Vec::as_slice), context))?;
     if let Err(error) = private_file::sweep(&folder, private_file::ABANDONED) {
         context.output.warn(&format!("{error:#}"));

@@ -18,6 +18,7 @@ use crate::error::{Error, Result};
 use crate::secret::KeyPair;
 use crate::setup::request::{ConsolePassword, IamUserRequest, Request, RootRequest, SecretTarget};
 use crate::shared_config::Locations;
+use crate::shared_config::text::FileKind;
 use crate::store::StoreKind;
 use crate::store::index::Index;
 use crate::store::vault::Vault;
@@ -156,7 +157,7 @@ impl Reader<'_> {
         let profile = AwsProfile::new(name, self.env.program()?, Some(&target.secret), region)?;
         let locations = Locations::of(self.env)?;
         let holder = aws_profile::holder(&locations, &profile)?;
-        aws_profile::check_writable(&locations)?;
+        locations.check_writable(FileKind::Config)?;
         Ok(Some((profile, holder)))
     }
 

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::aws_profile::{self, Readers};
+use crate::aws_profile::{self, Forget, Readers};
 use crate::commands::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::output::{Page, Report};
@@ -76,9 +76,9 @@ pub fn run(name: &str, forget: bool, context: &Context) -> Result<()> {
         // Profiles first: tools then look elsewhere, instead of failing.
         if let Some(locations) = &locations {
             // Where there are other secrets, one of them will be current next.
-            let (program, and_current) = (context.env.program()?, was_current && is_last);
-            aws_profiles =
-                aws_profile::forget(&folders, locations, program, &entry.name, and_current)?;
+            let which = if was_current && is_last { Forget::AndCurrent } else { Forget::ByName };
+            let program = context.env.program()?;
+            aws_profiles = aws_profile::forget(locations, program, &entry.name, which)?;
         }
         Ok(())
     });

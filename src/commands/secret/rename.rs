@@ -36,7 +36,7 @@ pub fn run(old: &str, new: &str, context: &Context) -> Result<()> {
             return Ok(());
         };
         let program = context.env.program()?;
-        aws_profile::follow(&folders, &locations, program, &old, &new).map_err(|error| {
+        aws_profile::follow(&locations, program, &old, &new).map_err(|error| {
             half_done(format!("renamed, but an AWS profile still reads `{old}`: {}", error.message))
         })
     })?;

@@ -7,7 +7,6 @@ use crate::aws_profile::{self, AwsProfile, Holder};
 use crate::cli::UseSecret;
 use crate::commands::secret::{state, whose};
 use crate::commands::{Context, pick_secret};
-use crate::env::Folders;
 use crate::error::{Error, Result};
 use crate::output::{Page, Report, table};
 use crate::prompt::Question;
@@ -55,8 +54,8 @@ pub fn run(flags: &UseSecret, context: &Context) -> Result<()> {
     let vault = context.vault(&folders);
     let previous = vault.set_current(&name)?;
     let written = match &profile {
-        Some(profile) => profile.write(&folders).map_err(|error| {
-            profile.take_back(&folders);
+        Some(profile) => profile.write().map_err(|error| {
+            profile.take_back();
             match vault.restore_current(&name, previous.as_ref()) {
                 Ok(()) => error,
                 Err(_) => still_current(&name, error),
@@ -86,15 +85,15 @@ struct NewProfile {
 }
 
 impl NewProfile {
-    fn write(&self, folders: &Folders) -> Result<bool> {
+    fn write(&self) -> Result<bool> {
         let replaces = self.replaces.as_ref();
-        aws_profile::write(folders, &self.locations, &self.profile, replaces)
+        aws_profile::write(&self.locations, &self.profile, replaces)
     }
 
     /// For when something has failed already, and that is what the user is told.
-    fn take_back(&self, folders: &Folders) {
+    fn take_back(&self) {
         let before = self.replaces.as_ref();
-        let taken_back = aws_profile::take_back(folders, &self.locations, &self.profile, before);
+        let taken_back = aws_profile::take_back(&self.locations, &self.profile, before);
         taken_back.unwrap_or_default();
     }
 }

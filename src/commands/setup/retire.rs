@@ -42,7 +42,7 @@ pub fn after_retirement(
                 context.output.warn(&format!("the root key was not deleted: {error}"));
             }
         }
-        let offered = offer_secret(&key.access_key_id, goal, lookups.aws, prompt.as_mut(), context);
+        let offered = offer_secret(&key.access_key_id, goal, prompt.as_mut(), context);
         if let Err(error) = offered {
             context.output.warn(&error.with_hint());
         }
@@ -120,13 +120,7 @@ fn delete(
 
 /// Offers each profile that holds the key, and nothing else to sign with, the new secret instead. It is
 /// the last thing, and each file is changed at once: it needs no journal, and may be repeated.
-fn offer_secret(
-    id: &str,
-    goal: &Goal,
-    aws: &Aws,
-    prompt: &mut dyn Prompt,
-    context: &Context,
-) -> Result<()> {
+fn offer_secret(id: &str, goal: &Goal, prompt: &mut dyn Prompt, context: &Context) -> Result<()> {
     let Some(kept) = &goal.secret else {
         return Ok(());
     };
@@ -140,8 +134,8 @@ fn offer_secret(
         let (name, secret) = (&holder.name, &kept.name);
         let program = context.env.program()?;
         let profile = AwsProfile::new(name, program, Some(secret), None)?;
-        let key = holder.place_of("aws_secret_access_key");
-        let files = (key.map(|place| locations.of_place(place)), &locations.config);
+        let key = holder.file_of("aws_secret_access_key");
+        let files = (key.map(|kind| locations.path(kind)), &locations.config);
         if let (Some(from), to) = files {
             prompt.tell(&format!(
                 "The profile `{name}` holds the root key. It can read the secret `{secret}` instead: the key goes from {}, and credential_process comes into {}.",
@@ -154,9 +148,7 @@ fn offer_secret(
         }
         let text = format!("Let the profile `{name}` read the secret?");
         let question = Question::required(&text, "in ~/.aws");
-        if prompt.confirm(question)?
-            && aws_profile::take_place_of_key(&aws.folders, &locations, &profile, id)?
-        {
+        if prompt.confirm(question)? && aws_profile::take_place_of_key(&locations, &profile, id)? {
             context.output.step_done("change AWS profile", name);
         }
     }

@@ -69,8 +69,7 @@ impl Change for WriteAwsProfile {
 
     async fn act(&mut self, work: &mut Work<'_>) -> Result<(), Stop> {
         let locations = Locations::of(work.access.env)?;
-        let folders = &work.access.vault.folders;
-        aws_profile::write(folders, &locations, &self.profile, self.replaces.as_ref())?;
+        aws_profile::write(&locations, &self.profile, self.replaces.as_ref())?;
         Ok(())
     }
 
@@ -84,8 +83,7 @@ impl Change for WriteAwsProfile {
             return Ok(());
         }
         let taken_back = Locations::of(work.access.env).and_then(|locations| {
-            let folders = &work.access.vault.folders;
-            aws_profile::take_back(folders, &locations, &self.profile, self.replaces.as_ref())
+            aws_profile::take_back(&locations, &self.profile, self.replaces.as_ref())
         });
         taken_back.map_err(|why| Leftover::new(self.what(), why))?;
         self.made = Made::default();

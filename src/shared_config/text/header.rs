@@ -1,10 +1,14 @@
-//! Section headers: what they mean to AWS, and how botocore spells them.
+//! Section headers, and what AWS's tools make of them.
 
 /// Which of the two files it is: their section headers differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileKind {
     Config,
     Credentials,
+}
+
+impl FileKind {
+    pub const BOTH: [FileKind; 2] = [FileKind::Config, FileKind::Credentials];
 }
 
 /// What a section header means to AWS.
@@ -16,21 +20,14 @@ pub enum Section {
     Other,
     /// A profile in a header that only the AWS CLI reads: `[profile "a b"]`.
     Quoted(String),
-    /// AWS passes over it.
+    /// AWS ignores it.
     Ignored,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Header {
-    pub section: Section,
-    /// `[profile default]`, which replaces `[default]`.
-    pub prefixed: bool,
-}
-
-impl Header {
+impl Section {
     /// The section in words, where the SDKs read it.
     pub fn described(&self) -> Option<String> {
-        match &self.section {
+        match self {
             Section::Profile(name) => Some(format!("the profile `{name}`")),
             Section::SsoSession(name) => Some(format!("the sso-session `{name}`")),
             Section::Other | Section::Quoted(_) | Section::Ignored => None,
@@ -38,7 +35,7 @@ impl Header {
     }
 }
 
-/// White space as the SDKs' specification has it.
+/// White space in the SDKs' specification.
 pub const WHITE_SPACE: [char; 2] = [' ', '\t'];
 pub const COMMENT: [char; 2] = ['#', ';'];
 
@@ -46,7 +43,7 @@ pub fn trimmed(text: &str) -> &str {
     text.trim_matches(WHITE_SPACE)
 }
 
-/// Whether the SDKs take it for a name or a key.
+/// Whether the SDKs accept it as a name or a key.
 pub fn is_identifier(name: &str) -> bool {
     name.chars().all(|c| c.is_ascii_alphanumeric() || "_-/.%@:+".contains(c))
 }
@@ -59,15 +56,12 @@ pub fn meaning(kind: FileKind, inner: &str) -> (Section, bool) {
         None => (None, inner),
     };
     if !is_identifier(name) {
-        let quoted = prefix == Some("profile") && kind == FileKind::Config;
-        let unquoted = name
+        let quoted = name
             .strip_prefix(['"', '\''])
             .and_then(|rest| rest.strip_suffix(['"', '\'']))
-            .filter(|name| !name.contains(['"', '\'']));
-        let section = match unquoted.filter(|_| quoted) {
-            Some(name) => Section::Quoted(name.to_owned()),
-            None => Section::Ignored,
-        };
+            .filter(|name| !name.contains(['"', '\'']))
+            .filter(|_| (kind, prefix) == (FileKind::Config, Some("profile")));
+        let section = quoted.map_or(Section::Ignored, |name| Section::Quoted(name.to_owned()));
         return (section, prefix.is_some());
     }
     let section = match (kind, prefix) {
@@ -81,54 +75,38 @@ pub fn meaning(kind: FileKind, inner: &str) -> (Section, bool) {
     (section, prefix.is_some())
 }
 
-/// What AWS's tools make of a header other than it seems to mean: a code and the reason.
+/// A code and a reason, where AWS's tools do not read a header as it looks.
 ///
-/// botocore splits the text between the brackets as a shell does, and takes white space before the
-/// first word, or after a bare name, for part of the name (`configloader.py`).
-pub fn complaint(
-    kind: FileKind,
-    inner: &str,
-    section: &Section,
-    prefixed: bool,
-) -> Option<(&'static str, String)> {
+/// botocore splits the text between the brackets as a shell does, and counts white space before the
+/// first word, or after a bare name, as part of the name (`configloader.py`).
+pub fn complaint(kind: FileKind, inner: &str, section: &Section) -> Option<(&'static str, String)> {
     let text = trimmed(inner);
+    let after_prefix = text.split_once(WHITE_SPACE).map(|(_, name)| trimmed(name));
     let ignored = |why: String| Some(("ignored_section", why));
-    match (kind, section) {
-        (_, Section::Quoted(name)) => Some((
+    match (kind, section, after_prefix) {
+        (_, Section::Other, _) => None,
+        (_, Section::Quoted(name), _) => Some((
             "quoted_name",
             format!(
                 "only the AWS CLI reads the section [{text}], and the AWS SDKs ignore it: rename `{name}` so that it needs no quotes"
             ),
         )),
-        (FileKind::Config, Section::Ignored) if !prefixed && is_identifier(text) => {
+        (FileKind::Config, Section::Ignored, None) if is_identifier(text) => {
             ignored(format!("AWS ignores the section [{text}]: write [profile {text}]"))
         }
-        (FileKind::Credentials, Section::Ignored) if prefixed => {
-            let (_, name) = text.split_once(WHITE_SPACE)?;
-            let name = trimmed(name);
+        (FileKind::Credentials, Section::Ignored, Some(name)) => {
             ignored(format!("AWS ignores the section [{text}]: in this file, write [{name}]"))
         }
-        (_, Section::Ignored) => ignored(format!(
-            "the AWS SDKs ignore the section [{text}]: its name has other characters than letters, digits and -_./%@:+"
+        (_, Section::Ignored, _) => ignored(format!(
+            "the AWS SDKs ignore the section [{text}]: its name has characters other than letters, digits and -_./%@:+"
         )),
-        (_, Section::Other) => None,
-        (_, Section::Profile(_) | Section::SsoSession(_)) => {
-            let odd = inner.starts_with(WHITE_SPACE) || (!prefixed && inner.ends_with(WHITE_SPACE));
-            odd.then(|| {
-                let why = format!(
-                    "the AWS CLI does not read [{inner}], for the white space in its brackets: write [{text}]"
-                );
-                ("odd_header", why)
-            })
+        (_, Section::Profile(_) | Section::SsoSession(_), prefix) => {
+            let odd = inner.starts_with(WHITE_SPACE)
+                || (prefix.is_none() && inner.ends_with(WHITE_SPACE));
+            let why = format!(
+                "the AWS CLI does not read [{inner}] because of the white space in its brackets: write [{text}]"
+            );
+            odd.then_some(("odd_header", why))
         }
     }
-}
-
-/// The name of a section as Python's configparser reads it, which botocore rests on: all between the
-/// first bracket and the last one. `[DEFAULT]` is no section to it, and may stand twice.
-pub fn spelled_section(raw: &[u8]) -> Option<String> {
-    let text = String::from_utf8_lossy(raw);
-    let (_, rest) = text.split_once('[')?;
-    let (inner, _) = rest.rsplit_once(']')?;
-    (inner != "DEFAULT").then(|| inner.to_owned())
 }
