@@ -2,7 +2,7 @@
 
 pub mod partition;
 pub mod failure;
-mod answer;
+mod wire;
 pub mod sdk;
 pub mod identity;
 pub mod console;

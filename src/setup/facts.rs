@@ -13,6 +13,7 @@ use crate::aws::found::Found;
 use crate::aws::identity::{Identity, caller_identity};
 use crate::aws::sdk::Sdk;
 use crate::aws_profile::{self, AwsProfile, Holder};
+use crate::diagnostic::Diagnostic;
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::secret::KeyPair;
@@ -128,9 +129,8 @@ async fn about_root(caller: &Found, sdk: &Sdk) -> Vec<String> {
     let Ok(Ok(root)) = timeout(ROOT_LIMIT, account::root_user(&iam)).await else {
         return Vec::new();
     };
-    let findings = root.findings(account.unwrap_or_default(), console);
-    let findings = findings.into_iter();
-    findings.map(|it| format!("{}: {}", it.message, it.hint)).collect()
+    let weaknesses = root.weaknesses(account.unwrap_or_default(), console);
+    weaknesses.iter().map(Diagnostic::with_hint).collect()
 }
 
 async fn of_request(request: &Request, sdk: &Sdk, vault: &Vault, index: &Index) -> Result<Facts> {
