@@ -46,6 +46,16 @@ where
     }
 }
 
+/// Asks three times at once, over connections that may reach three servers: what one of them has seen
+/// is there.
+pub async fn thrice<T, F>(look: impl Fn() -> F) -> Result<[T; 3], Failure>
+where
+    F: Future<Output = Result<T, Failure>>,
+{
+    let (first, second, third) = tokio::try_join!(look(), look(), look())?;
+    Ok([first, second, third])
+}
+
 /// Deletes something until it is known to be gone: a deletion that AWS confirmed counts once a later
 /// listing confirms it, "no such entity" only when it is the answer for the whole settling time.
 ///

@@ -3,13 +3,17 @@
 //! Calls that may be repeated safely are, when AWS's refusal will pass or its answer was lost; those
 //! that may not are sent once, and again only after a refusal that is sure.
 
+use std::error::Error as StdError;
 use std::future::Future;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use aws_sdk_iam::Client;
 use aws_sdk_iam::config::retry::RetryConfig;
 use aws_sdk_iam::types::{StatusType, Tag};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::{Instant, sleep};
@@ -38,17 +42,14 @@ pub async fn create_user(
         .iter()
         .map(|(key, value)| tag(OPERATION, key, value))
         .collect::<Result<Vec<_>, _>>()?;
-    patiently(|| async {
-        let call = iam
-            .create_user()
+    patiently(OPERATION, || {
+        iam.create_user()
             .user_name(name)
             .set_tags(Some(tags.clone()))
             .set_permissions_boundary(permissions_boundary.map(str::to_owned))
             .customize()
             .config_override(once())
             .send()
-            .await;
-        call.map_err(|error| Failure::of(OPERATION, error))
     })
     .await
     .map(drop)
@@ -58,32 +59,26 @@ pub async fn create_user(
 /// `Missing`, which one server may say of a user that it does not know yet; `Conflict`, where the user
 /// still holds something.
 pub async fn delete_user(iam: &Client, name: &str) -> Result<(), Failure> {
-    deletion(|| async {
-        let call = iam.delete_user().user_name(name).send().await;
-        call.map_err(|error| Failure::of("iam:DeleteUser", error))
-    })
-    .await
+    deletion("iam:DeleteUser", || iam.delete_user().user_name(name).send()).await
 }
 
 pub async fn attach_user_policy(iam: &Client, user: &str, policy_arn: &str) -> Result<(), Failure> {
-    idempotently(|| async {
-        let call = iam.attach_user_policy().user_name(user).policy_arn(policy_arn).send().await;
-        call.map_err(|error| Failure::of("iam:AttachUserPolicy", error))
+    idempotently("iam:AttachUserPolicy", || {
+        iam.attach_user_policy().user_name(user).policy_arn(policy_arn).send()
     })
     .await
     .map(drop)
 }
 
 pub async fn detach_user_policy(iam: &Client, user: &str, policy_arn: &str) -> Result<(), Failure> {
-    deletion(|| async {
-        let call = iam.detach_user_policy().user_name(user).policy_arn(policy_arn).send().await;
-        call.map_err(|error| Failure::of("iam:DetachUserPolicy", error))
+    deletion("iam:DetachUserPolicy", || {
+        iam.detach_user_policy().user_name(user).policy_arn(policy_arn).send()
     })
     .await
 }
 
-/// Gives the user a console password, and returns when, by AWS's clock. The SDK does not repeat it: a second attempt after a lost
-/// answer could not tell our password from somebody else's.
+/// Gives the user a console password, and returns when, by AWS's clock. The SDK does not repeat it: a
+/// second attempt after a lost answer could not tell our password from somebody else's.
 ///
 /// # Errors
 /// AWS's refusal, after waiting out a passing one; `Exists` where it has one already; `Unclear`
@@ -93,17 +88,14 @@ pub async fn create_login_profile(
     user: &str,
     password: &SecretString,
 ) -> Result<Option<Timestamp>, Failure> {
-    let answer = patiently(|| async {
-        let call = iam
-            .create_login_profile()
+    let answer = patiently("iam:CreateLoginProfile", || {
+        iam.create_login_profile()
             .user_name(user)
             .password(password.expose_secret())
             .password_reset_required(false)
             .customize()
             .config_override(once())
             .send()
-            .await;
-        call.map_err(|error| Failure::of("iam:CreateLoginProfile", error))
     })
     .await?;
     Ok(answer
@@ -112,16 +104,13 @@ pub async fn create_login_profile(
 }
 
 pub async fn delete_login_profile(iam: &Client, user: &str) -> Result<(), Failure> {
-    deletion(|| async {
-        let call = iam.delete_login_profile().user_name(user).send().await;
-        call.map_err(|error| Failure::of("iam:DeleteLoginProfile", error))
-    })
-    .await
+    deletion("iam:DeleteLoginProfile", || iam.delete_login_profile().user_name(user).send()).await
 }
 
 /// Creates a key and returns it with the time of its creation by AWS's clock. Without a user's name it
-/// is one of root, which only root may ask for (API reference, CreateAccessKey). Sent once, and never again by the SDK either: each success makes another key,
-/// and the secret of one whose answer was lost is gone.
+/// is one of root, which only root may ask for (API reference, CreateAccessKey). Sent once, and never
+/// again by the SDK either: each success makes another key, and the secret of one whose answer was lost
+/// is gone.
 ///
 /// # Errors
 /// AWS's refusal; `Unclear` where a key may exist that nobody has.
@@ -132,33 +121,20 @@ pub async fn create_access_key(
     const OPERATION: &str = "iam:CreateAccessKey";
     // A user that was created a second ago may not be known everywhere yet. That refusal is sure,
     // so trying again then is safe.
-    let answer = patiently(|| async {
-        let call = iam
-            .create_access_key()
+    let answer = patiently(OPERATION, || {
+        iam.create_access_key()
             .set_user_name(user.map(str::to_owned))
             .customize()
             .config_override(once())
             .send()
-            .await;
-        call.map_err(|error| Failure::of(OPERATION, error))
     })
     .await?;
-    let key = answer.access_key.ok_or_else(|| Failure {
-        operation: OPERATION,
-        code: None,
-        message: "the answer holds no key".to_owned(),
-        reason: Reason::Unclear,
-    })?;
+    let key = answer.access_key.ok_or_else(|| Failure::without(OPERATION, "the key"))?;
     let secret = Zeroizing::new(key.secret_access_key);
     let is_id = |id: &str| id.len() >= 16 && id.bytes().all(|b| b.is_ascii_alphanumeric());
     if !is_id(&key.access_key_id) || secret.len() < 40 {
         // Whatever else was done to it on the way: the key exists, and its secret is lost.
-        return Err(Failure {
-            operation: OPERATION,
-            code: None,
-            message: "the answer does not hold a whole key".to_owned(),
-            reason: Reason::Unclear,
-        });
+        return Err(Failure::without(OPERATION, "a whole key"));
     }
     let created_at = key.create_date;
     let created_at = created_at.and_then(|date| Timestamp::from_second(date.secs()).ok());
@@ -168,14 +144,8 @@ pub async fn create_access_key(
 
 /// As for creating, `None` stands for root.
 pub async fn delete_access_key(iam: &Client, user: Option<&str>, id: &str) -> Result<(), Failure> {
-    deletion(|| async {
-        let call = iam
-            .delete_access_key()
-            .set_user_name(user.map(str::to_owned))
-            .access_key_id(id)
-            .send()
-            .await;
-        call.map_err(|error| Failure::of("iam:DeleteAccessKey", error))
+    deletion("iam:DeleteAccessKey", || {
+        iam.delete_access_key().set_user_name(user.map(str::to_owned)).access_key_id(id).send()
     })
     .await
 }
@@ -186,28 +156,18 @@ pub async fn delete_access_key(iam: &Client, user: Option<&str>, id: &str) -> Re
 /// A key that makes itself inactive cannot ask again: that it is refused after an answer was lost
 /// is the sign that it worked.
 pub async fn set_root_key_active(iam: &Client, id: &str, active: bool) -> Result<(), Failure> {
-    let status = match active {
-        true => StatusType::Active,
-        false => StatusType::Inactive,
+    let status = if active { StatusType::Active } else { StatusType::Inactive };
+    let lost = AtomicU32::new(0);
+    let again = |failure: &Failure| passes(failure) || lost_again(failure, &lost);
+    let update = || {
+        let call = iam.update_access_key().access_key_id(id).status(status.clone());
+        call.customize().config_override(once()).send()
     };
-    let lost = AtomicBool::new(false);
-    let result = idempotently(|| async {
-        let call = iam
-            .update_access_key()
-            .access_key_id(id)
-            .status(status.clone())
-            .customize()
-            .config_override(once())
-            .send()
-            .await;
-        call.map_err(|error| Failure::of("iam:UpdateAccessKey", error)).inspect_err(|failure| {
-            lost.fetch_or(failure.reason == Reason::Unclear, Ordering::Relaxed);
-        })
-    })
-    .await;
-    match result {
+    match repeated("iam:UpdateAccessKey", update, again).await {
         Err(failure)
-            if !active && failure.reason == Reason::UnknownKey && lost.load(Ordering::Relaxed) =>
+            if !active
+                && failure.reason == Reason::UnknownKey
+                && lost.load(Ordering::Relaxed) > 0 =>
         {
             Ok(())
         }
@@ -224,20 +184,13 @@ pub async fn describe_access_key(
 ) -> Result<(), Failure> {
     const OPERATION: &str = "iam:TagUser";
     let tag = tag(OPERATION, id, description)?;
-    idempotently(|| async {
-        let call = iam.tag_user().user_name(user).tags(tag.clone()).send().await;
-        call.map_err(|error| Failure::of(OPERATION, error))
-    })
-    .await
-    .map(drop)
+    idempotently(OPERATION, || iam.tag_user().user_name(user).tags(tag.clone()).send())
+        .await
+        .map(drop)
 }
 
 pub async fn remove_key_description(iam: &Client, user: &str, id: &str) -> Result<(), Failure> {
-    deletion(|| async {
-        let call = iam.untag_user().user_name(user).tag_keys(id).send().await;
-        call.map_err(|error| Failure::of("iam:UntagUser", error))
-    })
-    .await
+    deletion("iam:UntagUser", || iam.untag_user().user_name(user).tag_keys(id).send()).await
 }
 
 fn tag(operation: &'static str, key: &str, value: &str) -> Result<Tag, Failure> {
@@ -253,52 +206,53 @@ fn once() -> aws_sdk_iam::config::Builder {
     aws_sdk_iam::config::Builder::new().retry_config(RetryConfig::disabled())
 }
 
+type Answer<T, E> = Result<T, SdkError<E, HttpResponse>>;
+
+/// What the SDK's errors of single calls have in common.
+trait CallError: ProvideErrorMetadata + StdError + Send + Sync + 'static {}
+impl<E: ProvideErrorMetadata + StdError + Send + Sync + 'static> CallError for E {}
+
 /// Repeats a call while AWS's refusal is of the kind that passes and proves that nothing was done:
 /// two changes at once, or a user so fresh that the server asked does not know it yet.
-async fn patiently<T, Call, Answer>(call: Call) -> Result<T, Failure>
-where
-    Call: Fn() -> Answer,
-    Answer: Future<Output = Result<T, Failure>>,
-{
-    repeated(call, |failure| passes(failure) || does_not_know_user_yet(failure)).await
+async fn patiently<T, E: CallError, F: Future<Output = Answer<T, E>>>(
+    operation: &'static str,
+    call: impl Fn() -> F,
+) -> Result<T, Failure> {
+    repeated(operation, call, |failure| passes(failure) || does_not_know_user_yet(failure)).await
 }
 
 /// Repeats a call that does no harm when it is done twice, also after a lost answer.
-async fn idempotently<T, Call, Answer>(call: Call) -> Result<T, Failure>
-where
-    Call: Fn() -> Answer,
-    Answer: Future<Output = Result<T, Failure>>,
-{
+async fn idempotently<T, E: CallError, F: Future<Output = Answer<T, E>>>(
+    operation: &'static str,
+    call: impl Fn() -> F,
+) -> Result<T, Failure> {
     let lost = AtomicU32::new(0);
-    repeated(call, |failure| {
+    let again = |failure: &Failure| {
         passes(failure) || does_not_know_user_yet(failure) || lost_again(failure, &lost)
-    })
-    .await
+    };
+    repeated(operation, call, again).await
 }
 
 /// Sends a deletion, again after a lost answer; what "no such entity" means is for the caller to find
 /// out.
-async fn deletion<T, Call, Answer>(call: Call) -> Result<(), Failure>
-where
-    Call: Fn() -> Answer,
-    Answer: Future<Output = Result<T, Failure>>,
-{
+async fn deletion<T, E: CallError, F: Future<Output = Answer<T, E>>>(
+    operation: &'static str,
+    call: impl Fn() -> F,
+) -> Result<(), Failure> {
     let lost = AtomicU32::new(0);
-    repeated(call, |failure| passes(failure) || lost_again(failure, &lost)).await.map(drop)
+    let again = |failure: &Failure| passes(failure) || lost_again(failure, &lost);
+    repeated(operation, call, again).await.map(drop)
 }
 
-async fn repeated<T, Call, Answer>(
-    call: Call,
+async fn repeated<T, E: CallError, F: Future<Output = Answer<T, E>>>(
+    operation: &'static str,
+    call: impl Fn() -> F,
     again: impl Fn(&Failure) -> bool,
-) -> Result<T, Failure>
-where
-    Call: Fn() -> Answer,
-    Answer: Future<Output = Result<T, Failure>>,
-{
+) -> Result<T, Failure> {
     let start = Instant::now();
     let mut pause = Duration::from_millis(300);
     loop {
-        match call().await {
+        match call().await.map_err(|error| Failure::of(operation, error)) {
             Err(failure) if again(&failure) && start.elapsed() + pause < PATIENCE => {
                 sleep(pause.mul_f64(0.75 + 0.5 * rand::random::<f64>())).await;
                 pause = (pause * 2).min(Duration::from_secs(5));

@@ -82,7 +82,7 @@ pub fn list(sdk: &Sdk, env: &Env, files: &SharedConfig, scope: Scope<'_>) -> Res
         return Ok(all);
     }
     // A selected profile that is missing stays: tools that follow AWS_PROFILE fail.
-    let is_usable = |name| profiles.find(name).is_none_or(has_credentials);
+    let is_usable = |name: &str| profiles.find(name).is_none_or(has_credentials);
     all.retain(|found| found.source.profile_name().is_none_or(is_usable));
     all.sort_by_key(|found| match &found.source {
         Source::Environment => 0,

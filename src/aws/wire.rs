@@ -103,7 +103,46 @@ fn ends_as_it_should(body: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+    use std::net::TcpListener;
+
+    use aws_sdk_sts::config::{BehaviorVersion, Credentials, Region};
+
     use super::*;
+    use crate::aws::failure::{Failure, Reason};
+
+    /// Answers every connection without end, and counts what it could send.
+    fn endless_server() -> (String, std::thread::JoinHandle<usize>) {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = format!("http://{}", listener.local_addr().expect("bound"));
+        let server = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().expect("a connection");
+            stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").expect("open");
+            let chunk = [b'x'; 65536];
+            (0..).take_while(|_| stream.write_all(&chunk).is_ok()).count() * chunk.len()
+        });
+        (address, server)
+    }
+
+    #[tokio::test]
+    async fn an_endless_answer_is_ended() {
+        let (address, server) = endless_server();
+        let config = aws_sdk_sts::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .credentials_provider(Credentials::new("AKIA", "secret", None, None, "test"))
+            .region(Region::from_static("us-east-1"))
+            .retry_config(aws_config::retry::RetryConfig::disabled())
+            .endpoint_url(address)
+            .http_client(http_client());
+        let sts = aws_sdk_sts::Client::from_conf(config.build());
+        let error = sts.get_caller_identity().send().await.expect_err("no answer");
+        let failure = Failure::of("sts:GetCallerIdentity", error);
+        assert_eq!(failure.reason, Reason::Unclear);
+        assert_eq!(failure.message, "the answer is longer than 4 MiB");
+        // What the sockets hold comes on top of what was read.
+        let sent = server.join().expect("it ends with the connection");
+        assert!(sent < 8 * LONGEST_ANSWER, "{sent} bytes");
+    }
 
     #[test]
     fn a_cut_document_is_not_taken_for_a_whole_one() {

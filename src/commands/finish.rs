@@ -8,8 +8,10 @@ use secrecy::ExposeSecret;
 use crate::commands::Context;
 use crate::commands::aws::Aws;
 use crate::error::{Error, Kind, Result};
+use crate::output::{Format, table};
 use crate::setup::report::SetupReport;
 use crate::setup::run::Run;
+use crate::setup::steps::Step;
 
 /// # Errors
 /// The run's. Where the pair cannot be printed, all is taken back: nobody else has it.
@@ -63,6 +65,26 @@ fn stdout_leads_nowhere() -> bool {
 fn stdout_leads_nowhere() -> bool {
     use std::os::windows::io::AsRawHandle;
     std::io::stdout().as_raw_handle().is_null()
+}
+
+/// The one table of steps: what is planned, left to do, or taken back.
+pub fn show_steps(title: &str, rows: impl Iterator<Item = Vec<String>>, context: &Context) {
+    let output = &context.output;
+    if output.format() == Format::Json && !context.attended {
+        return;
+    }
+    let numbered = (1..).zip(rows).map(|(number, mut row)| {
+        row.insert(0, number.to_string());
+        row
+    });
+    output.say(&format!("\n{title}"));
+    output.say(&table(&numbered.collect::<Vec<_>>(), output.page().width));
+}
+
+/// What a step does, as a row of the table.
+pub fn row(step: &Step) -> Vec<String> {
+    let (what, detail) = step.described();
+    vec![what.to_owned(), detail]
 }
 
 /// Puts the result where it belongs: standard output, unless the secret itself went there.

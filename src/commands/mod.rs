@@ -10,11 +10,9 @@ mod login;
 mod lookups;
 mod past_run;
 mod pick_secret;
-mod resume;
 mod secret;
 mod setup;
 mod sign_in;
-mod undo;
 
 use std::ffi::OsString;
 use std::sync::Arc;
@@ -104,8 +102,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Command::Check(flags) => check::run(flags, &context),
         Command::Setup(flags) => setup::run(*flags, &context),
         Command::Login(flags) => login::run(flags, &context).map(|()| 0),
-        Command::Resume(flags) => resume::run(flags, &context).map(|()| 0),
-        Command::Undo(flags) => undo::run(flags, &context).map(|()| 0),
+        Command::Resume(flags) => past_run::resume::run(flags, &context).map(|()| 0),
+        Command::Undo(flags) => past_run::undo::run(flags, &context).map(|()| 0),
         Command::Secret(command) => secret::run(command, &context).map(|()| 0),
         Command::Export(flags) => export::run(flags, &context).map(|()| 0),
         Command::Exec(flags) => exec::run(flags, &context).map(|()| 0),

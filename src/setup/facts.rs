@@ -3,15 +3,15 @@
 
 use std::time::Duration;
 
-use aws_config::Region;
 use tokio::time::timeout;
 
-use crate::aws::account::{self, PasswordPolicy, User};
+use crate::aws::account::{self, AccessKey, PasswordPolicy, User};
 use crate::aws::console::Console;
+use crate::aws::evidence::{Look, settled};
 use crate::aws::failure::{Failure, Reason};
 use crate::aws::found::Found;
 use crate::aws::identity::{Identity, caller_identity};
-use crate::aws::sdk::Sdk;
+use crate::aws::sdk::{Sdk, Session};
 use crate::aws_profile::{self, AwsProfile, Holder};
 use crate::diagnostic::Diagnostic;
 use crate::env::Env;
@@ -29,6 +29,7 @@ const LIMIT: Duration = Duration::from_secs(10);
 /// How long IAM may take to tell of the root user, which nothing waits for.
 const ROOT_LIMIT: Duration = Duration::from_secs(5);
 
+#[derive(Default)]
 pub struct Facts {
     pub user: UserFact,
     /// `None` where nobody asked for a password or the policy may not be read.
@@ -54,7 +55,9 @@ impl Facts {
 }
 
 /// The IAM user of the wanted name.
+#[derive(Default)]
 pub enum UserFact {
+    #[default]
     Absent,
     Present(User),
     /// The caller may create users but not look at them: CreateUser itself will tell.
@@ -100,244 +103,260 @@ impl Stored {
     }
 }
 
-/// # Errors
-/// When a read fails that the decision rests on; what the caller may not read is a fact, not an
-/// error.
-pub async fn gather(
-    request: &Request,
-    sdk: &Sdk,
-    vault: &Vault,
-    index: &Index,
-    env: &Env,
-) -> Result<Facts> {
-    let aws_profile = aws_profile(request, env)?;
-    let (facts, findings) =
-        tokio::join!(of_request(request, sdk, vault, index), about_root(request.caller(), sdk));
-    let mut facts = Facts { aws_profile, ..facts? };
-    facts.warnings.extend(findings);
-    if let (Some(_), Some(name)) = (&facts.aws_profile, env.moves_data()) {
-        facts.warnings.push(aws_profile::works_only_with(name));
-    }
-    Ok(facts)
+/// What the facts are read with.
+pub struct Reader<'a> {
+    pub sdk: &'a Sdk,
+    pub vault: &'a Vault,
+    pub index: &'a Index,
+    pub env: &'a Env,
 }
 
-/// Nothing where the caller may not read it: the decision does not rest on it.
-async fn about_root(caller: &Found, sdk: &Sdk) -> Vec<String> {
-    let account = caller.identity().map(|it| it.account_id.as_str());
-    let console = Console::of_region(caller.session.region.as_ref());
-    let iam = sdk.iam(&caller.session);
-    let Ok(Ok(root)) = timeout(ROOT_LIMIT, account::root_user(&iam)).await else {
-        return Vec::new();
-    };
-    let weaknesses = root.weaknesses(account.unwrap_or_default(), console);
-    weaknesses.iter().map(Diagnostic::with_hint).collect()
-}
-
-async fn of_request(request: &Request, sdk: &Sdk, vault: &Vault, index: &Index) -> Result<Facts> {
-    match request {
-        Request::Existing(_) => Ok(Facts {
-            user: UserFact::Absent,
-            password_policy: None,
-            stored: None,
-            stored_is_reusable: false,
-            secret_is_current: false,
-            aws_profile: None,
-            warnings: Vec::new(),
-        }),
-        Request::IamUser(request) => of_iam_user(request, sdk, vault, index).await,
-        Request::Root(request) => of_root(request, sdk, vault, index).await,
-    }
-}
-
-/// # Errors
-/// When the profile could not be written, or AWS's tools would not read it.
-fn aws_profile(request: &Request, env: &Env) -> Result<Option<(AwsProfile, Holder)>> {
-    let Some((keep, name)) =
-        request.keep().and_then(|keep| Some((keep, keep.aws_profile.as_ref()?)))
-    else {
-        return Ok(None);
-    };
-    let program = env.program()?;
-    let region = request.caller().region.clone();
-    let profile = AwsProfile::new(name, program, Some(&keep.secret), region)?;
-    let locations = Locations::of(env)?;
-    let holder = aws_profile::holder(&locations, &profile)?;
-    aws_profile::check_writable(&locations)?;
-    Ok(Some((profile, holder)))
-}
-
-async fn of_iam_user(
-    request: &IamUserRequest,
-    sdk: &Sdk,
-    vault: &Vault,
-    index: &Index,
-) -> Result<Facts> {
-    let iam = sdk.iam(&request.bootstrap.session);
-    let found = find_pair(&request.keep, vault, index).await?;
-    let region = &request.bootstrap.session.region;
-    let wants_password = !matches!(request.console_password, ConsolePassword::None);
-    let password_policy =
-        async { if wants_password { Some(account::password_policy(&iam).await) } else { None } };
-    let (user, password_policy, stored) = tokio::join!(
-        account::user(&iam, &request.user_name, wants_password),
-        password_policy,
-        known(found, &request.keep, sdk, region, index),
-    );
-    let stored = stored?;
-    let mut warnings = Vec::new();
-    let user = match user {
-        Ok(Some(user)) => UserFact::Present(user),
-        Ok(None) => UserFact::Absent,
-        Err(failure) if failure.reason == Reason::Denied => {
-            warnings.push(format!(
-                "whether the user `{}` exists could not be checked: {} is not allowed",
-                request.user_name, failure.operation
-            ));
-            UserFact::Unreadable(failure)
-        }
-        Err(failure) => return Err(failure.into()),
-    };
-    let password_policy = match password_policy {
-        None => None,
-        Some(Ok(policy)) => Some(policy),
-        Some(Err(failure)) if failure.reason == Reason::Denied => {
-            warnings.push(format!(
-                "the account's password policy could not be checked: {} is not allowed",
-                failure.operation
-            ));
-            None
-        }
-        Some(Err(failure)) => return Err(failure.into()),
-    };
-    let account = request.bootstrap.identity().map(|identity| &identity.account_id);
-    let stored_is_reusable =
-        stored.as_ref().and_then(|stored| stored.identity.as_ref()).is_some_and(|owner| {
-            // IAM holds user names apart regardless of case.
-            let same_user =
-                owner.user_name().is_some_and(|name| name.eq_ignore_ascii_case(&request.user_name));
-            same_user && Some(&owner.account_id) == account
-        });
-    Ok(Facts {
-        user,
-        password_policy,
-        stored,
-        stored_is_reusable,
-        secret_is_current: index.is_current(&request.keep.secret),
-        aws_profile: None,
-        warnings,
-    })
-}
-
-async fn of_root(request: &RootRequest, sdk: &Sdk, vault: &Vault, index: &Index) -> Result<Facts> {
-    let found = find_pair(&request.keep, vault, index).await?;
-    let same_pair = found.as_ref().is_some_and(|(_, pair)| {
-        let (Some(stored), Some(given)) = (pair, &request.pair) else {
-            return false;
+impl Reader<'_> {
+    /// # Errors
+    /// When a read fails that the decision rests on; what the caller may not read is a fact, not an
+    /// error.
+    pub async fn read(&self, request: &Request) -> Result<Facts> {
+        let aws_profile = self.aws_profile(request)?;
+        let of_request = async {
+            match request {
+                Request::Existing(_) => Ok(Facts::default()),
+                Request::IamUser(request) => self.of_iam_user(request).await,
+                Request::Root(request) => self.of_root(request).await,
+            }
         };
-        stored.same_as(given)
-    });
-    let region = &request.checked.session.region;
-    let (stored, user) = tokio::join!(
-        known(found, &request.keep, sdk, region, index),
-        root_as_it_stands(request, sdk)
-    );
-    let (stored, user) = (stored?, user?);
-    let owner = stored.as_ref().and_then(|stored| stored.identity.as_ref());
-    let stored_is_reusable = same_pair || (owner.is_some() && owner == request.checked.identity());
-    Ok(Facts {
-        user,
-        password_policy: None,
-        stored,
-        stored_is_reusable,
-        secret_is_current: index.is_current(&request.keep.secret),
-        aws_profile: None,
-        warnings: Vec::new(),
-    })
-}
-
-/// Root's keys, where it gets another one.
-///
-/// # Errors
-/// When AWS does not tell a session of root about root's keys: it makes none for it either.
-async fn root_as_it_stands(request: &RootRequest, sdk: &Sdk) -> Result<UserFact> {
-    if request.pair.is_some() {
-        return Ok(UserFact::Absent);
+        let (facts, of_root) = tokio::join!(of_request, self.about_root(request.caller()));
+        let mut facts = Facts { aws_profile, ..facts? };
+        if let Some(keep) = request.keep() {
+            facts.secret_is_current = self.index.is_current(&keep.secret);
+        }
+        facts.warnings.extend(of_root);
+        if let (Some(_), Some(name)) = (&facts.aws_profile, self.env.moves_data()) {
+            facts.warnings.push(aws_profile::works_only_with(name));
+        }
+        Ok(facts)
     }
-    let iam = sdk.iam(&request.checked.session);
-    let keys = account::access_keys(&iam, None).await;
-    let access_keys = keys.map_err(|failure| match failure.reason {
-        Reason::Denied | Reason::Missing | Reason::Other | Reason::UnknownKey => {
-            Error::credentials(format!(
-                "AWS makes no root key with these credentials ({})",
-                failure.quoted()
-            ))
-            .hint("make it in the console as root, or better create a user: --mode iam-user")
-        }
-        _ => failure.into(),
-    })?;
-    Ok(UserFact::Present(User { access_keys, ..User::default() }))
-}
 
-/// The pair of the wanted name, from where the index says it is, else from the wanted store.
-async fn find_pair(
-    keep: &SecretTarget,
-    vault: &Vault,
-    index: &Index,
-) -> Result<Option<(StoreKind, Option<KeyPair>)>> {
-    let Some(wanted) = keep.store else {
-        return Ok(None);
-    };
-    let (secret, vault) = (keep.secret.clone(), vault.clone());
-    let entry = index.find(&secret).cloned();
-    // A keyring may take its time: its owner has to unlock it.
-    let looking = tokio::task::spawn_blocking(move || {
-        // Also finds out that the wanted store does not answer, before anything is planned.
-        let pair = vault.find(wanted, &secret)?;
-        match entry {
-            Some(entry) if entry.store != wanted => {
-                let pair = vault.find(entry.store, &entry.name)?;
-                Ok(Some((entry.store, pair)))
+    /// Nothing where the caller may not read it: the decision does not rest on it.
+    async fn about_root(&self, caller: &Found) -> Vec<String> {
+        let account = caller.identity().map(|it| it.account_id.as_str()).unwrap_or_default();
+        let console = Console::of_region(caller.session.region.as_ref());
+        let iam = self.sdk.iam(&caller.session);
+        let Ok(Ok(root)) = timeout(ROOT_LIMIT, account::root_user(&iam)).await else {
+            return Vec::new();
+        };
+        root.weaknesses(account, console).iter().map(Diagnostic::with_hint).collect()
+    }
+
+    /// # Errors
+    /// When the profile could not be written, or AWS's tools would not read it.
+    fn aws_profile(&self, request: &Request) -> Result<Option<(AwsProfile, Holder)>> {
+        let Some(keep) = request.keep() else { return Ok(None) };
+        let Some(name) = &keep.aws_profile else { return Ok(None) };
+        let region = request.caller().region.clone();
+        let profile = AwsProfile::new(name, self.env.program()?, Some(&keep.secret), region)?;
+        let locations = Locations::of(self.env)?;
+        let holder = aws_profile::holder(&locations, &profile)?;
+        aws_profile::check_writable(&locations)?;
+        Ok(Some((profile, holder)))
+    }
+
+    async fn of_iam_user(&self, request: &IamUserRequest) -> Result<Facts> {
+        let name = &request.user_name;
+        let iam = self.sdk.iam(&request.bootstrap.session);
+        let found = self.find_pair(&request.keep).await?;
+        let wants_password = !matches!(request.console_password, ConsolePassword::None);
+        let password_policy = async {
+            if wants_password { Some(account::password_policy(&iam).await) } else { None }
+        };
+        let owner = Owner { session: &request.bootstrap.session, user: Some(name) };
+        let (user, password_policy, stored) = tokio::join!(
+            account::user(&iam, name, wants_password),
+            password_policy,
+            self.known(found, &request.keep, owner),
+        );
+        let (stored, listed) = stored?;
+        let mut warnings = Vec::new();
+        let user = match user {
+            Ok(Some(mut user)) => {
+                add(&mut user, listed);
+                UserFact::Present(user)
             }
-            Some(_) => Ok(Some((wanted, pair))),
-            None => Ok(pair.map(|pair| (wanted, Some(pair)))),
-        }
-    });
-    looking.await.map_err(|broken| Error::from(anyhow::Error::from(broken)))?
-}
+            Ok(None) => UserFact::Absent,
+            Err(failure) if failure.reason == Reason::Denied => {
+                warnings.push(format!(
+                    "could not check whether the user `{name}` exists: {} is not allowed",
+                    failure.operation
+                ));
+                UserFact::Unreadable(failure)
+            }
+            Err(failure) => return Err(failure.into()),
+        };
+        let password_policy = match password_policy.transpose() {
+            Ok(policy) => policy,
+            Err(failure) if failure.reason == Reason::Denied => {
+                warnings.push(format!(
+                    "could not check the account's password policy: {} is not allowed",
+                    failure.operation
+                ));
+                None
+            }
+            Err(failure) => return Err(failure.into()),
+        };
+        let account = request.bootstrap.identity().map(|identity| &identity.account_id);
+        let owner = stored.as_ref().and_then(|stored| stored.identity.as_ref());
+        let stored_is_reusable = owner.is_some_and(|owner| {
+            // IAM does not tell user names apart by case.
+            let is_user = owner.user_name().is_some_and(|owner| owner.eq_ignore_ascii_case(name));
+            is_user && Some(&owner.account_id) == account
+        });
+        Ok(Facts {
+            user,
+            password_policy,
+            stored,
+            stored_is_reusable,
+            warnings,
+            ..Facts::default()
+        })
+    }
 
-/// # Errors
-/// When STS neither accepts nor rejects the pair: what may well work must not be replaced.
-async fn known(
-    found: Option<(StoreKind, Option<KeyPair>)>,
-    keep: &SecretTarget,
-    sdk: &Sdk,
-    region: &Region,
-    index: &Index,
-) -> Result<Option<Stored>> {
-    let Some((store, pair)) = found else {
-        return Ok(None);
-    };
-    let (by_sts, verdict) = match &pair {
-        Some(pair) => {
+    async fn of_root(&self, request: &RootRequest) -> Result<Facts> {
+        let found = self.find_pair(&request.keep).await?;
+        let is_given = match (&found, &request.pair) {
+            (Some((_, Some(stored))), Some(given)) => stored.same_as(given),
+            _ => false,
+        };
+        let owner = Owner { session: &request.checked.session, user: None };
+        let (stored, user) =
+            tokio::join!(self.known(found, &request.keep, owner), self.root_user(request));
+        let ((stored, listed), mut user) = (stored?, user?);
+        if let UserFact::Present(root) = &mut user {
+            add(root, listed);
+        }
+        let owner = stored.as_ref().and_then(|stored| stored.identity.as_ref());
+        let stored_is_reusable =
+            is_given || (owner.is_some() && owner == request.checked.identity());
+        Ok(Facts { user, stored, stored_is_reusable, ..Facts::default() })
+    }
+
+    /// Root's keys, where it gets another one.
+    ///
+    /// # Errors
+    /// When AWS does not show root's keys to a session of root: it makes none for it either.
+    async fn root_user(&self, request: &RootRequest) -> Result<UserFact> {
+        if request.pair.is_some() {
+            return Ok(UserFact::Absent);
+        }
+        let keys = account::access_keys(&self.sdk.iam(&request.checked.session), None).await;
+        let access_keys = keys.map_err(|failure| match failure.reason {
+            Reason::Denied | Reason::Missing | Reason::Other | Reason::UnknownKey => {
+                Error::credentials(format!(
+                    "AWS makes no root key with these credentials ({})",
+                    failure.quoted()
+                ))
+                .hint("make it in the console as root, or better create a user: --mode iam-user")
+            }
+            _ => failure.into(),
+        })?;
+        Ok(UserFact::Present(User { access_keys, ..User::default() }))
+    }
+
+    /// The pair of the wanted name, from where the index says it is, else from the wanted store.
+    async fn find_pair(&self, keep: &SecretTarget) -> Result<Option<(StoreKind, Option<KeyPair>)>> {
+        let Some(wanted) = keep.store else {
+            return Ok(None);
+        };
+        let (secret, vault) = (keep.secret.clone(), self.vault.clone());
+        let entry = self.index.find(&secret).cloned();
+        // A keyring may take its time: its owner has to unlock it.
+        let looking = tokio::task::spawn_blocking(move || {
+            // Also finds out that the wanted store does not answer, before anything is planned.
+            let pair = vault.find(wanted, &secret)?;
+            match entry {
+                Some(entry) if entry.store != wanted => {
+                    Ok(Some((entry.store, vault.find(entry.store, &entry.name)?)))
+                }
+                Some(_) => Ok(Some((wanted, pair))),
+                None => Ok(pair.map(|pair| (wanted, Some(pair)))),
+            }
+        });
+        looking.await.map_err(|broken| Error::from(anyhow::Error::from(broken)))?
+    }
+
+    /// What AWS says of the stored pair; and its key, where STS does not accept it although IAM lists
+    /// it.
+    ///
+    /// # Errors
+    /// When STS neither accepts nor rejects the pair: what may well work must not be replaced.
+    async fn known(
+        &self,
+        found: Option<(StoreKind, Option<KeyPair>)>,
+        keep: &SecretTarget,
+        owner: Owner<'_>,
+    ) -> Result<(Option<Stored>, Option<AccessKey>)> {
+        let Some((store, pair)) = found else {
+            return Ok((None, None));
+        };
+        let mut listed = None;
+        let (by_sts, verdict) = match &pair {
+            Some(pair) => match self.accepted(pair, owner).await? {
+                Accepted::By(identity) => (Some(identity), Verdict::Works),
+                Accepted::Not(verdict, key) => {
+                    listed = key;
+                    (None, verdict)
+                }
+            },
+            None => (None, Verdict::NotAsked),
+        };
+        let by_index = self
+            .index
+            .find(&keep.secret)
+            .and_then(|it| Some(Identity::new(it.account_id.as_ref()?, it.arn.as_ref()?)));
+        let access_key_id = pair.map(|pair| pair.access_key_id);
+        let identity = by_sts.or(by_index);
+        Ok((Some(Stored { store, access_key_id, verdict, identity }), listed))
+    }
+
+    /// A pair may be replaced once AWS rejects it for the whole settling time.
+    async fn accepted(&self, pair: &KeyPair, owner: Owner<'_>) -> Result<Accepted> {
+        let region = owner.session.region.clone();
+        let accepted = settled(|| async {
+            let sdk = self.sdk.with_fresh_connections();
             let session = sdk.session(pair, region.clone());
-            match caller_identity(sdk, &session, LIMIT).await {
-                Ok(identity) => (Some(identity), Verdict::Works),
-                Err(failure) => match failure.reason {
-                    Reason::UnknownKey => (None, Verdict::UnknownKey),
-                    Reason::WrongSecret => (None, Verdict::WrongSecret),
-                    _ => return Err(failure.into()),
-                },
+            match caller_identity(&sdk, &session, LIMIT).await {
+                Ok(identity) => Ok(Look::Sure(Accepted::By(identity))),
+                Err(failure) if failure.reason == Reason::WrongSecret => {
+                    Ok(Look::Sure(Accepted::Not(Verdict::WrongSecret, None)))
+                }
+                Err(failure) if failure.reason == Reason::UnknownKey => {
+                    let iam = sdk.iam(owner.session);
+                    let keys = account::access_keys(&iam, owner.user).await.unwrap_or_default();
+                    let key = keys.into_iter().find(|key| key.id == pair.access_key_id);
+                    let is_inactive = key.as_ref().is_some_and(|key| !key.active);
+                    let not = Accepted::Not(Verdict::UnknownKey, key);
+                    Ok(if is_inactive { Look::Sure(not) } else { Look::Unsure(not) })
+                }
+                Err(failure) => Err(failure),
             }
-        }
-        None => (None, Verdict::NotAsked),
-    };
-    let by_index = index
-        .find(&keep.secret)
-        .and_then(|entry| Some(Identity::new(entry.account_id.as_ref()?, entry.arn.as_ref()?)));
-    Ok(Some(Stored {
-        store,
-        access_key_id: pair.map(|pair| pair.access_key_id),
-        verdict,
-        identity: by_sts.or(by_index),
-    }))
+        });
+        Ok(accepted.await?)
+    }
+}
+
+/// Whose keys a stored one may be among.
+#[derive(Clone, Copy)]
+struct Owner<'a> {
+    session: &'a Session,
+    /// `None` for root.
+    user: Option<&'a str>,
+}
+
+enum Accepted {
+    By(Identity),
+    /// With the key, where IAM lists it all the same.
+    Not(Verdict, Option<AccessKey>),
+}
+
+/// Adds a key that an earlier listing may not have shown.
+fn add(user: &mut User, key: Option<AccessKey>) {
+    user.access_keys.extend(key.filter(|key| !user.access_keys.iter().any(|it| it.id == key.id)));
 }

@@ -252,7 +252,7 @@ pub fn run_name(now: Timestamp) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::setup::plan::Goal;
+    use crate::setup::goal::Goal;
     use crate::setup::request::Mode;
     use crate::setup::steps::{SetCurrent, Step};
     use crate::store::{SecretName, StoreKind};

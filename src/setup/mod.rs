@@ -4,6 +4,7 @@ pub mod request;
 pub mod facts;
 pub mod wizard;
 pub mod steps;
+pub mod goal;
 pub mod plan;
 pub mod password;
 pub mod journal;

@@ -5,14 +5,14 @@ mod refusals;
 mod tests;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::aws::account::{AccessKey, User};
-use crate::aws::found::{Found, Source};
+use crate::aws::found::Found;
 use crate::aws::identity::Identity;
 use crate::aws_profile::{self, Holder};
 use crate::error::{Error, Result};
 use crate::setup::facts::{Facts, Stored, UserFact};
+use crate::setup::goal::{Goal, Kept};
 use crate::setup::request::{
     ConsolePassword, ExistingRequest, IamUserRequest, IfExists, Mode, Request, RootRequest,
     SecretTarget, is_administrator_access,
@@ -20,66 +20,14 @@ use crate::setup::request::{
 use crate::setup::steps::{
     AttachPolicy, CREATED_BY_TAG, CreateAccessKey, CreateLoginProfile, CreateUser,
     DeactivateRootKey, DeleteRootKey, DescribeAccessKey, Destination, RUN_TAG, SetCurrent, Step,
-    StoreSecret, Verify, WriteAwsProfile, lasting_store,
+    StoreSecret, Verify, WriteAwsProfile,
 };
-use crate::store::{SecretName, StoreKind};
+use crate::store::StoreKind;
 
 use refusals::{
     check_boundary, check_name_is_free, check_password, check_room_for_a_key,
     check_stored_key_is_gone, user_exists,
 };
-
-/// What the steps lead to: whose pair ends up where. Known before anything is done.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Goal {
-    pub mode: Mode,
-    /// Twelve digits.
-    pub account_id: String,
-    /// Whose the pair is, or will be.
-    pub arn: String,
-    /// The credentials that stay in place, in mode `existing`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub in_place: Option<Source>,
-    /// Absent while the key is still to be created.
-    pub access_key_id: Option<String>,
-    /// Absent in mode `existing`, and where the pair is printed.
-    #[serde(default, deserialize_with = "kept_for_good")]
-    pub secret: Option<Kept>,
-    /// Whether the pair is printed at the end, and kept nowhere.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub prints: bool,
-    /// The AWS profile that reads the secret.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub aws_profile: Option<String>,
-}
-
-/// Where the pair is kept.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Kept {
-    pub name: SecretName,
-    pub store: StoreKind,
-    pub current: bool,
-}
-
-/// Journals of version 0.1 call standard output a store.
-fn kept_for_good<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Kept>, D::Error> {
-    #[derive(Deserialize)]
-    struct Written {
-        name: SecretName,
-        #[serde(deserialize_with = "lasting_store")]
-        store: Option<StoreKind>,
-        current: bool,
-    }
-    let written = Option::<Written>::deserialize(deserializer)?;
-    Ok(written.and_then(|it| Some(Kept { name: it.name, store: it.store?, current: it.current })))
-}
-
-impl Goal {
-    /// Whose the pair is, or will be.
-    pub fn owner(&self) -> Identity {
-        Identity::new(&self.account_id, &self.arn)
-    }
-}
 
 /// The steps, in order; empty when everything is there already.
 #[derive(Debug)]
@@ -92,6 +40,10 @@ pub struct Plan {
 }
 
 impl Plan {
+    fn new(goal: Goal, steps: Vec<Step>) -> Self {
+        Plan { goal, steps, checkpoint: None, warnings: Vec::new() }
+    }
+
     /// Whether it needs somebody's yes: it changes the account, or gives up a stored secret.
     pub fn needs_consent(&self) -> bool {
         let mut steps = self.steps.iter();
@@ -134,15 +86,9 @@ fn retirement(root_key: &str) -> [Step; 3] {
 /// The plan that deletes a retired root key for good. A run of its own, since another credential of root
 /// signs it, and somebody must say so once more.
 pub fn deletion(root_key: &str, goal: &Goal) -> Plan {
-    Plan {
-        goal: goal.clone(),
-        steps: vec![
-            Step::Verify(Verify { reads_iam: true }),
-            Step::DeleteRootKey(DeleteRootKey { access_key_id: root_key.to_owned() }),
-        ],
-        checkpoint: None,
-        warnings: Vec::new(),
-    }
+    let delete = DeleteRootKey { access_key_id: root_key.to_owned() };
+    let steps = vec![Step::Verify(Verify { reads_iam: true }), Step::DeleteRootKey(delete)];
+    Plan::new(goal.clone(), steps)
 }
 
 fn write_aws_profile(facts: &Facts) -> Result<Option<Step>> {
@@ -161,15 +107,14 @@ fn write_aws_profile(facts: &Facts) -> Result<Option<Step>> {
 
 fn for_existing(request: &ExistingRequest, facts: &Facts) -> Result<Plan> {
     let found = &request.found;
-    let access_key_id = found.access_key_id.clone();
-    let mut warnings = facts.warnings.clone();
-    warnings.extend(unused(&request.unused));
-    Ok(Plan {
-        goal: goal(Mode::Existing, &caller(found)?, access_key_id, None, Some(found)),
-        steps: Vec::new(),
-        checkpoint: None,
-        warnings,
-    })
+    let goal = Goal {
+        access_key_id: found.access_key_id.clone(),
+        in_place: Some(found.source.clone()),
+        ..Goal::of(Mode::Existing, &caller(found)?)
+    };
+    let mut plan = Plan::new(goal, Vec::new());
+    plan.warnings.extend(facts.warnings.iter().cloned().chain(unused(&request.unused)));
+    Ok(plan)
 }
 
 fn unused(flags: &[&str]) -> Option<String> {
@@ -177,34 +122,12 @@ fn unused(flags: &[&str]) -> Option<String> {
     flags.map(|flags| format!("without --mode iam-user, these say nothing: {flags}"))
 }
 
-fn goal(
-    mode: Mode,
-    owner: &Identity,
-    access_key_id: Option<String>,
-    secret: Option<Kept>,
-    in_place: Option<&Found>,
-) -> Goal {
-    Goal {
-        mode,
-        account_id: owner.account_id.clone(),
-        arn: owner.arn.clone(),
-        in_place: in_place.map(|found| found.source.clone()),
-        access_key_id,
-        secret,
-        prints: false,
-        aws_profile: None,
-    }
-}
-
 /// The wizard lets only working credentials through.
 fn caller(found: &Found) -> Result<Identity> {
-    match found.failure() {
-        Some(failure) => Err(failure),
-        None => found
-            .identity()
-            .cloned()
-            .ok_or_else(|| Error::credentials("these credentials were not checked")),
-    }
+    found.identity().cloned().ok_or_else(|| {
+        let unchecked = || Error::credentials("these credentials were not checked");
+        found.failure().unwrap_or_else(unchecked)
+    })
 }
 
 fn kept(keep: &SecretTarget, store: Option<StoreKind>, facts: &Facts) -> Option<Kept> {
@@ -233,19 +156,7 @@ fn for_iam_user(
     };
     if let Some(user) = user {
         check_boundary(request, user)?;
-        let others = user.policy_arns.iter().filter(|arn| !request.policy_arns.contains(arn));
-        let others: Vec<&str> = others.map(String::as_str).collect();
-        if !others.is_empty() {
-            warnings.push(format!(
-                "`{}` keeps the policies that it has already: {}",
-                request.user_name,
-                others.join(", ")
-            ));
-        }
-        if !request.tags.is_empty() {
-            warnings
-                .push(format!("`{}` exists already: its tags stay as they are", request.user_name));
-        }
+        warnings.extend(what_stays(request, user));
     }
     let user_name = || request.user_name.clone();
     let mut steps = Vec::new();
@@ -281,56 +192,60 @@ fn for_iam_user(
             }));
         }
     }
-    let mut secret = kept(&request.keep, request.keep.store, facts);
+    let mut store = request.keep.store;
     let mut access_key_id = None;
     if let Some(stored) = working_key(user, facts) {
         access_key_id.clone_from(&stored.access_key_id);
-        secret = kept(&request.keep, Some(stored.store), facts);
-        if Some(stored.store) != request.keep.store {
-            warnings.push(format!(
-                "the secret `{}` stays where it is: {}",
-                request.keep.secret,
-                stored.described()
-            ));
+        store = Some(stored.store);
+        if store != request.keep.store {
+            let (name, place) = (&request.keep.secret, stored.described());
+            warnings.push(format!("the secret `{name}` stays where it is: {place}"));
         }
     } else {
         check_name_is_free(&request.keep, facts, reuse)?;
         let keys = user.map_or(&[][..], |user| &user.access_keys);
-        check_stored_key_is_gone(&request.keep, facts, Some(&request.user_name), keys)?;
         let own_key = request.own_key.as_ref().map(|pair| &pair.access_key_id);
-        match own_key.filter(|own| keys.iter().any(|key| key.id == **own)) {
-            Some(own) => {
-                access_key_id = Some(own.clone());
-                if request.keep.store.is_some() {
-                    steps.push(store_secret(&request.keep, facts));
-                }
-            }
-            None => {
-                check_room_for_a_key(Some(&request.user_name), keys, now)?;
-                steps.push(create_access_key(Some(user_name()), &request.keep, facts, keys));
-            }
-        }
-        let description = request.key_description.clone();
-        steps.extend(description.map(|description| {
-            Step::DescribeAccessKey(DescribeAccessKey { user_name: user_name(), description })
-        }));
-        steps.push(Step::Verify(Verify {
-            reads_iam: request.permissions_boundary.is_none()
-                && user.is_none_or(|user| user.permissions_boundary.is_none())
-                && request.policy_arns.iter().any(|arn| is_administrator_access(arn)),
-        }));
+        let own_key = own_key.filter(|own| keys.iter().any(|key| key.id == **own));
+        access_key_id = own_key.cloned();
+        steps.extend(key_steps(request, facts, user, now)?);
     }
     steps.extend(set_current(&request.keep, facts));
     let owner = match user {
         Some(user) => Identity::new(&caller.account_id, &user.arn),
         None => caller.user(&request.user_name),
     };
-    Ok(Plan {
-        goal: goal(Mode::IamUser, &owner, access_key_id, secret, None),
-        steps,
-        checkpoint: None,
-        warnings,
-    })
+    let secret = kept(&request.keep, store, facts);
+    let goal = Goal { access_key_id, secret, ..Goal::of(Mode::IamUser, &owner) };
+    Ok(Plan { warnings, ..Plan::new(goal, steps) })
+}
+
+/// The key that the user has already, or a new one; described and proven.
+fn key_steps(
+    request: &IamUserRequest,
+    facts: &Facts,
+    user: Option<&User>,
+    now: Timestamp,
+) -> Result<Vec<Step>> {
+    let keys = user.map_or(&[][..], |user| &user.access_keys);
+    let name = &request.user_name;
+    check_stored_key_is_gone(&request.keep, facts, Some(name), keys)?;
+    let own_key = request.own_key.as_ref().map(|pair| &pair.access_key_id);
+    let mut steps = Vec::new();
+    if own_key.is_none_or(|own| !keys.iter().any(|key| key.id == *own)) {
+        check_room_for_a_key(Some(name), keys, now)?;
+        steps.push(create_access_key(Some(name.clone()), &request.keep, facts, keys));
+    } else if request.keep.store.is_some() {
+        steps.push(store_secret(&request.keep, facts));
+    }
+    if let Some(description) = request.key_description.clone() {
+        let describe = DescribeAccessKey { user_name: name.clone(), description };
+        steps.push(Step::DescribeAccessKey(describe));
+    }
+    let bounded = request.permissions_boundary.is_some()
+        || user.is_some_and(|user| user.permissions_boundary.is_some());
+    let is_administrator = request.policy_arns.iter().any(|arn| is_administrator_access(arn));
+    steps.push(Step::Verify(Verify { reads_iam: is_administrator && !bounded }));
+    Ok(steps)
 }
 
 fn for_root(request: &RootRequest, facts: &Facts, now: Timestamp) -> Result<Plan> {
@@ -372,12 +287,9 @@ fn for_root(request: &RootRequest, facts: &Facts, now: Timestamp) -> Result<Plan
     warnings.extend(unused(&request.unused));
     warnings.extend(facts.warnings.iter().cloned());
     let secret = kept(&request.keep, store, facts);
-    Ok(Plan {
-        goal: goal(Mode::Root, &caller(&request.checked)?, access_key_id, secret, None),
-        steps,
-        checkpoint: None,
-        warnings,
-    })
+    let owner = caller(&request.checked)?;
+    let goal = Goal { access_key_id, secret, ..Goal::of(Mode::Root, &owner) };
+    Ok(Plan { warnings, ..Plan::new(goal, steps) })
 }
 
 /// Made by root for itself.
@@ -424,6 +336,22 @@ fn set_current(keep: &SecretTarget, facts: &Facts) -> Option<Step> {
     (keep.make_current && !facts.secret_is_current).then(|| {
         Step::SetCurrent(SetCurrent { secret: keep.secret.clone(), made: Default::default() })
     })
+}
+
+/// What an existing user keeps, although the request says otherwise.
+fn what_stays(request: &IamUserRequest, user: &User) -> Vec<String> {
+    let name = &request.user_name;
+    let others = user.policy_arns.iter().filter(|arn| !request.policy_arns.contains(arn));
+    let others: Vec<&str> = others.map(String::as_str).collect();
+    let mut warnings = Vec::new();
+    if !others.is_empty() {
+        let others = others.join(", ");
+        warnings.push(format!("`{name}` keeps the policies that it has already: {others}"));
+    }
+    if !request.tags.is_empty() {
+        warnings.push(format!("`{name}` exists already: its tags stay as they are"));
+    }
+    warnings
 }
 
 /// The user's own, and ours: IAM holds tag keys apart regardless of case and refuses doubles.

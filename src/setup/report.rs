@@ -5,8 +5,8 @@ use serde::Serialize;
 
 use crate::aws::found::Source;
 use crate::output::{Page, Report, table};
+use crate::setup::goal::Kept;
 use crate::setup::journal::{Record, Status};
-use crate::setup::plan::Kept;
 use crate::setup::request::Mode;
 use crate::setup::steps::Step;
 

@@ -19,9 +19,9 @@ use crate::store::SecretName;
 const ATTEMPTS: usize = 3;
 
 /// A run in the hands of this process.
-pub struct Run<'a, 'i> {
+pub struct Run<'a> {
     pub journal: Journal,
-    work: Work<'a, 'i>,
+    work: Work<'a>,
 }
 
 /// Who may stop the steps from being taken back, between two of them.
@@ -31,12 +31,12 @@ enum Stoppable {
     No,
 }
 
-impl<'a, 'i> Run<'a, 'i> {
+impl<'a> Run<'a> {
     pub fn new(
         access: Access<'a>,
         journal: Journal,
         secrets: RunSecrets,
-        interrupt: &'i Interrupt,
+        interrupt: &'a Interrupt,
     ) -> Self {
         let record = &journal.record;
         let work = Work {
@@ -97,6 +97,11 @@ impl<'a, 'i> Run<'a, 'i> {
     async fn step(&mut self, index: usize) -> Result<()> {
         let (what, detail) = self.journal.record.steps[index].step.described();
         self.work.access.output.working(&format!("{what}  {detail}"));
+        // What an earlier process has tried may have been done all the same.
+        let untried = !matches!(
+            self.journal.record.steps[index].status.outcome(),
+            Some(Outcome::Done | Outcome::Unknown)
+        );
         for attempt in 1.. {
             if self.work.interrupt.arrived().await {
                 return Err(Error::cancelled());
@@ -110,7 +115,8 @@ impl<'a, 'i> Run<'a, 'i> {
                     match step.act(&mut self.work).await {
                         Ok(()) => return self.kept(index, step).await,
                         Err(stop) => {
-                            let refused = matches!(stop, Stop::Refused(_)) && attempt == 1;
+                            let refused =
+                                matches!(stop, Stop::Refused(_)) && attempt == 1 && untried;
                             let status = if refused { Status::Refused } else { Status::Begun };
                             self.journal.set(index, step.clone(), status)?;
                             stop
@@ -242,7 +248,7 @@ impl<'a, 'i> Run<'a, 'i> {
     }
 
     /// Whether nothing that the run made at AWS can be left, since its user is gone.
-    pub fn work(&self) -> &Work<'a, 'i> {
+    pub fn work(&self) -> &Work<'a> {
         &self.work
     }
 

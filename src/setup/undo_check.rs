@@ -12,7 +12,7 @@ use crate::setup::steps::context::{RunUser, Work};
 ///
 /// # Errors
 /// When AWS gives no clear answer about it.
-pub async fn undo_check(work: &Work<'_, '_>, record: &Record) -> Result<Vec<String>> {
+pub async fn undo_check(work: &Work<'_>, record: &Record) -> Result<Vec<String>> {
     let (RunUser::Created, Some(user)) = (&work.user, record.created_user()) else {
         return Ok(Vec::new());
     };

@@ -16,6 +16,7 @@ mod common;
 #[cfg(target_os = "linux")]
 mod clipboard;
 mod aws_profile;
+#[allow(clippy::print_stdout)] // what it measured
 mod check;
 #[cfg(unix)]
 mod exec;
@@ -38,14 +39,9 @@ mod secret;
 #[cfg(unix)]
 mod secrets;
 mod setup;
-#[cfg(target_os = "linux")]
-mod store_faults;
 mod shared_files;
-mod sign_in_faults;
 #[cfg(unix)]
 mod wizard;
-#[cfg(unix)]
-mod wizard_faults;
 
 use common::*;
 

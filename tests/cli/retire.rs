@@ -234,7 +234,7 @@ fn the_key_is_deleted_when_root_says_so_once_more() {
         .press(Key::Enter)
         .wait_for("? Describe this key")
         .press(Key::Enter)
-        .wait_for("What should become of the root key")
+        .wait_for("What becomes of the root key")
         .wait_for("Leave it as it is")
         .press(Key::Enter)
         .wait_for("? Name of the")
@@ -248,10 +248,10 @@ fn the_key_is_deleted_when_root_says_so_once_more() {
     terminal
         .press(Key::Down)
         .press(Key::Enter)
+        .wait_for("? Profile for the session")
+        .press(Key::Enter)
         .wait_for("Let the profile `default` read the secret?");
-    assert!(!scene.home.path().join(".aws/login").exists());
-    let config = scene.home.path().join(".aws/config");
-    let before = std::fs::read_to_string(config).unwrap_or_default();
+    let before = scene.home.read(".aws/config");
     terminal.type_text("y\r").wait_for("is deleted");
     let (code, printed) = terminal.exit();
     assert_eq!(code, 0, "{printed}");

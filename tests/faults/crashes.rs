@@ -35,7 +35,7 @@ const KILLED: i32 = 128 + 9;
 /// No command of these writes more often.
 const SETUP_WRITES: usize = 64;
 const UNDO_WRITES: usize = 52;
-const RESUME_WRITES: usize = 52;
+const RESUME_WRITES: usize = 64;
 /// About the middle of a run: the user is made.
 const HALF_WAY: usize = 14;
 

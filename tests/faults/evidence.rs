@@ -617,3 +617,67 @@ fn a_released_journal_of_a_user_that_is_gone_is_undone() {
     scene.run(&["undo", "--yes"]).expect(0);
     assert_eq!(moto().seeded_account().users().len(), 3);
 }
+
+/// Files that others write, too.
+#[cfg(unix)]
+mod shared_files {
+    use super::*;
+    use crate::{keep, made_up_pair};
+
+    const CONFIG: &str = ".aws/config";
+
+    #[test]
+    fn keep_every_confirmed_write_of_several_data_folders() {
+        const WRITES: usize = 30;
+        let home = home();
+        let folders = ["one", "two", "three", "four", "five", "six"].map(|name| {
+            let path = home.path().join(name);
+            let copy = home.copy();
+            copy.variable("CLOUDCRED_HOME", path.to_str().expect("UTF-8"))
+        });
+        for folder in &folders {
+            keep(folder, "ana", &made_up_pair(1));
+        }
+        let confirmed: Vec<String> = thread::scope(|scope| {
+            let writers = folders.iter().enumerate().map(|(number, folder)| {
+                scope.spawn(move || {
+                    let names = (0..WRITES).map(|write| format!("p{number}-{write}"));
+                    names
+                        .filter(|name| {
+                            let arguments = ["secret", "use", "ana", "--aws-profile", name];
+                            folder.run(&arguments).code == 0
+                        })
+                        .collect::<Vec<_>>()
+                })
+            });
+            let writers: Vec<_> = writers.collect();
+            let names = writers.into_iter().map(|it| it.join().expect("no panic"));
+            names.flatten().collect()
+        });
+        assert!(confirmed.len() >= WRITES, "{confirmed:?}");
+        let config = home.read(CONFIG);
+        let is_lost = |name: &&String| !config.contains(&format!("[profile {name}]"));
+        let lost: Vec<_> = confirmed.iter().filter(is_lost).collect();
+        assert!(lost.is_empty(), "lost {lost:?}");
+    }
+
+    #[test]
+    fn of_a_name_like_our_temporaries_are_not_ours() {
+        let home = home();
+        keep(&home, "ana", &made_up_pair(1));
+        for folder in [".aws", ".local/share/cloudcred", ".local/share/cloudcred/secrets/aws"] {
+            home.write(&format!("{folder}/.cloudcred-notes"), "somebody's");
+            home.write(&format!("{folder}/.cloudcred-folder/file"), "somebody's");
+        }
+        let before = home.files_holding("somebody's");
+        // What is young may be in use by another process.
+        let long_ago = std::time::SystemTime::now() - Duration::from_secs(3600);
+        for path in &before {
+            let file = std::fs::File::options().write(true).open(path).expect("it is there");
+            file.set_modified(long_ago).expect("it is ours");
+        }
+        home.run(&["secret", "use", "ana", "--aws-profile", "cs"]).expect(0);
+        home.run(&["secret", "list"]).expect(0);
+        assert_eq!(home.files_holding("somebody's"), before);
+    }
+}

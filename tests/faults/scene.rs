@@ -141,7 +141,7 @@ impl Scene {
     }
 
     /// The fault is ridden out: all is made in one go, and nothing is taken back.
-    pub fn is_ridden_out(self, arguments: &[&str]) -> Result<(), String> {
+    pub fn rides_out(self, arguments: &[&str]) -> Result<(), String> {
         let ran = self.run(arguments);
         if ran.code != 0 {
             return Err(format!("it was not ridden out\n{ran}"));

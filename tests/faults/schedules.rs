@@ -119,7 +119,7 @@ fn cut_answers() -> Vec<Test> {
         for action in ["CreateUser", "CreateAccessKey", "CreateLoginProfile"] {
             all.push(schedule(format!("{action} cut at {percentage} %"), move || {
                 let scene = Scene::new().once(action, Effect::CutClean(percentage));
-                scene.is_ridden_out(&[SETUP, &["--console-password", "generate"]].concat())
+                scene.rides_out(&[SETUP, &["--console-password", "generate"]].concat())
             }));
         }
         all.push(schedule(format!("another key, cut at {percentage} %"), move || {

@@ -129,7 +129,7 @@ struct Question<'a> {
 
 impl Question<'_> {
     fn answer(mut self) -> io::Result<Vec<u8>> {
-        if let Some(answer) = self.from_a_stale_server() {
+        if let Some(answer) = self.stale_answer() {
             return Ok(answer);
         }
         let answer = self.iam.forward(self.request)?;
@@ -161,7 +161,7 @@ impl Question<'_> {
     }
 
     /// A server that knows less gives this answer, and the change that is asked for is not made.
-    fn from_a_stale_server(&mut self) -> Option<Vec<u8>> {
+    fn stale_answer(&mut self) -> Option<Vec<u8>> {
         let signer = signer(self.request);
         let caller = Thing::Caller(signer.clone());
         let key = Thing::Key(signer);

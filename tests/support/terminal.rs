@@ -100,17 +100,10 @@ impl Terminal {
     /// Waits until the screen shows the text.
     #[track_caller]
     pub fn wait_for(&mut self, text: &str) -> &mut Terminal {
-        self.wait_for_times(text, 1)
-    }
-
-    /// Waits until the screen shows the text so many times.
-    #[track_caller]
-    pub fn wait_for_times(&mut self, text: &str, times: usize) -> &mut Terminal {
         let deadline = Instant::now() + LIMIT;
-        let is_shown = |terminal: &Terminal| terminal.screen().matches(text).count() >= times;
-        while !is_shown(self) {
+        while !self.screen().contains(text) {
             let still_open = self.receive(deadline);
-            if is_shown(self) {
+            if self.screen().contains(text) {
                 break;
             }
             assert!(

@@ -64,7 +64,7 @@ pub fn run(flags: AddSecret, context: &Context) -> Result<()> {
         None => SecretName::new(&flags.name)?,
     };
     let store = match (flags.store, &listed) {
-        (Some(store), _) => store.into(),
+        (Some(store), _) => store,
         (None, Some(entry)) => entry.store,
         (None, None) => StoreKind::Keyring,
     };

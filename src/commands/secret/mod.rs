@@ -27,7 +27,7 @@ pub fn run(command: Secret, context: &Context) -> Result<()> {
         Secret::Use(flags) => set_current::run(&flags, context),
         Secret::Copy(flags) => copy::run(&flags, context),
         Secret::Rename { old, new } => rename::run(&old, &new, context),
-        Secret::Move { name, store } => relocate::run(&name, store.into(), context),
+        Secret::Move { name, store } => relocate::run(&name, store, context),
         Secret::Remove { name, forget } => remove::run(&name, forget, context),
     }
 }

@@ -5,6 +5,8 @@ mod retire;
 
 use std::time::Instant;
 
+use secrecy::SecretString;
+
 use crate::aws::console::Console;
 use crate::aws::found::Found;
 use crate::aws::profiles::{self, Scope};
@@ -13,12 +15,13 @@ use crate::aws_profile::{self, AwsProfile};
 use crate::cli::{ModeChoice, Setup};
 use crate::commands::Context;
 use crate::commands::aws::Aws;
+use crate::commands::finish;
 use crate::commands::lookups::{LiveLookups, mfa_roles};
-use crate::commands::{finish, past_run, resume, undo};
+use crate::commands::past_run::{self, PastRun};
 use crate::error::{Error, Result};
-use crate::output::{Format, table};
+use crate::output::table;
 use crate::prompt::{Choice, Prompt, Question};
-use crate::setup::facts::{Facts, gather};
+use crate::setup::facts::{Facts, Reader};
 use crate::setup::journal::{Journal, Record, run_name};
 use crate::setup::password;
 use crate::setup::plan::{Plan, plan};
@@ -64,14 +67,16 @@ pub fn run(mut flags: Setup, context: &Context) -> Result<u8> {
     };
     match abandoned_run(&aws, dry_run, prompt.as_mut(), context)? {
         None => {}
-        Some((run, Open::Resume)) => {
-            return resume::resume(&run, None, &aws, prompt, context).map(|()| 0);
-        }
-        Some((run, Open::Undo)) => {
-            return undo::undo(&run, None, &aws, prompt, context).map(|()| 0);
+        Some((run, open)) => {
+            let past = PastRun { aws: &aws, context, prompt, given: None };
+            let done = match open {
+                Open::Resume => past_run::resume::resume(past, &run),
+                Open::Undo => past_run::undo::undo(past, &run),
+            };
+            return done.map(|()| 0);
         }
     }
-    let mut wizard = Wizard {
+    let wizard = Wizard {
         credentials: &credentials,
         mfa_roles: &mfa_roles(context),
         index: &index,
@@ -84,70 +89,108 @@ pub fn run(mut flags: Setup, context: &Context) -> Result<u8> {
         flags,
         piped,
     };
-    let mut request = wizard.complete()?;
-    let facts = loop {
-        check_not_expired(request.caller(), &aws, context)?;
-        context.output.working("Looking at what is there already …");
-        let facts = aws.read(gather(&request, &aws.sdk, &aws.vault, &index, &context.env));
-        context.output.done();
-        let facts = facts?;
-        if !wizard.resolve_conflicts(&mut request, &facts)? {
-            break facts;
-        }
-    };
-    let now = context.env.now();
-    let run = run_name(now);
-    let plan = plan(&request, &facts, &run, now)?;
-    let mut record = Record::new(&run, &plan, request.caller());
-    show(&plan, request.caller(), context);
-    let mut console_password = None;
-    let nothing_to_do = plan.steps.is_empty() && !plan.goal.prints;
-    let mut not_retired = None;
-    if !dry_run && !nothing_to_do {
+    let (request, facts) = decide(wizard, &aws, context)?;
+    let caller = request.caller();
+    let run = run_name(context.env.now());
+    let plan = plan(&request, &facts, &run, context.env.now())?;
+    show(&plan, caller, context);
+    let mut record = Record::new(&run, &plan, caller);
+    let mut done = Done::default();
+    if !dry_run && (!plan.steps.is_empty() || plan.goal.prints) {
         if !context.global.yes && (context.attended || plan.needs_consent()) {
             let question = Question::required("Go ahead?", "--yes");
             if !prompt.confirm(question)? {
                 return Err(Error::cancelled().hint("nothing was changed"));
             }
         }
-        check_not_expired(request.caller(), &aws, context)?;
+        check_not_expired(caller, &aws, context)?;
         // Gives the terminal back before the work begins.
         drop(prompt);
-        if plan.goal.prints {
-            finish::check_stdout()?;
-        }
         let secrets = run_secrets(&request, &facts, &plan, &aws)?;
         if matches!(&request, Request::IamUser(it) if it.console_password.is_generated()) {
-            console_password.clone_from(&secrets.password);
+            done.console_password.clone_from(&secrets.password);
         }
-        past_run::clear_half_written(&aws.folders)?;
-        let access = aws.access(Some(&request.caller().session), context);
-        let journal = Journal::begin(&aws.folders, record)?;
-        let mut run = Run::new(access, journal, secrets, &aws.interrupt);
-        if let Err(error) = finish::carry_out(&mut run, &aws, context) {
-            if !run.is_past_checkpoint() {
-                return Err(error);
-            }
-            let page = retire::page(request.caller());
-            not_retired = Some(retire::not_retired(error, &plan.goal, &page));
-        }
-        record = run.journal.record;
+        (record, done.not_retired) = carry_out(record, secrets, caller, &aws, context)?;
     }
     let mut report = SetupReport::of(&record, plan.warnings);
-    report.console_password = console_password;
+    report.console_password = done.console_password;
     report.again = request.as_command().filter(|_| context.attended);
-    if let Some(error) = not_retired {
+    if let Some(error) = done.not_retired {
         // What was made stays, with a password that is seen this once.
         context.output.result_and_error(&report, &error);
         return Ok(error.kind.exit_code());
     }
     if let Some(key) = &mut report.root_key {
-        key.page = retire::page(request.caller());
+        key.page = retire::page(caller);
         let mut goal = record.goal.clone();
         goal.access_key_id = record.access_key_id().map(str::to_owned);
         retire::after_retirement(&goal, &mut report, &lookups, context)?;
     }
     finish::deliver(&report, context).map(|()| 0)
+}
+
+/// Asks until the request is complete and meets nothing that stands in its way.
+fn decide(mut wizard: Wizard, aws: &Aws, context: &Context) -> Result<(Request, Facts)> {
+    let mut request = wizard.complete()?;
+    let reader =
+        Reader { sdk: &aws.sdk, vault: &aws.vault, index: wizard.index, env: &context.env };
+    loop {
+        check_not_expired(request.caller(), aws, context)?;
+        context.output.working("Looking at what is there already …");
+        let facts = aws.read(reader.read(&request));
+        context.output.done();
+        let facts = facts?;
+        if !wizard.resolve_conflicts(&mut request, &facts)? {
+            return Ok((request, facts));
+        }
+    }
+}
+
+/// What a run leaves behind beside its record.
+#[derive(Default)]
+struct Done {
+    /// A generated one, shown this once.
+    console_password: Option<SecretString>,
+    /// The user is ready, and its root key is not retired.
+    not_retired: Option<Error>,
+}
+
+/// Carries the plan out; an error after the checkpoint leaves what was made.
+fn carry_out(
+    record: Record,
+    secrets: RunSecrets,
+    caller: &Found,
+    aws: &Aws,
+    context: &Context,
+) -> Result<(Record, Option<Error>)> {
+    if record.prints() {
+        finish::check_stdout()?;
+    }
+    past_run::clear_half_written(&aws.folders)?;
+    let journal = Journal::begin(&aws.folders, record)?;
+    let access = aws.access(Some(&caller.session), context);
+    let mut run = Run::new(access, journal, secrets, &aws.interrupt);
+    match finish::carry_out(&mut run, aws, context) {
+        Err(error) if !run.is_past_checkpoint() => Err(error),
+        result => {
+            let record = run.journal.record;
+            let not_retired = |error| retire::not_retired(error, &record.goal, caller);
+            let not_retired = result.err().map(not_retired);
+            Ok((record, not_retired))
+        }
+    }
+}
+
+/// The plan for a person's eyes.
+fn show(plan: &Plan, caller: &Found, context: &Context) {
+    for warning in &plan.warnings {
+        context.output.warn(warning);
+    }
+    if !plan.steps.is_empty() {
+        let who = caller.identity().map(|caller| caller.short()).unwrap_or_default();
+        let title = format!("Plan for account {}, as {who}", plan.goal.account_id);
+        finish::show_steps(&title, plan.steps.iter().map(finish::row), context);
+    }
 }
 
 /// A session may end while the questions are answered.
@@ -175,8 +218,13 @@ fn abandoned_run(
     prompt: &mut dyn Prompt,
     context: &Context,
 ) -> Result<Option<(String, Open)>> {
-    let Some(record) = past_run::find_abandoned(&aws.folders)? else {
-        return Ok(None);
+    let record = match past_run::find_abandoned(&aws.folders) {
+        Ok(Some(record)) => record,
+        Ok(None) => return Ok(None),
+        Err(error) => {
+            context.output.warn(&error.with_hint());
+            return Ok(None);
+        }
     };
     let run = record.run;
     if dry_run || !context.attended {
@@ -228,31 +276,6 @@ async fn look(flags: &Setup, sdk: &Sdk, context: &Context) -> Result<Vec<Found>>
         }
     }
     Ok(found)
-}
-
-/// The plan for a person's eyes.
-fn show(plan: &Plan, caller: &Found, context: &Context) {
-    let output = &context.output;
-    for warning in &plan.warnings {
-        output.warn(warning);
-    }
-    if plan.steps.is_empty() || (output.format() == Format::Json && !context.attended) {
-        return;
-    }
-    let caller = caller.identity().map(|caller| caller.short());
-    output.say(&format!(
-        "\nPlan for account {}, as {}",
-        plan.goal.account_id,
-        caller.unwrap_or_default()
-    ));
-    let rows: Vec<Vec<String>> = (1..)
-        .zip(&plan.steps)
-        .map(|(number, step)| {
-            let (what, detail) = step.described();
-            vec![number.to_string(), what.to_owned(), detail]
-        })
-        .collect();
-    output.say(&table(&rows, output.page().width));
 }
 
 fn run_secrets(request: &Request, facts: &Facts, plan: &Plan, aws: &Aws) -> Result<RunSecrets> {

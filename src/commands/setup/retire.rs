@@ -12,8 +12,9 @@ use crate::commands::lookups::LiveLookups;
 use crate::error::{Error, Result};
 use crate::prompt::{Choice, Prompt, Question};
 use crate::secret::KeyPair;
+use crate::setup::goal::Goal;
 use crate::setup::journal::{Journal, Record, run_name};
-use crate::setup::plan::{Goal, deletion};
+use crate::setup::plan::deletion;
 use crate::setup::report::{RootKeyStatus, SetupReport};
 use crate::setup::run::Run;
 use crate::setup::steps::context::RunSecrets;
@@ -55,11 +56,13 @@ pub fn after_retirement(
 }
 
 /// The error for a user that is ready, and whose root key is not retired.
-pub fn not_retired(error: Error, goal: &Goal, page: &str) -> Error {
+pub fn not_retired(error: Error, goal: &Goal, caller: &Found) -> Error {
     let user = goal.owner().short();
     let message = format!("{user} is ready, but its root key was not retired: {}", error.message);
     let kind = error.kind;
-    error.with(kind, message).and_hint(format!("or see to the key in the console, as root: {page}"))
+    error
+        .with(kind, message)
+        .and_hint(format!("or see to the key in the console, as root: {}", page(caller)))
 }
 
 /// Where root's keys are in the console.

@@ -5,7 +5,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::aws::found::Found;
-use crate::setup::plan::{Goal, Plan};
+use crate::setup::goal::Goal;
+use crate::setup::plan::Plan;
 use crate::setup::steps::context::Outcome;
 use crate::setup::steps::{CreateAccessKey, Destination, Step};
 use crate::store::{SecretName, StoreKind};

@@ -2,9 +2,11 @@
 
 use super::*;
 use crate::aws::account::AccessKey;
+use crate::aws::found::Source;
 use crate::error::Kind;
 use crate::secret::KeyPair;
 use crate::setup::facts::Verdict;
+use crate::store::SecretName;
 
 const CALLER: &str = "arn:aws-cn:iam::111122223333:user/boss";
 const ADMINISTRATOR_ACCESS: &str = "arn:aws-cn:iam::aws:policy/AdministratorAccess";

@@ -1,11 +1,13 @@
 //! What every step gets to work with, and how it says that it stopped.
 
+use std::time::Duration;
+
 use aws_sdk_iam::Client;
 use jiff::Timestamp;
 use secrecy::SecretString;
 
 use crate::aws::failure::{Failure, Reason};
-use crate::aws::identity::Identity;
+use crate::aws::identity::{Identity, caller_identity};
 use crate::aws::sdk::{Sdk, Session};
 use crate::env::Env;
 use crate::error::{Error, Result};
@@ -14,6 +16,9 @@ use crate::output::Output;
 use crate::secret::KeyPair;
 use crate::store::vault::Vault;
 use crate::store::{SecretName, StoreKind};
+
+/// How long STS may take to answer for the run's pair.
+const STS_LIMIT: Duration = Duration::from_secs(10);
 
 /// What is needed to change something and to take it back: credentials that may change the account,
 /// and this machine's stores.
@@ -74,7 +79,7 @@ pub enum RunUser {
 }
 
 /// The run as its steps see it. A step reads what it needs to know of the others here.
-pub struct Work<'a, 'i> {
+pub struct Work<'a> {
     pub access: Access<'a>,
     pub secrets: RunSecrets,
     /// The run's name.
@@ -88,10 +93,10 @@ pub struct Work<'a, 'i> {
     pub access_key_id: Option<String>,
     /// Where the run keeps its pair; `None` where it is printed.
     pub target: Option<(SecretName, StoreKind)>,
-    pub interrupt: &'i Interrupt,
+    pub interrupt: &'a Interrupt,
 }
 
-impl Work<'_, '_> {
+impl Work<'_> {
     /// What belongs to the user goes with it.
     pub fn user_is_gone(&self) -> bool {
         matches!(self.user, RunUser::Gone)
@@ -108,6 +113,23 @@ impl Work<'_, '_> {
             RunUser::NotCreated | RunUser::Created => Ok(true),
             RunUser::Gone => Ok(false),
             RunUser::Unproven(why) => Err(Leftover::new(what, Error::failed(why))),
+        }
+    }
+
+    /// Whether STS accepts the pair of the key, as far as that is at hand: as long as it does, the key
+    /// exists.
+    pub async fn is_accepted(&self, id: &str) -> Result<bool, Failure> {
+        let access = self.access;
+        let kept = access.vault.find_key(id).unwrap_or_default();
+        let pair = self.secrets.pair.as_ref().filter(|pair| pair.access_key_id == id);
+        let (Some(pair), Some(session)) = (pair.or(kept.as_ref()), access.session) else {
+            return Ok(false);
+        };
+        let session = access.sdk.session(pair, session.region.clone());
+        match caller_identity(access.sdk, &session, STS_LIMIT).await {
+            Ok(_) => Ok(true),
+            Err(failure) if failure.reason == Reason::UnknownKey => Ok(false),
+            Err(failure) => Err(failure),
         }
     }
 
@@ -190,24 +212,24 @@ pub trait Change {
     }
 
     /// Notes what it will need to know of how things stood before.
-    async fn prepare(&mut self, _: &mut Work<'_, '_>) -> Result<(), Stop> {
+    async fn prepare(&mut self, _: &mut Work<'_>) -> Result<(), Stop> {
         Ok(())
     }
 
-    async fn act(&mut self, work: &mut Work<'_, '_>) -> Result<(), Stop>;
+    async fn act(&mut self, work: &mut Work<'_>) -> Result<(), Stop>;
 
     /// Keeps on this machine what came of it, once the journal knows that there is something.
-    async fn keep(&mut self, _: &mut Work<'_, '_>) -> Result<()> {
+    async fn keep(&mut self, _: &mut Work<'_>) -> Result<()> {
         Ok(())
     }
 
     /// Finds out what became of attempts whose answers were lost. Most steps may simply be repeated.
-    async fn settle(&mut self, _: &mut Work<'_, '_>) -> Result<Settled> {
+    async fn settle(&mut self, _: &mut Work<'_>) -> Result<Settled> {
         Ok(Settled::Again)
     }
 
     /// Brings a step that another process has done to where the run can go on.
-    async fn revisit(&mut self, work: &mut Work<'_, '_>, outcome: Outcome) -> Result<Settled> {
+    async fn revisit(&mut self, work: &mut Work<'_>, outcome: Outcome) -> Result<Settled> {
         match outcome {
             Outcome::Done => Ok(Settled::Done),
             Outcome::Unknown | Outcome::Refused => self.settle(work).await,
@@ -215,18 +237,18 @@ pub trait Change {
     }
 
     /// Looks once more, before the run ends, for what attempts without an answer may have made.
-    async fn last_look(&mut self, _: &mut Work<'_, '_>) -> Result<()> {
+    async fn last_look(&mut self, _: &mut Work<'_>) -> Result<()> {
         Ok(())
     }
 
     /// Finds out, before anything is taken back or gone on with, whose the run's user is.
-    async fn survey(&self, _: &mut Work<'_, '_>) -> Result<()> {
+    async fn survey(&self, _: &mut Work<'_>) -> Result<()> {
         Ok(())
     }
 
     /// Takes back what it made, and nothing else. What is gone already counts as taken back, so that it
     /// can be repeated.
-    async fn take_back(&mut self, work: &mut Work<'_, '_>, after: Outcome) -> Result<(), Leftover>;
+    async fn take_back(&mut self, work: &mut Work<'_>, after: Outcome) -> Result<(), Leftover>;
 }
 
 /// How a step ended that is taken back.

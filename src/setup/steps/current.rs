@@ -32,7 +32,7 @@ impl Change for SetCurrent {
         Some(format!("`{}` as the current secret", self.secret))
     }
 
-    async fn prepare(&mut self, work: &mut Work<'_, '_>) -> Result<(), Stop> {
+    async fn prepare(&mut self, work: &mut Work<'_>) -> Result<(), Stop> {
         let current = work.access.vault.current()?;
         // Where it is current already, an earlier attempt has noted what was before.
         if !current.as_ref().is_some_and(|current| current.same_place_as(&self.secret)) {
@@ -41,17 +41,17 @@ impl Change for SetCurrent {
         Ok(())
     }
 
-    async fn act(&mut self, work: &mut Work<'_, '_>) -> Result<(), Stop> {
+    async fn act(&mut self, work: &mut Work<'_>) -> Result<(), Stop> {
         work.access.vault.set_current(&self.secret)?;
         Ok(())
     }
 
     /// Set once more: an undo that was cut off may have set another one.
-    async fn revisit(&mut self, _: &mut Work<'_, '_>, _: Outcome) -> Result<Settled> {
+    async fn revisit(&mut self, _: &mut Work<'_>, _: Outcome) -> Result<Settled> {
         Ok(Settled::Again)
     }
 
-    async fn take_back(&mut self, work: &mut Work<'_, '_>, _: Outcome) -> Result<(), Leftover> {
+    async fn take_back(&mut self, work: &mut Work<'_>, _: Outcome) -> Result<(), Leftover> {
         let previous = self.made.previous_current.as_ref();
         let restored = work.access.vault.restore_current(&self.secret, previous);
         restored.map_err(|why| Leftover::new(self.remains().unwrap_or_default(), why))?;

@@ -14,16 +14,12 @@ use crate::aws::account;
 use crate::aws::evidence::{Look, SETTLING, deleted, settled};
 use crate::aws::failure::{Failure, Reason};
 use crate::aws::iam;
-use crate::aws::identity::caller_identity;
 use crate::error::{Error, Kind, Result};
 use crate::setup::steps::context::{Change, Leftover, Outcome, Settled, Stop, Work};
 use crate::setup::steps::orphan_keys::{Attempts, keys_of, suspects};
 use crate::setup::steps::secret::Destination;
 use crate::store::by_run::Origin;
 use crate::store::index::Entry;
-
-/// How long STS may take to answer for a stored pair.
-const STS_LIMIT: Duration = Duration::from_secs(10);
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CreateAccessKey {
@@ -87,7 +83,7 @@ impl CreateAccessKey {
 
     /// Deletes the keys that attempts without an answer have made, on a user that this run created.
     /// Elsewhere nobody can tell such a key from somebody else's new one, so it is named.
-    async fn delete_orphans(&mut self, work: &Work<'_, '_>) -> Result<()> {
+    async fn delete_orphans(&mut self, work: &Work<'_>) -> Result<()> {
         let access = work.access;
         let found = suspects(&access, &self.attempts()).await?;
         let provable = work.created_user()
@@ -118,7 +114,7 @@ impl CreateAccessKey {
         ))
     }
 
-    async fn is_listed(&self, work: &Work<'_, '_>, id: &str) -> Result<bool, Failure> {
+    async fn is_listed(&self, work: &Work<'_>, id: &str) -> Result<bool, Failure> {
         match account::access_keys(&work.access.fresh_iam()?, self.user()).await {
             Ok(keys) => Ok(keys.iter().any(|key| key.id == id)),
             Err(failure) if failure.reason == Reason::Missing => Ok(false),
@@ -126,25 +122,8 @@ impl CreateAccessKey {
         }
     }
 
-    /// Whether STS accepts the key's pair, as far as that is at hand. As long as it does, the key exists.
-    async fn is_accepted(&self, work: &Work<'_, '_>, id: &str) -> Result<bool, Failure> {
-        let access = work.access;
-        let of_key = |pair: &&crate::secret::KeyPair| pair.access_key_id == id;
-        let kept = access.vault.find_key(id).unwrap_or_default();
-        let pair = work.secrets.pair.as_ref().filter(of_key).or(kept.as_ref());
-        let (Some(pair), Some(session)) = (pair, access.session) else {
-            return Ok(false);
-        };
-        let session = access.sdk.session(pair, session.region.clone());
-        match caller_identity(access.sdk, &session, STS_LIMIT).await {
-            Ok(_) => Ok(true),
-            Err(failure) if failure.reason == Reason::UnknownKey => Ok(false),
-            Err(failure) => Err(failure),
-        }
-    }
-
     /// Deletes the key, and makes sure that it is gone.
-    async fn delete(&self, work: &Work<'_, '_>, id: &str) -> Result<(), Failure> {
+    async fn delete(&self, work: &Work<'_>, id: &str) -> Result<(), Failure> {
         let access = work.access;
         let confirmed = Cell::new(false);
         let delete = || async {
@@ -156,7 +135,7 @@ impl CreateAccessKey {
         let is_listed = || async {
             match self.is_listed(work, id).await {
                 // Nobody has confirmed a deletion: then the pair is the better witness.
-                Ok(false) if !confirmed.get() => self.is_accepted(work, id).await,
+                Ok(false) if !confirmed.get() => work.is_accepted(id).await,
                 listed => listed,
             }
         };
@@ -165,7 +144,7 @@ impl CreateAccessKey {
 
     /// Whether the key that the journal names is this run's: on a user of its own, by its pair, or by
     /// the time when IAM made it. `None` where it is not listed, so that there is nothing to prove.
-    async fn is_ours(&self, work: &Work<'_, '_>, id: &str) -> Result<Option<bool>> {
+    async fn is_ours(&self, work: &Work<'_>, id: &str) -> Result<Option<bool>> {
         if work.created_user() || work.access.vault.find_key(id)?.is_some() {
             return Ok(Some(true));
         }
@@ -191,7 +170,7 @@ impl CreateAccessKey {
     }
 
     /// Takes the key back at AWS.
-    async fn take_back_at_aws(&mut self, work: &Work<'_, '_>) -> Result<(), Leftover> {
+    async fn take_back_at_aws(&mut self, work: &Work<'_>) -> Result<(), Leftover> {
         if let Some(id) = &self.made.access_key_id {
             match self.is_ours(work, id).await {
                 Ok(Some(true)) => {
@@ -215,7 +194,7 @@ impl CreateAccessKey {
         })
     }
 
-    async fn wait_until_settled(&self, work: &Work<'_, '_>) {
+    async fn wait_until_settled(&self, work: &Work<'_>) {
         let Some(last) = self.made.unanswered.iter().max() else {
             return;
         };
@@ -249,7 +228,7 @@ impl Change for CreateAccessKey {
         self.destination.replaces.is_some()
     }
 
-    async fn prepare(&mut self, work: &mut Work<'_, '_>) -> Result<(), Stop> {
+    async fn prepare(&mut self, work: &mut Work<'_>) -> Result<(), Stop> {
         // Minutes or days may have passed since the plan was made.
         let others_may_have_keys = work.resumed || !work.created_user();
         if self.made.unanswered.is_empty() && others_may_have_keys {
@@ -267,7 +246,7 @@ impl Change for CreateAccessKey {
         Ok(())
     }
 
-    async fn act(&mut self, work: &mut Work<'_, '_>) -> Result<(), Stop> {
+    async fn act(&mut self, work: &mut Work<'_>) -> Result<(), Stop> {
         let iam = work.access.iam()?;
         match iam::create_access_key(&iam, self.user()).await {
             Ok((pair, created_at)) => {
@@ -290,7 +269,7 @@ impl Change for CreateAccessKey {
         }
     }
 
-    async fn keep(&mut self, work: &mut Work<'_, '_>) -> Result<()> {
+    async fn keep(&mut self, work: &mut Work<'_>) -> Result<()> {
         let Err(mut refused) = self.destination.put(work, work.pair()?) else {
             return Ok(());
         };
@@ -301,19 +280,19 @@ impl Change for CreateAccessKey {
         Err(refused)
     }
 
-    async fn settle(&mut self, work: &mut Work<'_, '_>) -> Result<Settled> {
+    async fn settle(&mut self, work: &mut Work<'_>) -> Result<Settled> {
         work.access.output.working("waiting to see whether AWS has made a key");
         sleep(SETTLING).await;
         self.delete_orphans(work).await?;
         Ok(Settled::Again)
     }
 
-    async fn revisit(&mut self, work: &mut Work<'_, '_>, _: Outcome) -> Result<Settled> {
+    async fn revisit(&mut self, work: &mut Work<'_>, _: Outcome) -> Result<Settled> {
         let id = self.made.access_key_id.clone();
         if let (Some(pair), Some(id)) = (self.destination.held(work, id.as_deref())?, &id) {
             work.secrets.pair = Some(pair);
             let known = settled(|| async {
-                if self.is_accepted(work, id).await? {
+                if work.is_accepted(id).await? {
                     return Ok(Look::Sure(true));
                 }
                 let keys = account::access_keys(&work.access.fresh_iam()?, self.user()).await;
@@ -348,7 +327,7 @@ impl Change for CreateAccessKey {
         Ok(Settled::Again)
     }
 
-    async fn last_look(&mut self, work: &mut Work<'_, '_>) -> Result<()> {
+    async fn last_look(&mut self, work: &mut Work<'_>) -> Result<()> {
         if self.made.unanswered.is_empty() {
             return Ok(());
         }
@@ -360,11 +339,7 @@ impl Change for CreateAccessKey {
     }
 
     /// The pair is given up last, and never while its key may exist.
-    async fn take_back(
-        &mut self,
-        work: &mut Work<'_, '_>,
-        outcome: Outcome,
-    ) -> Result<(), Leftover> {
+    async fn take_back(&mut self, work: &mut Work<'_>, outcome: Outcome) -> Result<(), Leftover> {
         if outcome != Outcome::Refused && work.may_act(&self.what())? {
             self.take_back_at_aws(work).await?;
         }

@@ -91,37 +91,37 @@ impl Step {
         dispatch!(self, change => change.replaces())
     }
 
-    pub async fn prepare(&mut self, work: &mut Work<'_, '_>) -> Result<(), Stop> {
+    pub async fn prepare(&mut self, work: &mut Work<'_>) -> Result<(), Stop> {
         dispatch!(self, change => change.prepare(work).await)
     }
 
-    pub async fn act(&mut self, work: &mut Work<'_, '_>) -> Result<(), Stop> {
+    pub async fn act(&mut self, work: &mut Work<'_>) -> Result<(), Stop> {
         dispatch!(self, change => change.act(work).await)
     }
 
-    pub async fn keep(&mut self, work: &mut Work<'_, '_>) -> Result<()> {
+    pub async fn keep(&mut self, work: &mut Work<'_>) -> Result<()> {
         dispatch!(self, change => change.keep(work).await)
     }
 
-    pub async fn settle(&mut self, work: &mut Work<'_, '_>) -> Result<Settled> {
+    pub async fn settle(&mut self, work: &mut Work<'_>) -> Result<Settled> {
         dispatch!(self, change => change.settle(work).await)
     }
 
-    pub async fn revisit(&mut self, work: &mut Work<'_, '_>, outcome: Outcome) -> Result<Settled> {
+    pub async fn revisit(&mut self, work: &mut Work<'_>, outcome: Outcome) -> Result<Settled> {
         dispatch!(self, change => change.revisit(work, outcome).await)
     }
 
-    pub async fn last_look(&mut self, work: &mut Work<'_, '_>) -> Result<()> {
+    pub async fn last_look(&mut self, work: &mut Work<'_>) -> Result<()> {
         dispatch!(self, change => change.last_look(work).await)
     }
 
-    pub async fn survey(&self, work: &mut Work<'_, '_>) -> Result<()> {
+    pub async fn survey(&self, work: &mut Work<'_>) -> Result<()> {
         dispatch!(self, change => change.survey(work).await)
     }
 
     pub async fn take_back(
         &mut self,
-        work: &mut Work<'_, '_>,
+        work: &mut Work<'_>,
         outcome: Outcome,
     ) -> Result<(), Leftover> {
         dispatch!(self, change => change.take_back(work, outcome).await)

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::aws::account::{self, AccessKey};
-use crate::aws::evidence::SETTLING;
+use crate::aws::evidence::{SETTLING, thrice};
 use crate::aws::failure::{Failure, Reason};
 use crate::setup::steps::context::Access;
 
@@ -47,14 +47,14 @@ pub async fn suspects(
 
 /// All keys that any of three servers shows; no user has none.
 pub async fn keys_of(access: &Access<'_>, user: Option<&str>) -> Result<Vec<AccessKey>, Failure> {
-    let list = || async {
+    let lists = thrice(|| async {
         match account::access_keys(&access.fresh_iam()?, user).await {
             Err(failure) if failure.reason == Reason::Missing => Ok(Vec::new()),
             keys => keys,
         }
-    };
-    let (mut keys, second, third) = tokio::try_join!(list(), list(), list())?;
-    for key in second.into_iter().chain(third) {
+    });
+    let mut keys: Vec<AccessKey> = Vec::new();
+    for key in lists.await?.into_iter().flatten() {
         if !keys.iter().any(|it| it.id == key.id) {
             keys.push(key);
         }

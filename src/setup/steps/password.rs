@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::aws::account;
-use crate::aws::evidence::{Look, SETTLING, deleted, settled};
+use crate::aws::evidence::{Look, SETTLING, deleted, settled, thrice};
 use crate::aws::failure::{Failure, Reason};
 use crate::aws::iam;
 use crate::error::{Error, Result};
@@ -107,17 +107,12 @@ impl Change for CreateLoginProfile {
         true
     }
 
-    async fn prepare(&mut self, work: &mut Work<'_, '_>) -> Result<(), Stop> {
+    async fn prepare(&mut self, work: &mut Work<'_>) -> Result<(), Stop> {
         // Somebody may have set one since the plan was made; one server that has seen it is enough.
         if !work.created_user() && self.made.begun_at.is_none() {
-            let access = &work.access;
-            let looks = tokio::try_join!(
-                self.created_at(access),
-                self.created_at(access),
-                self.created_at(access)
-            );
-            let (first, second, third) = looks.map_err(|failure| Stop::Refused(failure.into()))?;
-            if first.or(second).or(third).is_some() {
+            let looks = thrice(|| self.created_at(&work.access)).await;
+            let looks = looks.map_err(|failure| Stop::Refused(failure.into()))?;
+            if looks.iter().any(Option::is_some) {
                 return Err(Stop::Refused(self.somebody_elses()));
             }
         }
@@ -127,7 +122,7 @@ impl Change for CreateLoginProfile {
         Ok(())
     }
 
-    async fn act(&mut self, work: &mut Work<'_, '_>) -> Result<(), Stop> {
+    async fn act(&mut self, work: &mut Work<'_>) -> Result<(), Stop> {
         let password = work.secrets.password.as_ref().ok_or_else(|| missing("password"))?;
         let iam = work.access.iam()?;
         let failure = match iam::create_login_profile(&iam, &self.user_name, password).await {
@@ -153,7 +148,7 @@ impl Change for CreateLoginProfile {
     }
 
     /// Ours is one that IAM has set after an attempt, where there was none before.
-    async fn settle(&mut self, work: &mut Work<'_, '_>) -> Result<Settled> {
+    async fn settle(&mut self, work: &mut Work<'_>) -> Result<Settled> {
         let access = &work.access;
         let created = settled(|| async {
             Ok(match self.created_at(access).await? {
@@ -176,7 +171,7 @@ impl Change for CreateLoginProfile {
     }
 
     /// A password that nobody has seen is set anew.
-    async fn revisit(&mut self, work: &mut Work<'_, '_>, outcome: Outcome) -> Result<Settled> {
+    async fn revisit(&mut self, work: &mut Work<'_>, outcome: Outcome) -> Result<Settled> {
         if outcome == Outcome::Done && !self.generated {
             return Ok(Settled::Done);
         }
@@ -187,11 +182,7 @@ impl Change for CreateLoginProfile {
         Ok(Settled::Again)
     }
 
-    async fn take_back(
-        &mut self,
-        work: &mut Work<'_, '_>,
-        outcome: Outcome,
-    ) -> Result<(), Leftover> {
+    async fn take_back(&mut self, work: &mut Work<'_>, outcome: Outcome) -> Result<(), Leftover> {
         if outcome == Outcome::Refused || !work.may_act(&self.what())? {
             return Ok(());
         }

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::aws::account;
-use crate::aws::evidence::deleted;
+use crate::aws::evidence::{deleted, thrice};
 use crate::aws::failure::{Failure, Reason};
 use crate::aws::iam;
 use crate::error::{Error, Result};
@@ -66,23 +66,18 @@ impl Change for AttachPolicy {
 
     /// On a user of others, somebody may have attached it since the plan was made. One server that has
     /// seen it is enough.
-    async fn prepare(&mut self, work: &mut Work<'_, '_>) -> Result<(), Stop> {
+    async fn prepare(&mut self, work: &mut Work<'_>) -> Result<(), Stop> {
         if work.created_user() || self.made.begun_at.is_some() {
             return Ok(());
         }
-        let (first, second, third) =
-            (work.access.fresh_iam()?, work.access.fresh_iam()?, work.access.fresh_iam()?);
-        let looks = tokio::try_join!(
-            self.is_attached(&first),
-            self.is_attached(&second),
-            self.is_attached(&third)
-        );
-        let (first, second, third) = looks.map_err(|failure| Stop::Refused(failure.into()))?;
-        self.made = Made { begun_at: Some(work.access.aws_now()), found: first || second || third };
+        let access = work.access;
+        let looks = thrice(|| async { self.is_attached(&access.fresh_iam()?).await });
+        let looks = looks.await.map_err(|failure| Stop::Refused(failure.into()))?;
+        self.made = Made { begun_at: Some(work.access.aws_now()), found: looks.contains(&true) };
         Ok(())
     }
 
-    async fn act(&mut self, work: &mut Work<'_, '_>) -> Result<(), Stop> {
+    async fn act(&mut self, work: &mut Work<'_>) -> Result<(), Stop> {
         if self.made.found {
             return Ok(());
         }
@@ -97,15 +92,11 @@ impl Change for AttachPolicy {
     }
 
     /// Attached once more: an undo that was cut off may have detached it.
-    async fn revisit(&mut self, _: &mut Work<'_, '_>, _: Outcome) -> Result<Settled> {
+    async fn revisit(&mut self, _: &mut Work<'_>, _: Outcome) -> Result<Settled> {
         Ok(if self.made.found { Settled::Done } else { Settled::Again })
     }
 
-    async fn take_back(
-        &mut self,
-        work: &mut Work<'_, '_>,
-        outcome: Outcome,
-    ) -> Result<(), Leftover> {
+    async fn take_back(&mut self, work: &mut Work<'_>, outcome: Outcome) -> Result<(), Leftover> {
         if self.made.found || !work.may_act(&self.what())? {
             return Ok(());
         }

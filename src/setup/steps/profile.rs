@@ -57,7 +57,7 @@ impl Change for WriteAwsProfile {
         self.replaces.is_some()
     }
 
-    async fn prepare(&mut self, work: &mut Work<'_, '_>) -> Result<(), Stop> {
+    async fn prepare(&mut self, work: &mut Work<'_>) -> Result<(), Stop> {
         if self.made.begun_at.is_none() {
             let locations = Locations::of(work.access.env)?;
             let holder = aws_profile::holder(&locations, &self.profile)?;
@@ -67,7 +67,7 @@ impl Change for WriteAwsProfile {
         Ok(())
     }
 
-    async fn act(&mut self, work: &mut Work<'_, '_>) -> Result<(), Stop> {
+    async fn act(&mut self, work: &mut Work<'_>) -> Result<(), Stop> {
         let locations = Locations::of(work.access.env)?;
         let folders = &work.access.vault.folders;
         aws_profile::write(folders, &locations, &self.profile, self.replaces.as_ref())?;
@@ -75,11 +75,11 @@ impl Change for WriteAwsProfile {
     }
 
     /// Written once more: an undo that was cut off may have removed it.
-    async fn revisit(&mut self, _: &mut Work<'_, '_>, _: Outcome) -> Result<Settled> {
+    async fn revisit(&mut self, _: &mut Work<'_>, _: Outcome) -> Result<Settled> {
         Ok(Settled::Again)
     }
 
-    async fn take_back(&mut self, work: &mut Work<'_, '_>, _: Outcome) -> Result<(), Leftover> {
+    async fn take_back(&mut self, work: &mut Work<'_>, _: Outcome) -> Result<(), Leftover> {
         if self.made.found {
             return Ok(());
         }

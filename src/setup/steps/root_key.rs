@@ -36,16 +36,12 @@ impl Change for DeactivateRootKey {
         true
     }
 
-    async fn act(&mut self, work: &mut Work<'_, '_>) -> Result<(), Stop> {
+    async fn act(&mut self, work: &mut Work<'_>) -> Result<(), Stop> {
         let iam = work.access.iam()?;
         Ok(iam::set_root_key_active(&iam, &self.access_key_id, false).await?)
     }
 
-    async fn take_back(
-        &mut self,
-        work: &mut Work<'_, '_>,
-        outcome: Outcome,
-    ) -> Result<(), Leftover> {
+    async fn take_back(&mut self, work: &mut Work<'_>, outcome: Outcome) -> Result<(), Leftover> {
         if outcome == Outcome::Refused {
             return Ok(());
         }
@@ -88,7 +84,7 @@ impl Change for DeleteRootKey {
         true
     }
 
-    async fn act(&mut self, work: &mut Work<'_, '_>) -> Result<(), Stop> {
+    async fn act(&mut self, work: &mut Work<'_>) -> Result<(), Stop> {
         let (access, id) = (work.access, &self.access_key_id);
         let delete = || async { iam::delete_access_key(&access.fresh_iam()?, None, id).await };
         let is_listed = || async {
@@ -98,11 +94,11 @@ impl Change for DeleteRootKey {
         Ok(deleted(delete, is_listed).await?)
     }
 
-    async fn revisit(&mut self, _: &mut Work<'_, '_>, outcome: Outcome) -> Result<Settled> {
+    async fn revisit(&mut self, _: &mut Work<'_>, outcome: Outcome) -> Result<Settled> {
         Ok(if outcome == Outcome::Done { Settled::Done } else { Settled::Again })
     }
 
-    async fn take_back(&mut self, _: &mut Work<'_, '_>, _: Outcome) -> Result<(), Leftover> {
+    async fn take_back(&mut self, _: &mut Work<'_>, _: Outcome) -> Result<(), Leftover> {
         Ok(())
     }
 }

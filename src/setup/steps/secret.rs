@@ -58,7 +58,7 @@ impl Destination {
     }
 
     /// What the index says of another pair that has the name.
-    pub fn replaced(&self, work: &Work<'_, '_>) -> Result<Option<Entry>> {
+    pub fn replaced(&self, work: &Work<'_>) -> Result<Option<Entry>> {
         let entry = work.access.vault.entry(&self.secret)?;
         Ok(entry.filter(|entry| Some(&entry.access_key_id) != work.access_key_id.as_ref()))
     }
@@ -68,7 +68,7 @@ impl Destination {
     ///
     /// # Errors
     /// The store's; or that the name has something else than what was to be replaced.
-    pub fn put(&self, work: &Work<'_, '_>, pair: &KeyPair) -> Result<()> {
+    pub fn put(&self, work: &Work<'_>, pair: &KeyPair) -> Result<()> {
         let Some(store) = self.store else {
             return Ok(());
         };
@@ -87,7 +87,7 @@ impl Destination {
     }
 
     /// The pair of that key, where it is in its place.
-    pub fn held(&self, work: &Work<'_, '_>, id: Option<&str>) -> Result<Option<KeyPair>> {
+    pub fn held(&self, work: &Work<'_>, id: Option<&str>) -> Result<Option<KeyPair>> {
         match (self.store, id) {
             (Some(store), Some(id)) => work.access.vault.held(&self.secret, store, id),
             _ => Ok(None),
@@ -97,7 +97,7 @@ impl Destination {
     /// Gives the name back what it had before the pair of that key was put there.
     pub fn give_back(
         &self,
-        work: &Work<'_, '_>,
+        work: &Work<'_>,
         id: &str,
         replaced: Option<&Entry>,
         origin: Origin,
@@ -155,19 +155,19 @@ impl Change for StoreSecret {
         self.destination.replaces.is_some()
     }
 
-    async fn prepare(&mut self, work: &mut Work<'_, '_>) -> Result<(), Stop> {
+    async fn prepare(&mut self, work: &mut Work<'_>) -> Result<(), Stop> {
         self.made.access_key_id = Some(work.pair()?.access_key_id.clone());
         self.made.replaced = self.destination.replaced(work)?.or(self.made.replaced.take());
         Ok(())
     }
 
-    async fn act(&mut self, work: &mut Work<'_, '_>) -> Result<(), Stop> {
+    async fn act(&mut self, work: &mut Work<'_>) -> Result<(), Stop> {
         self.destination.put(work, work.pair()?)?;
         // STS accepted it before anything was planned.
         Ok(work.access.vault.verified(&self.destination.secret, work.access.env.now())?)
     }
 
-    async fn revisit(&mut self, work: &mut Work<'_, '_>, outcome: Outcome) -> Result<Settled> {
+    async fn revisit(&mut self, work: &mut Work<'_>, outcome: Outcome) -> Result<Settled> {
         let held = self.destination.held(work, self.made.access_key_id.as_deref())?;
         let is_held = held.is_some();
         if work.secrets.pair.is_none() {
@@ -182,7 +182,7 @@ impl Change for StoreSecret {
         })
     }
 
-    async fn take_back(&mut self, work: &mut Work<'_, '_>, _: Outcome) -> Result<(), Leftover> {
+    async fn take_back(&mut self, work: &mut Work<'_>, _: Outcome) -> Result<(), Leftover> {
         if let Some(id) = &self.made.access_key_id {
             let replaced = self.made.replaced.as_ref();
             self.destination.give_back(work, id, replaced, Origin::BroughtAlong)?;

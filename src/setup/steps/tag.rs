@@ -37,22 +37,18 @@ impl Change for DescribeAccessKey {
         true
     }
 
-    async fn act(&mut self, work: &mut Work<'_, '_>) -> Result<(), Stop> {
+    async fn act(&mut self, work: &mut Work<'_>) -> Result<(), Stop> {
         let id = work.access_key_id.as_ref().ok_or_else(|| missing("access key"))?;
         let iam = work.access.iam()?;
         Ok(iam::describe_access_key(&iam, &self.user_name, id, &self.description).await?)
     }
 
     /// Written once more: an undo that was cut off may have removed it.
-    async fn revisit(&mut self, _: &mut Work<'_, '_>, _: Outcome) -> Result<Settled> {
+    async fn revisit(&mut self, _: &mut Work<'_>, _: Outcome) -> Result<Settled> {
         Ok(Settled::Again)
     }
 
-    async fn take_back(
-        &mut self,
-        work: &mut Work<'_, '_>,
-        outcome: Outcome,
-    ) -> Result<(), Leftover> {
+    async fn take_back(&mut self, work: &mut Work<'_>, outcome: Outcome) -> Result<(), Leftover> {
         if !work.may_act(&self.what())? {
             return Ok(());
         }

@@ -1,7 +1,6 @@
 //! Creates the IAM user, with its tags and permissions boundary in the same call.
 
 use std::cell::Cell;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +8,6 @@ use crate::aws::account;
 use crate::aws::evidence::{Look, deleted, settled};
 use crate::aws::failure::{Failure, Reason};
 use crate::aws::iam;
-use crate::aws::identity::caller_identity;
 use crate::error::{Error, Result};
 use crate::setup::steps::context::{
     Access, Change, Leftover, Outcome, RunUser, Settled, Stop, Work,
@@ -19,9 +17,6 @@ use crate::setup::steps::context::{
 pub const CREATED_BY_TAG: (&str, &str) = ("created-by", "cloudcred");
 /// Tells which run made a user: the only proof that one may be deleted.
 pub const RUN_TAG: &str = "cloudcred-run";
-
-/// How long STS may take to answer for the run's pair.
-const STS_LIMIT: Duration = Duration::from_secs(10);
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CreateUser {
@@ -75,22 +70,20 @@ fn has_run_tag(tags: &[(String, String)], run: &str) -> bool {
 
 /// Whether AWS still knows the run's key, which no user keeps beyond its own end: by STS, which accepts
 /// its pair, or by the user's list of keys.
-async fn key_exists(work: &Work<'_, '_>, user: &str) -> Result<bool> {
+async fn key_exists(work: &Work<'_>, user: &str) -> Result<bool> {
     let Some(id) = &work.access_key_id else {
         return Ok(false);
     };
-    let access = &work.access;
-    let kept = access.vault.find_key(id)?;
-    if let (Some(pair), Some(session)) =
-        (work.secrets.pair.as_ref().or(kept.as_ref()), access.session)
-    {
-        let session = access.sdk.session(pair, session.region.clone());
-        if caller_identity(access.sdk, &session, STS_LIMIT).await.is_ok() {
-            return Ok(true);
-        }
+    if work.is_accepted(id).await? {
+        return Ok(true);
     }
-    let keys = account::access_keys(&access.fresh_iam()?, Some(user)).await;
-    Ok(keys.is_ok_and(|keys| keys.iter().any(|key| key.id == *id)))
+    match account::access_keys(&work.access.fresh_iam()?, Some(user)).await {
+        Ok(keys) => Ok(keys.iter().any(|key| key.id == *id)),
+        Err(failure) if failure.reason == Reason::Missing => Ok(false),
+        // What cannot be read may be there.
+        Err(failure) if failure.reason == Reason::Denied => Ok(true),
+        Err(failure) => Err(failure.into()),
+    }
 }
 
 impl CreateUser {
@@ -124,7 +117,7 @@ impl Change for CreateUser {
         true
     }
 
-    async fn act(&mut self, work: &mut Work<'_, '_>) -> Result<(), Stop> {
+    async fn act(&mut self, work: &mut Work<'_>) -> Result<(), Stop> {
         let iam = work.access.iam()?;
         let boundary = self.permissions_boundary.as_deref();
         let failure = match iam::create_user(&iam, &self.user_name, &self.tags, boundary).await {
@@ -150,7 +143,7 @@ impl Change for CreateUser {
         Err(failure.into())
     }
 
-    async fn settle(&mut self, work: &mut Work<'_, '_>) -> Result<Settled> {
+    async fn settle(&mut self, work: &mut Work<'_>) -> Result<Settled> {
         match owner(&work.access, &self.user_name, &work.run).await? {
             Owner::ThisRun => {
                 work.user = RunUser::Created;
@@ -161,7 +154,7 @@ impl Change for CreateUser {
         }
     }
 
-    async fn revisit(&mut self, work: &mut Work<'_, '_>, _: Outcome) -> Result<Settled> {
+    async fn revisit(&mut self, work: &mut Work<'_>, _: Outcome) -> Result<Settled> {
         match &work.user {
             RunUser::Created => Ok(Settled::Done),
             RunUser::Gone | RunUser::NotCreated => Ok(Settled::Again),
@@ -169,27 +162,25 @@ impl Change for CreateUser {
         }
     }
 
-    async fn survey(&self, work: &mut Work<'_, '_>) -> Result<()> {
+    async fn survey(&self, work: &mut Work<'_>) -> Result<()> {
         if work.created_user() {
             return Ok(());
         }
         let user = &self.user_name;
         work.user = match owner(&work.access, user, &work.run).await {
             Ok(Owner::ThisRun) => RunUser::Created,
-            Ok(owner) => match (key_exists(work, user).await?, owner) {
-                (true, Owner::Nobody) => RunUser::Unproven(format!(
-                    "AWS accepts the key of `{user}`, but does not show the user"
-                )),
-                (true, _) => {
-                    RunUser::Unproven(format!("`{user}` does not carry the tag of this run"))
+            Ok(owner) => {
+                let key_exists = key_exists(work, user).await?;
+                match owner {
+                    Owner::Nobody if key_exists => RunUser::Unproven(format!(
+                        "AWS does not show the user `{user}`, but its key may still work"
+                    )),
+                    Owner::Nobody => RunUser::Gone,
+                    // Deleted, and created anew by somebody else: its key went with it.
+                    _ if !key_exists && work.access_key_id.is_some() => RunUser::Gone,
+                    _ => RunUser::Unproven(format!("`{user}` does not carry the tag of this run")),
                 }
-                (false, Owner::Nobody) => RunUser::Gone,
-                // Deleted, and created anew by somebody else: its key went with it.
-                (false, _) if work.access_key_id.is_some() => RunUser::Gone,
-                (false, _) => {
-                    RunUser::Unproven(format!("`{user}` does not carry the tag of this run"))
-                }
-            },
+            }
             Err(failure) if failure.reason == Reason::Denied => RunUser::Unproven(format!(
                 "whether `{user}` is this run's cannot be read: {}",
                 failure.quoted()
@@ -199,11 +190,7 @@ impl Change for CreateUser {
         Ok(())
     }
 
-    async fn take_back(
-        &mut self,
-        work: &mut Work<'_, '_>,
-        outcome: Outcome,
-    ) -> Result<(), Leftover> {
+    async fn take_back(&mut self, work: &mut Work<'_>, outcome: Outcome) -> Result<(), Leftover> {
         if outcome == Outcome::Refused || !work.may_act(&self.what())? {
             return Ok(());
         }

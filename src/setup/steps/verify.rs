@@ -26,7 +26,7 @@ impl Change for Verify {
         None
     }
 
-    async fn act(&mut self, work: &mut Work<'_, '_>) -> Result<(), Stop> {
+    async fn act(&mut self, work: &mut Work<'_>) -> Result<(), Stop> {
         let access = work.access;
         let reads_iam_as = work.owner.user_name().filter(|_| self.reads_iam);
         let waiting = |left: Duration| {
@@ -60,16 +60,16 @@ impl Change for Verify {
         Ok(())
     }
 
-    async fn revisit(&mut self, _: &mut Work<'_, '_>, outcome: Outcome) -> Result<Settled> {
+    async fn revisit(&mut self, _: &mut Work<'_>, outcome: Outcome) -> Result<Settled> {
         Ok(if outcome == Outcome::Done { Settled::Done } else { Settled::Again })
     }
 
-    async fn take_back(&mut self, _: &mut Work<'_, '_>, _: Outcome) -> Result<(), Leftover> {
+    async fn take_back(&mut self, _: &mut Work<'_>, _: Outcome) -> Result<(), Leftover> {
         Ok(())
     }
 }
 
-fn unproven(work: &Work<'_, '_>, failure: &Failure) -> Error {
+fn unproven(work: &Work<'_>, failure: &Failure) -> Error {
     let id = work.access_key_id.as_deref().unwrap_or_default();
     let run = &work.run;
     let (seconds, quoted) = (proof::LIMIT.as_secs(), failure.quoted());

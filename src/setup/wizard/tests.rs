@@ -7,7 +7,7 @@ use crate::aws::account::PasswordPolicy;
 use crate::aws::console::Console;
 use crate::aws::found::{Found, Source};
 use crate::aws::mfa::MfaRole;
-use crate::cli::{IfExists, ModeChoice, PasswordChoice, Setup};
+use crate::cli::{IfExists, ModeChoice, PasswordChoice, Setup, StoreChoice};
 use crate::error::{Kind, Result};
 use crate::prompt::script::Answer::{Default as Enter, Password, Paste, Pick, Type};
 use crate::prompt::script::Script;
@@ -145,7 +145,7 @@ fn what_flags_answer_is_not_asked() {
         key_description: Some("mine".into()),
         if_exists: Some(IfExists::Reuse),
         secret: Some("prod".into()),
-        store: Some(StoreKind::File),
+        store: Some(StoreChoice::File),
         ..Setup::default()
     };
     let piped = Piped { pair: Some(pair("AKIAANA")), password: None };
@@ -186,7 +186,7 @@ fn who_has_nothing_may_sign_in() {
         console_password: Some(PasswordChoice::None),
         key_description: Some("mine".into()),
         secret: Some("prod".into()),
-        store: Some(StoreKind::File),
+        store: Some(StoreChoice::File),
         ..Setup::default()
     };
     let mut script = Script::new([("--mode", Pick("Create an IAM user")), ("--login", Enter)]);
@@ -220,7 +220,7 @@ fn a_root_key_is_retired_only_for_an_administrator_whose_pair_is_kept() {
         mode: ModeChoice::IamUser,
         policy_arns: vec![policy.into()],
         retire_root_key: true,
-        store: Some(StoreKind::File),
+        store: Some(StoreChoice::File),
         ..Setup::default()
     };
     let admin = "arn:aws:iam::aws:policy/AdministratorAccess";
@@ -244,7 +244,7 @@ fn a_root_key_is_retired_only_for_an_administrator_whose_pair_is_kept() {
 #[test]
 fn root_mode_acknowledges_then_pastes_and_takes_only_root() {
     let flags =
-        || Setup { mode: ModeChoice::Root, store: Some(StoreKind::File), ..Setup::default() };
+        || Setup { mode: ModeChoice::Root, store: Some(StoreChoice::File), ..Setup::default() };
     let machine = Machine::with(Vec::new());
     let mut script = Script::new([
         ("--acknowledge-root-risk", Type("use root")),
@@ -286,7 +286,8 @@ fn nobody_is_asked_for_what_has_no_default() {
     assert_eq!(error.kind, Kind::AnswerNeeded);
     assert!(error.hint.is_some_and(|hint| hint.contains("--mode")));
 
-    let flags = Setup { mode: ModeChoice::Root, store: Some(StoreKind::File), ..Setup::default() };
+    let flags =
+        Setup { mode: ModeChoice::Root, store: Some(StoreChoice::File), ..Setup::default() };
     let error = nothing.complete(flags, &mut Unattended).err().expect("unanswered");
     assert!(error.hint.is_some_and(|hint| hint.contains("--acknowledge-root-risk")));
 }
@@ -294,7 +295,7 @@ fn nobody_is_asked_for_what_has_no_default() {
 #[test]
 fn the_console_leads_to_a_users_key_that_is_kept_as_it_is() {
     let machine = Machine::with(Vec::new());
-    let flags = Setup { store: Some(StoreKind::File), ..Setup::default() };
+    let flags = Setup { store: Some(StoreChoice::File), ..Setup::default() };
     let mut script = Script::new([
         ("--mode", Pick("Create an IAM user")),
         ("--login", Pick("Make one in the AWS console")),
@@ -334,7 +335,7 @@ fn the_console_leads_to_a_root_key_and_another_account_is_told() {
     let flags = Setup {
         mode: ModeChoice::Root,
         acknowledge_root_risk: true,
-        store: Some(StoreKind::File),
+        store: Some(StoreChoice::File),
         ..Setup::default()
     };
     let mut script = Script::new([

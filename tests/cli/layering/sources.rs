@@ -105,7 +105,7 @@ impl Source {
             Some("crate") => drop(self.imports.insert(names[1..].join("::"))),
             Some("super" | "self") if names.len() > 1 => self.names_its_neighbours = true,
             Some(first) if names.len() > 1 && self.children.iter().any(|it| it == first) => {
-                let path = [&[self.module.clone()], names].concat().join("::");
+                let path = [std::slice::from_ref(&self.module), names].concat().join("::");
                 self.imports.insert(path.trim_start_matches("::").to_owned());
             }
             _ => {}

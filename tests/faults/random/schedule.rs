@@ -194,6 +194,15 @@ fn stage(random: &mut Random, verb: Verb, mode: Mode) -> Stage {
         ]);
         (at(random, verb), foreign)
     });
+    // Whoever attached a policy that the run was about to attach, or to detach, can be proven by nothing.
+    let colleague = match colleague {
+        Some((_, Foreign::SamePolicy)) if verb != Verb::Setup => None,
+        Some((at, Foreign::SamePolicy)) => {
+            let action = "ListAttachedUserPolicies";
+            Some((At { action, ..at }, Foreign::SamePolicy))
+        }
+        other => other,
+    };
     let kill = random.chance(35).then(|| match random.chance(70) {
         true => Kill::AtWrite(1 + random.below(34) as usize),
         false => Kill::AfterMilliseconds(200 + random.below(6000)),
@@ -215,5 +224,5 @@ fn at(random: &mut Random, verb: Verb) -> At {
         _ => CHANGES,
     };
     let call = *random.pick(&[1, 1, 1, 2, 2, 3]);
-    At { action: *random.pick::<&str>(actions), call }
+    At { action: random.pick::<&str>(actions), call }
 }

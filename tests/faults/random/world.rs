@@ -137,8 +137,8 @@ impl World {
     fn arguments(&self, verb: Verb) -> Vec<&'static str> {
         match verb {
             Verb::Setup => self.arguments.clone(),
-            Verb::Resume => vec!["resume", "--yes"],
-            Verb::Undo => vec!["undo", "--yes"],
+            Verb::Resume => vec!["resume", "--yes", "-v"],
+            Verb::Undo => vec!["undo", "--yes", "-v"],
         }
     }
 
@@ -288,6 +288,10 @@ impl World {
         let others = self.others();
         if user.attached_policies.iter().any(|it| !others.policies.contains(it)) {
             return self.violation("a policy is left");
+        }
+        let mut tags = user.tags.keys();
+        if tags.any(|tag| tag.starts_with("AKIA") && !self.named.contains(tag.as_str())) {
+            return self.violation("the description of a key is left");
         }
         if user.has_login_profile() && others.login_profile.is_none() {
             return self.violation("a console password is left");
