@@ -245,6 +245,14 @@ fn last_of_chain<'p>(first: &'p Profile, all: &'p Profiles) -> Result<&'p Profil
     }
 }
 
+/// The profile whose external program the credentials come from, and its command.
+pub fn program_of<'p>(profile: &'p Profile, all: &'p Profiles) -> Option<(&'p str, &'p str)> {
+    let last = last_of_chain(profile, all).ok()?;
+    let is_program = base(last, all).kind == Kind::CredentialProcess;
+    let command = value(last, "credential_process").filter(|_| is_program)?;
+    Some((&last.name, command))
+}
+
 /// All that the SDK has to read to resolve the profile, and nothing else: it would refuse both files
 /// for a broken line elsewhere.
 pub fn sources_of(profile: &Profile, all: &Profiles) -> String {

@@ -7,7 +7,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::{DispatchFailure, SdkError};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
-use crate::error::{Error, Kind};
+use crate::error::Error;
 
 /// The kind of refusal, as far as it decides what to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -182,78 +182,54 @@ pub fn deepest(error: &(dyn StdError + 'static)) -> String {
 impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
         let operation = failure.operation;
-        let get_permission = format!(
-            "ask an administrator of the account for the permission {operation}, or use other credentials with --profile"
-        );
-        let (kind, what, hint) = match failure.reason {
-            Reason::Denied => (
-                Kind::Credentials,
-                format!("these credentials are not allowed to call {operation}"),
-                get_permission.as_str(),
-            ),
-            // STS may accept what IAM refuses: GetSessionToken without MFA (API reference, STS).
-            Reason::UnknownKey if operation.starts_with("iam:") => (
-                Kind::Credentials,
-                format!("{operation} does not accept these credentials"),
-                "temporary credentials need MFA for IAM: use other ones with --profile; or the key was deleted meanwhile",
-            ),
-            Reason::UnknownKey => (
-                Kind::Credentials,
-                "AWS does not know this access key".to_owned(),
-                "it was deleted, deactivated or mistyped: use other credentials with --profile",
-            ),
-            Reason::WrongSecret => (
-                Kind::Credentials,
-                "the secret access key does not belong to the access key ID".to_owned(),
-                "copy both halves again; if AWS no longer shows the secret, create a new key",
-            ),
-            Reason::Expired => (
-                Kind::Credentials,
-                "these credentials have expired".to_owned(),
-                "sign in again, then repeat the command",
-            ),
-            Reason::Clock => (
-                Kind::Failed,
-                "this machine's clock is wrong".to_owned(),
-                "set the clock and try again",
-            ),
-            Reason::Limit => (
-                Kind::Failed,
-                format!("AWS refuses {operation}: a limit is reached"),
-                "remove what is no longer needed in the IAM console, then try again",
-            ),
-            Reason::PasswordPolicy => (
-                Kind::Failed,
-                "the account's password policy refuses the console password".to_owned(),
-                "let cloudcred make one that fits: --console-password generate",
-            ),
-            Reason::Unreachable => (
-                Kind::Failed,
-                format!("cannot reach AWS for {operation}"),
-                "check the network, --region, and AWS_ENDPOINT_URL where it is set",
-            ),
-            Reason::Unclear => (
-                Kind::Failed,
-                format!("AWS gave no clear answer to {operation}"),
-                "check the network and try again",
-            ),
-            Reason::Passing => (
-                Kind::Failed,
-                format!("AWS is busy and refuses {operation} for now"),
-                "try again in a minute",
-            ),
-            Reason::Missing | Reason::Exists | Reason::Conflict | Reason::Other => {
-                let quoted = failure.quoted();
-                return Error::failed(format!("AWS refuses {operation} ({quoted})"));
+        let quoted = failure.quoted();
+        let credentials = |what: &str| Error::credentials(format!("{what} ({quoted})"));
+        let failed = |what: &str| Error::failed(format!("{what} ({quoted})"));
+        match failure.reason {
+            Reason::Denied => {
+                credentials(&format!("these credentials are not allowed to call {operation}")).hint(
+                    format!("ask an administrator of the account for the permission {operation}, or use other credentials with --profile"),
+                )
             }
-        };
-        Error::new(kind, format!("{what} ({})", failure.quoted())).hint(hint)
+            // STS may accept what IAM refuses: GetSessionToken without MFA (API reference, STS).
+            Reason::UnknownKey if operation.starts_with("iam:") => {
+                credentials(&format!("{operation} does not accept these credentials"))
+                    .hint("temporary credentials need MFA for IAM: use other ones with --profile; or the key was deleted meanwhile")
+            }
+            Reason::UnknownKey => credentials("AWS does not know this access key")
+                .hint("it was deleted, deactivated or mistyped: use other credentials with --profile"),
+            Reason::WrongSecret => {
+                credentials("the secret access key does not belong to the access key ID")
+                    .hint("copy both halves again; if AWS no longer shows the secret, create a new key")
+            }
+            Reason::Expired => credentials("these credentials have expired")
+                .hint("sign in again, then repeat the command"),
+            Reason::Clock => {
+                failed("this machine's clock is wrong").hint("set the clock and try again")
+            }
+            Reason::Limit => failed(&format!("AWS refuses {operation}: a limit is reached"))
+                .hint("remove what is no longer needed in the IAM console, then try again"),
+            Reason::PasswordPolicy => {
+                failed("the account's password policy refuses the console password")
+                    .hint("let cloudcred make one that fits: --console-password generate")
+            }
+            Reason::Unreachable => failed(&format!("cannot reach AWS for {operation}"))
+                .hint("check the network, --region, and AWS_ENDPOINT_URL where it is set"),
+            Reason::Unclear => failed(&format!("AWS gave no clear answer to {operation}"))
+                .hint("check the network and try again"),
+            Reason::Passing => failed(&format!("AWS is busy and refuses {operation} for now"))
+                .hint("try again in a minute"),
+            Reason::Missing | Reason::Exists | Reason::Conflict | Reason::Other => {
+                failed(&format!("AWS refuses {operation}"))
+            }
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Kind;
 
     #[test]
     fn a_wrong_clock_is_not_taken_for_a_wrong_secret() {

@@ -11,6 +11,7 @@ pub mod kind;
 pub mod configured;
 pub mod found;
 mod unusable;
+mod program;
 pub mod profiles;
 pub mod warnings;
 pub mod mfa;

@@ -20,11 +20,12 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::aws::account;
-use crate::aws::configured::{configured, has_credentials, sources_of};
+use crate::aws::configured::{configured, has_credentials, program_of, sources_of};
 use crate::aws::console::Console;
 use crate::aws::found::{Found, Source, State, UNREACHABLE, UNRESOLVABLE};
 use crate::aws::identity::caller_identity;
 use crate::aws::kind::Kind;
+use crate::aws::program::Program;
 use crate::aws::sdk::{Sdk, Session};
 use crate::aws::unusable::{rejected, unresolvable};
 use crate::diagnostic::Diagnostic;
@@ -292,19 +293,29 @@ fn of_profile(sdk: &Sdk, profile: &Profile, all: &Profiles) -> Found {
     }
 }
 
-/// Resolves the profile as the SDK does, from its own sources alone.
+/// Resolves the profile as the SDK does, from its own sources alone. An external program at the end is
+/// ours to run.
 pub fn provider(
     config: &ProviderConfig,
     profile: &Profile,
     all: &Profiles,
 ) -> SharedCredentialsProvider {
-    let sources = sources_of(profile, all);
-    let files = EnvConfigFiles::builder().with_contents(EnvConfigFileKind::Config, sources);
-    let provider = ProfileFileCredentialsProvider::builder()
+    let mut sources = sources_of(profile, all);
+    let mut provider = ProfileFileCredentialsProvider::builder()
         .configure(config)
-        .profile_name(profile.name.clone())
-        .profile_files(files.build());
-    SharedCredentialsProvider::new(provider.build())
+        .profile_name(profile.name.clone());
+    if let Some((name, command)) = program_of(profile, all) {
+        let program = Program { command: command.to_owned() };
+        // The last role of the chain, if there is one, takes it as a source of that name.
+        let by_profile = format!("\nsource_profile = {name}\n");
+        let Some((before, after)) = sources.rsplit_once(&by_profile) else {
+            return SharedCredentialsProvider::new(program);
+        };
+        sources = format!("{before}\ncredential_source = Program\n{after}");
+        provider = provider.with_custom_provider("Program", program);
+    }
+    let files = EnvConfigFiles::builder().with_contents(EnvConfigFileKind::Config, sources);
+    SharedCredentialsProvider::new(provider.profile_files(files.build()).build())
 }
 
 /// `None` for an instance role where there is no instance.

@@ -14,8 +14,10 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use crate::aws::configured::SignIn;
 use crate::aws::failure::{Failure, Reason, causes, deepest};
 use crate::aws::found::{EXPIRED, Found, REJECTED, Source, UNREACHABLE, UNRESOLVABLE};
-use crate::aws::kind::Kind;
 use crate::diagnostic::Diagnostic;
+
+/// How the error of a program begins.
+pub const PROGRAM_FAILED: &str = "credential_process: ";
 
 const ROLE_OF_SSO: &str = "sso:GetRoleCredentials";
 
@@ -69,15 +71,9 @@ pub fn unresolvable(found: &Found, error: &CredentialsError) -> Diagnostic {
     if found.signs_in.is_some() {
         return of_sign_in(found, error);
     }
-    // aws-config quotes the exit status and all that the program said (`credential_process.rs`).
-    if let (Kind::CredentialProcess, Some((_, said))) = (&found.kind, cause.split_once("Stderr: "))
-    {
-        let line = said.lines().next().unwrap_or_default();
-        return Diagnostic::new(
-            UNRESOLVABLE,
-            format!("its program failed: {line}"),
-            "run its credential_process by hand, to see why",
-        );
+    if let Some(why) = cause.strip_prefix(PROGRAM_FAILED) {
+        let hint = "run its credential_process by hand, to see why";
+        return Diagnostic::new(UNRESOLVABLE, format!("its program failed: {why}"), hint);
     }
     let hint = match found.source {
         Source::Profile(_) => "correct the profile in ~/.aws, or choose another one",
