@@ -354,3 +354,31 @@ async fn verified(sdk: &Sdk, found: &Found) -> State {
         Err(failure) => State::Fails(rejected(found, &failure)),
     }
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use crate::aws::failure::deepest;
+    use crate::aws::unusable::PROGRAM_FAILED;
+    use crate::shared_config::text::{FileKind, SharedFile};
+
+    #[tokio::test]
+    async fn a_program_at_the_end_of_a_chain_is_run_by_us() {
+        let config = "[profile a]\nrole_arn = arn\nsource_profile = b\n[profile b]\nrole_arn = arn\nsource_profile = c\n\
+             [profile c]\ncredential_process = echo no >&2; exit 1\n\
+             [profile self]\nrole_arn = arn\nsource_profile = self\ncredential_process = echo no >&2; exit 1\n";
+        let files = SharedConfig {
+            config: SharedFile::parse(FileKind::Config, config.as_bytes()),
+            ..SharedConfig::default()
+        };
+        let all = files.profiles();
+        let region = aws_config::Region::from_static("us-east-1");
+        let config = ProviderConfig::without_region().with_region(Some(region));
+        for name in ["a", "b", "c", "self"] {
+            let profile = all.find(name).expect("in the file");
+            let provider = provider(&config, profile, &all);
+            let error = provider.provide_credentials().await.expect_err("it fails");
+            assert_eq!(deepest(&error), format!("{PROGRAM_FAILED}no"), "{name}");
+        }
+    }
+}

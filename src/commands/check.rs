@@ -157,8 +157,6 @@ async fn assume(
     }
 }
 
-/// # Errors
-/// When a profile that is named is not there.
 pub fn run(flags: Check, context: &Context) -> Result<u8> {
     let files = SharedConfig::of(&context.env);
     let profiles = files.profiles();
