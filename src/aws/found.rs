@@ -81,7 +81,7 @@ pub const UNRESOLVABLE: &str = "unresolvable";
 pub struct Found {
     pub source: Source,
     pub kind: Kind,
-    /// The sign-in that it rests on.
+    /// The sign-in that it depends on.
     pub signs_in: Option<SignIn>,
     /// The MFA device whose code its role needs, which no SDK asks for by itself.
     pub mfa_serial: Option<String>,
@@ -148,7 +148,7 @@ impl Found {
 
 #[cfg(test)]
 impl Found {
-    /// Working credentials of whoever the ARN names.
+    /// Working credentials of the principal that the ARN names.
     pub fn for_tests(source: Source, arn: &str) -> Self {
         use aws_credential_types::Credentials;
         use aws_credential_types::provider::SharedCredentialsProvider;

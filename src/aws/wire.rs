@@ -141,7 +141,7 @@ mod tests {
         let failure = Failure::of("sts:GetCallerIdentity", error);
         assert_eq!(failure.reason, Reason::Unclear);
         assert_eq!(failure.message, "the answer is longer than 4 MiB");
-        // What the sockets hold comes on top of what was read.
+        // What the sockets buffer comes on top of what was read.
         let sent = tokio::task::spawn_blocking(move || server.join()).await.expect("not cancelled");
         let sent = sent.expect("it ends with the connection");
         assert!(sent < 8 * LONGEST_ANSWER, "{sent} bytes");
