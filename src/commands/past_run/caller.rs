@@ -2,8 +2,8 @@
 
 use crate::aws::found::Found;
 use crate::aws::profiles::{self, Scope};
-use crate::commands::Context;
 use crate::commands::aws::Aws;
+use crate::commands::context::Context;
 use crate::commands::lookups::{LiveLookups, mfa_roles};
 use crate::error::{Error, Result};
 use crate::prompt::{Prompt, Question};

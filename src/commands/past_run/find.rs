@@ -37,9 +37,6 @@ pub fn find(
 
 /// Removes what commands that were killed have left half-written: documents in the file store at
 /// once, under the index's lock, and old states of journals. Makes no folder.
-///
-/// # Errors
-/// When the index cannot be locked or read, or something cannot be removed.
 pub fn clear_half_written(folders: &Folders) -> Result<()> {
     if folders.data.exists() {
         drop(Index::lock(folders)?);

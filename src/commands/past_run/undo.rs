@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use crate::aws_profile;
 use crate::cli::Reopen;
-use crate::commands::Context;
 use crate::commands::aws::Aws;
+use crate::commands::context::Context;
 use crate::commands::finish;
 use crate::commands::past_run::caller::PastRun;
 use crate::commands::past_run::find::{clear_half_written, find};

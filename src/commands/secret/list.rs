@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::commands::Context;
+use crate::commands::context::Context;
 use crate::commands::secret::{Listed, whose};
 use crate::error::Result;
 use crate::output::{Page, Report, table};

@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use crate::aws::identity::Identity;
 use crate::cli::Secret;
-use crate::commands::Context;
+use crate::commands::context::Context;
 use crate::error::Result;
 use crate::store::index::Entry;
 use crate::store::{SecretName, StoreKind};

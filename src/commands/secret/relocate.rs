@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::commands::Context;
+use crate::commands::context::Context;
 use crate::error::Result;
 use crate::output::{Page, Report};
 use crate::store::{SecretName, StoreKind};

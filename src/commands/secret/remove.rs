@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::aws_profile::{self, Readers};
-use crate::commands::Context;
+use crate::commands::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::output::{Page, Report};
 use crate::prompt::{Prompt, Question};

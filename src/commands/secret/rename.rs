@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::aws_profile;
-use crate::commands::Context;
+use crate::commands::context::Context;
 use crate::error::{Error, Result};
 use crate::output::{Page, Report};
 use crate::shared_config::Locations;

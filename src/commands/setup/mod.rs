@@ -13,8 +13,8 @@ use crate::aws::profiles::{self, Scope};
 use crate::aws::sdk::Sdk;
 use crate::aws_profile::{self, AwsProfile};
 use crate::cli::{ModeChoice, Setup};
-use crate::commands::Context;
 use crate::commands::aws::Aws;
+use crate::commands::context::Context;
 use crate::commands::finish;
 use crate::commands::lookups::{LiveLookups, mfa_roles};
 use crate::commands::past_run::{self, PastRun};
@@ -36,9 +36,6 @@ use crate::store::index::Index;
 
 /// The exit code: other than 0 where the user is ready and its root key was not retired, which is told
 /// already.
-///
-/// # Errors
-/// Whatever else keeps it from what is wanted.
 pub fn run(mut flags: Setup, context: &Context) -> Result<u8> {
     flags::check_combination(&flags, context.global.output)?;
     flags::check_values(&flags)?;
