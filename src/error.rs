@@ -123,7 +123,7 @@ impl Error {
     /// The message and, in parentheses, the hint: for an answer that is refused, or a warning.
     pub fn with_hint(&self) -> String {
         match &self.hint {
-            Some(hint) => format!("{} ({hint})", self.message),
+            Some(hint) => joined(&self.message, hint),
             None => self.message.clone(),
         }
     }
@@ -147,6 +147,11 @@ impl From<anyhow::Error> for Error {
     fn from(cause: anyhow::Error) -> Self {
         Error::failed(format!("{cause:#}"))
     }
+}
+
+/// A message and what to do next, as one line.
+pub fn joined(message: &str, hint: &str) -> String {
+    format!("{message} ({hint})")
 }
 
 /// Folds line breaks. `output` takes care of what a terminal might obey.

@@ -3,6 +3,7 @@
 //! The modules below are in the order of their layers: each imports only from those above it.
 
 pub mod error;
+pub mod diagnostic;
 pub mod process;
 pub mod env;
 pub mod browser;

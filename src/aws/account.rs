@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use crate::aws::failure::{Failure, Reason};
 use crate::error::Error;
 
-pub use root::{Finding, RootUser, root_user};
+pub use root::{RootUser, root_user};
 
 /// An access key as IAM lists it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,7 +1,8 @@
-//! What a profile says of its credentials before anything is resolved: their kind, what they rest
-//! on, and what is wrong with them. Plain values in and out; reads nothing and asks nobody.
+//! What a profile's settings amount to before anything is resolved: a kind of credentials, what
+//! they depend on, and what is wrong with them. Plain values in and out; reads nothing.
 
 use crate::aws::kind::Kind;
+use crate::diagnostic::Diagnostic;
 use crate::error::{did_you_mean, near_names};
 use crate::shared_config::{Profile, Profiles, excerpt};
 
@@ -9,12 +10,12 @@ use crate::shared_config::{Profile, Profiles, excerpt};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Configured {
     pub kind: Kind,
-    /// The profile whose sign-in it rests on: itself, or the last one of its role chain.
+    /// The sign-in that it depends on: its own, or that of the last profile in its role chain.
     pub signs_in: Option<SignIn>,
     /// The MFA device whose code the role needs: its serial number or ARN.
     pub mfa_serial: Option<String>,
-    /// Why nothing can come of it.
-    pub defect: Option<Defect>,
+    /// Why it cannot work.
+    pub defect: Option<Diagnostic>,
 }
 
 /// A sign-in that a person repeats now and then.
@@ -25,14 +26,7 @@ pub struct SignIn {
     pub sso: bool,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Defect {
-    /// Stable, for scripts.
-    pub code: &'static str,
-    /// A few words for a table.
-    pub what: String,
-    pub hint: String,
-}
+const INCOMPLETE: &str = "incomplete";
 
 const SSO_KEYS: [&str; 5] =
     ["sso_session", "sso_start_url", "sso_region", "sso_account_id", "sso_role_name"];
@@ -56,8 +50,7 @@ pub const CREDENTIAL_KEYS: [(&str, &str); 10] = [
 ];
 
 pub fn has_credentials(profile: &Profile) -> bool {
-    let mut keys = CREDENTIAL_KEYS.iter();
-    keys.any(|(key, _)| value(profile, key).is_some())
+    CREDENTIAL_KEYS.iter().any(|(key, _)| value(profile, key).is_some())
 }
 
 /// A key that is set but empty counts as not set.
@@ -67,214 +60,201 @@ pub fn value<'p>(profile: &'p Profile, key: &str) -> Option<&'p str> {
 
 /// In the order in which the Rust SDK decides (aws-config, `profile/credentials/repr.rs`).
 pub fn configured(profile: &Profile, all: &Profiles) -> Configured {
-    let has = |key| value(profile, key).is_some();
-    if has("role_arn") && !has("web_identity_token_file") {
-        return of_role(profile, all);
+    match is_chained(profile) {
+        true => of_role(profile, all),
+        false => base(profile, all),
     }
-    base(profile, all)
+}
+
+/// Whether it is a role that other credentials assume.
+fn is_chained(profile: &Profile) -> bool {
+    value(profile, "role_arn").is_some() && value(profile, "web_identity_token_file").is_none()
+}
+
+fn has_keys(profile: &Profile) -> bool {
+    ["aws_access_key_id", "aws_secret_access_key"].iter().all(|key| value(profile, key).is_some())
 }
 
 fn sound(kind: Kind) -> Configured {
     Configured { kind, signs_in: None, mfa_serial: None, defect: None }
 }
 
-fn incomplete(what: impl Into<String>, hint: impl Into<String>) -> Configured {
-    Configured {
-        defect: Some(Defect { code: "incomplete", what: what.into(), hint: hint.into() }),
-        ..sound(Kind::Incomplete)
-    }
+fn incomplete(what: &str, hint: &str) -> Configured {
+    let defect = Some(Diagnostic::new(INCOMPLETE, what, hint));
+    Configured { defect, ..sound(Kind::Incomplete) }
 }
 
-/// Credentials that rest on no other profile.
+/// Credentials that depend on no other profile.
 fn base(profile: &Profile, all: &Profiles) -> Configured {
     let has = |key: &str| value(profile, key).is_some();
-    let signs_in = |sso| Some(SignIn { profile: profile.name.clone(), sso });
+    let name = &profile.name;
+    let signs_in = |sso| Some(SignIn { profile: name.clone(), sso });
     if has("credential_source") {
-        return incomplete(
-            "credential_source without role_arn",
-            "add the role_arn that is to be assumed",
-        );
+        return incomplete("credential_source without role_arn", "add the role_arn to assume");
     }
     if has("web_identity_token_file") {
         return match has("role_arn") {
             true => sound(Kind::WebIdentity),
-            false => incomplete(
-                "web_identity_token_file without role_arn",
-                "add the role_arn that is to be assumed",
-            ),
+            false => {
+                incomplete("web_identity_token_file without role_arn", "add the role_arn to assume")
+            }
         };
     }
     if SSO_KEYS.iter().any(|key| has(key)) {
-        let defect = sso_defect(profile, all);
-        return match defect {
-            Some(defect) if defect.code == "incomplete" => {
+        return match check_sso(profile, all) {
+            Err(defect) if defect.code == INCOMPLETE => {
                 Configured { defect: Some(defect), ..sound(Kind::Incomplete) }
             }
-            defect => Configured { signs_in: signs_in(true), defect, ..sound(Kind::Sso) },
+            checked => {
+                Configured { signs_in: signs_in(true), defect: checked.err(), ..sound(Kind::Sso) }
+            }
         };
     }
-    if has("login_session") {
+    if has(LOGIN_SESSION) {
         return Configured { signs_in: signs_in(false), ..sound(Kind::Login) };
     }
     if has("credential_process") {
         return sound(Kind::CredentialProcess);
     }
-    match (has("aws_access_key_id"), has("aws_secret_access_key"), has("aws_session_token")) {
-        (true, true, false) => sound(Kind::Static),
-        (true, true, true) => sound(Kind::Session),
-        (true, false, _) => incomplete(
-            "aws_access_key_id without aws_secret_access_key",
-            format!("aws configure --profile {}", profile.name),
-        ),
-        (false, true, _) => incomplete(
-            "aws_secret_access_key without aws_access_key_id",
-            format!("aws configure --profile {}", profile.name),
-        ),
-        (false, false, _) => incomplete(
+    let configure = format!("aws configure --profile {name}");
+    match (has("aws_access_key_id"), has("aws_secret_access_key")) {
+        (true, true) if has("aws_session_token") => sound(Kind::Session),
+        (true, true) => sound(Kind::Static),
+        (true, false) => incomplete("aws_access_key_id without aws_secret_access_key", &configure),
+        (false, true) => incomplete("aws_secret_access_key without aws_access_key_id", &configure),
+        (false, false) => incomplete(
             "no credentials in it",
             "settings only; tools need credentials from elsewhere",
         ),
     }
 }
 
-fn sso_defect(profile: &Profile, all: &Profiles) -> Option<Defect> {
-    let lacks = |what: String| {
-        Some(Defect {
-            code: "incomplete",
-            what,
-            hint: format!("aws configure sso --profile {}", profile.name),
-        })
+fn check_sso(profile: &Profile, all: &Profiles) -> Result<(), Diagnostic> {
+    let incomplete = |what: String| {
+        let hint = format!("aws configure sso --profile {}", profile.name);
+        Err(Diagnostic::new(INCOMPLETE, what, hint))
     };
-    let own = |key: &str| value(profile, key);
-    let session = match own("sso_session") {
-        None => None,
-        Some(name) => match all.sso_session(name) {
-            Some(session) => Some(session),
-            None => {
-                let names = all.sso_sessions.iter().map(|session| session.name.as_str());
-                return Some(Defect {
-                    code: "unknown_sso_session",
-                    what: format!("there is no [sso-session {name}]"),
-                    hint: did_you_mean(&near_names(name, names), "aws configure sso-session"),
-                });
-            }
-        },
-    };
-    let needed = |key: &str| match session {
-        Some(session) => value(session, key),
-        None => own(key),
+    let session = match value(profile, "sso_session") {
+        None => profile,
+        Some(name) => all.sso_session(name).ok_or_else(|| {
+            let names = all.sso_sessions.iter().map(|session| session.name.as_str());
+            let hint = did_you_mean(&near_names(name, names), "aws configure sso-session");
+            let message = format!("there is no [sso-session {name}]");
+            Diagnostic::new("unknown_sso_session", message, hint)
+        })?,
     };
     for key in ["sso_start_url", "sso_region"] {
-        if session.is_some() && own(key).is_some() {
-            return lacks(format!("{key} stands beside sso_session, which has its own"));
+        if !std::ptr::eq(session, profile) && value(profile, key).is_some() {
+            return incomplete(format!("{key} stands beside sso_session, which has its own"));
         }
-        if needed(key).is_none() {
-            return lacks(format!("{key} is missing"));
+        if value(session, key).is_none() {
+            return incomplete(format!("{key} is missing"));
         }
     }
-    let missing = ["sso_account_id", "sso_role_name"];
-    let missing = missing.into_iter().find(|key| own(key).is_none())?;
-    lacks(format!("{missing} is missing"))
+    match ["sso_account_id", "sso_role_name"].iter().find(|key| value(profile, key).is_none()) {
+        Some(missing) => incomplete(format!("{missing} is missing")),
+        None => Ok(()),
+    }
 }
 
 /// A role, and the profiles that lead to the credentials that assume it.
 fn of_role(profile: &Profile, all: &Profiles) -> Configured {
     let source = value(profile, "source_profile");
     let named = value(profile, "credential_source");
-    let kind = Kind::AssumeRole(source.or(named).map(str::to_owned));
     // A machine that assumes a role by itself has no device to show a code.
-    let asks = source.is_some() || named == Some("Environment");
-    let mfa_serial = value(profile, "mfa_serial").filter(|_| asks);
-    let mfa_serial = mfa_serial.map(str::to_owned);
+    let can_ask = source.is_some() || named == Some("Environment");
+    let mfa_serial = value(profile, "mfa_serial").filter(|_| can_ask);
+    let mut role = Configured {
+        mfa_serial: mfa_serial.map(str::to_owned),
+        ..sound(Kind::AssumeRole(source.or(named).map(str::to_owned)))
+    };
     match (source, named) {
-        (Some(_), Some(_)) => incomplete(
-            "both source_profile and credential_source",
-            "keep the one that holds the credentials which assume the role",
-        ),
-        (None, None) => incomplete(
-            "role_arn without source_profile or credential_source",
-            "add the source_profile whose credentials assume the role",
-        ),
-        (None, Some(named)) => {
-            Configured { mfa_serial, defect: unknown_source(named), ..sound(kind) }
+        (Some(_), Some(_)) => {
+            return incomplete(
+                "both source_profile and credential_source",
+                "keep the one whose credentials assume the role",
+            );
         }
+        (None, None) => {
+            return incomplete(
+                "role_arn without source_profile or credential_source",
+                "add the source_profile whose credentials assume the role",
+            );
+        }
+        (None, Some(named)) => role.defect = unknown_source(named),
         (Some(_), None) => match last_of_chain(profile, all) {
-            Err(defect) => Configured { defect: Some(defect), ..sound(kind) },
+            Err(defect) => role.defect = Some(defect),
             Ok(last) => {
-                let last_is = match value(last, "source_profile") {
-                    None if value(last, "role_arn").is_some() && !has_keys(last) => {
-                        of_role(last, all)
-                    }
-                    _ => base(last, all),
+                let names_source =
+                    value(last, "source_profile").is_none() && value(last, "role_arn").is_some();
+                let origin = match names_source && !has_keys(last) {
+                    true => of_role(last, all),
+                    false => base(last, all),
                 };
-                let defect = last_is.defect.map(|defect| Defect {
-                    what: format!("its source `{}`: {}", last.name, defect.what),
-                    ..defect
+                role.signs_in = origin.signs_in;
+                role.defect = origin.defect.map(|defect| {
+                    let message = format!("its source `{}`: {}", last.name, defect.message);
+                    Diagnostic { message, ..defect }
                 });
-                Configured { kind, signs_in: last_is.signs_in, mfa_serial, defect }
             }
         },
     }
+    role
 }
 
-fn unknown_source(named: &str) -> Option<Defect> {
+fn unknown_source(named: &str) -> Option<Diagnostic> {
     const KNOWN: [&str; 3] = ["Environment", "Ec2InstanceMetadata", "EcsContainer"];
-    (!KNOWN.contains(&named)).then(|| Defect {
-        code: "unknown_credential_source",
-        what: format!("there is no credential_source `{named}`"),
-        hint: did_you_mean(
-            &near_names(named, KNOWN.into_iter()),
-            &format!("use {}", KNOWN.join(", ")),
-        ),
+    (!KNOWN.contains(&named)).then(|| {
+        let near = near_names(named, KNOWN.into_iter());
+        let hint = did_you_mean(&near, &format!("use {}", KNOWN.join(", ")));
+        let message = format!("there is no credential_source `{named}`");
+        Diagnostic::new("unknown_credential_source", message, hint)
     })
 }
 
-fn has_keys(profile: &Profile) -> bool {
-    let has = |key| value(profile, key).is_some();
-    has("aws_access_key_id") && has("aws_secret_access_key")
-}
-
 /// The profile at the end of a role chain: one with its own credentials, or with a named source.
-fn last_of_chain<'p>(first: &'p Profile, all: &'p Profiles) -> Result<&'p Profile, Defect> {
+fn last_of_chain<'p>(first: &'p Profile, all: &'p Profiles) -> Result<&'p Profile, Diagnostic> {
     let mut visited = vec![first.name.as_str()];
     let mut profile = first;
     loop {
-        let is_role = value(profile, "role_arn").is_some()
-            && value(profile, "web_identity_token_file").is_none();
-        let source = value(profile, "source_profile").filter(|_| is_role);
-        // Behind the first one, keys of its own come first; and a profile may rest on itself.
-        let source = source
-            .filter(|_| visited.len() == 1 || !has_keys(profile))
+        // After the first profile, its own keys come before its source, which may be itself.
+        let source = value(profile, "source_profile")
+            .filter(|_| is_chained(profile) && (visited.len() == 1 || !has_keys(profile)))
             .filter(|source| *source != profile.name);
         let Some(source) = source else {
             return Ok(profile);
         };
         if visited.contains(&source) {
             visited.push(source);
-            return Err(Defect {
-                code: "role_loop",
-                what: format!("its sources go round in a circle: {}", visited.join(" → ")),
-                hint: "let one of them hold credentials of its own".to_owned(),
-            });
+            return Err(Diagnostic::new(
+                "role_loop",
+                format!("its sources form a circle: {}", visited.join(" → ")),
+                "give one of them credentials of its own",
+            ));
         }
-        let Some(next) = all.find(source) else {
+        profile = all.find(source).ok_or_else(|| {
             let names = all.profiles.iter().map(|profile| profile.name.as_str());
-            return Err(Defect {
-                code: "unknown_source_profile",
-                what: format!("there is no source_profile `{source}`"),
-                hint: did_you_mean(
-                    &near_names(source, names),
-                    "add that profile, or name another one",
-                ),
-            });
-        };
+            let near = near_names(source, names);
+            Diagnostic::new(
+                "unknown_source_profile",
+                format!("there is no source_profile `{source}`"),
+                did_you_mean(&near, "add that profile, or name another one"),
+            )
+        })?;
         visited.push(source);
-        profile = next;
     }
 }
 
-/// All that the SDK has to read to resolve the profile, and nothing else: a broken line elsewhere
-/// in the files would make it refuse them whole.
+/// The profile whose external program the credentials come from, and its command.
+pub fn program_of<'p>(profile: &'p Profile, all: &'p Profiles) -> Option<(&'p str, &'p str)> {
+    let last = last_of_chain(profile, all).ok()?;
+    let is_program = base(last, all).kind == Kind::CredentialProcess;
+    let command = value(last, "credential_process").filter(|_| is_program)?;
+    Some((&last.name, command))
+}
+
+/// All that the SDK has to read to resolve the profile, and nothing else: it would refuse both files
+/// for a broken line elsewhere.
 pub fn sources_of(profile: &Profile, all: &Profiles) -> String {
     let mut chain = vec![profile];
     while let Some(source) = value(chain[chain.len() - 1], "source_profile")
@@ -283,10 +263,8 @@ pub fn sources_of(profile: &Profile, all: &Profiles) -> String {
     {
         chain.push(next);
     }
-    let sessions =
-        chain.iter().filter_map(|profile| all.sso_session(value(profile, "sso_session")?));
-    let sessions: Vec<&Profile> = sessions.collect();
-    excerpt(chain.into_iter(), sessions.into_iter())
+    let sessions = chain.iter().filter_map(|it| all.sso_session(value(it, "sso_session")?));
+    excerpt(chain.iter().copied(), sessions)
 }
 
 #[cfg(test)]
@@ -310,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn each_kind_is_told_by_its_keys() {
+    fn each_kind_is_known_by_its_keys() {
         let role = |source: &str| Kind::AssumeRole(Some(source.to_owned()));
         let keys = "aws_access_key_id = AKIA\naws_secret_access_key = s\n";
         let sso = "sso_account_id = 1\nsso_role_name = r\n";

@@ -15,7 +15,7 @@ impl Console {
         Console { domain: Partition::of_region(region).console_domain }
     }
 
-    /// Of whoever is signed in: root's keys, or a user's own.
+    /// The keys of the user who is signed in, root or not.
     pub fn security_credentials(&self) -> String {
         self.iam("/security_credentials")
     }

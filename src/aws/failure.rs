@@ -1,14 +1,15 @@
 //! AWS's refusals, and silence, in words that a person can act on.
 
 use std::error::Error as StdError;
+use std::io;
 
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_runtime_api::client::result::{DispatchFailure, SdkError};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
-use crate::error::{Error, Kind};
+use crate::error::Error;
 
-/// What kind of refusal it was, as far as it changes what to do next.
+/// The kind of refusal, as far as it decides what to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
     Denied,
@@ -19,9 +20,9 @@ pub enum Reason {
     Missing,
     Exists,
     Limit,
-    /// Something else hangs on what is to be deleted.
+    /// What is to be deleted still has dependents.
     Conflict,
-    /// Passing, by AWS's own account: throttling, or two changes at once.
+    /// It will pass, AWS says: throttling, or two changes at once.
     Passing,
     PasswordPolicy,
     Unreachable,
@@ -42,63 +43,47 @@ pub struct Failure {
 }
 
 impl Failure {
-    pub fn of<E>(operation: &'static str, error: SdkError<E, HttpResponse>) -> Self
-    where
-        E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
-    {
+    pub fn of<E: ProvideErrorMetadata + StdError + 'static>(
+        operation: &'static str,
+        error: SdkError<E, HttpResponse>,
+    ) -> Self {
         Failure::read(operation, &error)
     }
 
-    /// An answer that lacks what it is about, so that it says nothing.
+    /// An answer without what it is about, which proves nothing.
     pub fn without(operation: &'static str, what: &str) -> Self {
-        Failure {
-            operation,
-            code: None,
-            message: format!("the answer does not hold {what}"),
-            reason: Reason::Unclear,
-        }
+        let message = format!("the answer lacks {what}");
+        Failure { operation, code: None, message, reason: Reason::Unclear }
     }
 
     /// The refused call somewhere behind an error of aws-config's, where there is one of this kind.
-    pub fn within<E>(operation: &'static str, error: &(dyn StdError + 'static)) -> Option<Self>
-    where
-        E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
-    {
-        let mut cause = Some(error);
-        while let Some(error) = cause {
-            if let Some(error) = error.downcast_ref::<SdkError<E, HttpResponse>>() {
-                return Some(Failure::read(operation, error));
-            }
-            cause = error.source();
-        }
-        None
+    pub fn within<E: ProvideErrorMetadata + StdError + 'static>(
+        operation: &'static str,
+        error: &(dyn StdError + 'static),
+    ) -> Option<Self> {
+        let refused = causes(error).find_map(|it| it.downcast_ref::<SdkError<E, HttpResponse>>());
+        refused.map(|error| Failure::read(operation, error))
     }
 
     /// Reads the metadata that the SDK's own `Display` leaves out.
-    fn read<E>(operation: &'static str, error: &SdkError<E, HttpResponse>) -> Self
-    where
-        E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
-    {
+    fn read<E: ProvideErrorMetadata + StdError + 'static>(
+        operation: &'static str,
+        error: &SdkError<E, HttpResponse>,
+    ) -> Self {
         let code = error.code().map(str::to_owned).or_else(|| element(error, "Code"));
-        let status = error.raw_response().map(|response| response.status().as_u16());
-        let their_time = error
-            .raw_response()
-            .and_then(|response| response.headers().get("date"))
-            .map(str::to_owned);
-        let mut message = error
-            .message()
-            .map(str::to_owned)
-            .or_else(|| element(error, "Message"))
-            .unwrap_or_else(|| deepest(error));
+        let response = error.raw_response();
+        let status = response.map(|response| response.status().as_u16());
+        let message = error.message().map(str::to_owned).or_else(|| element(error, "Message"));
+        let mut message = message.unwrap_or_else(|| deepest(error));
         let reason = match (error, &code) {
             (SdkError::ServiceError(_), Some(code)) => reason_of(code, &message),
-            // Whoever speaks in AWS's name without its words may have passed the request on.
+            // Something between AWS and us may have passed the request on before it answered.
             (SdkError::ServiceError(_), None) => Reason::Unclear,
             (SdkError::ConstructionFailure(_), _) => Reason::Other,
             (SdkError::DispatchFailure(failure), _) if never_sent(failure) => Reason::Unreachable,
             _ => Reason::Unclear,
         };
-        // A server that breaks down mid-way may have done its work; and 2xx is no refusal.
+        // A server that breaks down midway may have done its work; and 2xx is no refusal.
         let reason = match (reason, status) {
             (Reason::Other, Some(408 | 500..)) | (_, Some(200..=399)) => Reason::Unclear,
             (reason, _) => reason,
@@ -106,7 +91,8 @@ impl Failure {
         if let (None, SdkError::ServiceError(_), Some(status)) = (&code, error, status) {
             message = format!("something other than AWS answered, with HTTP status {status}");
         }
-        if let (Reason::Clock, Some(time)) = (reason, their_time) {
+        let date = response.and_then(|response| response.headers().get("date"));
+        if let (Reason::Clock, Some(time)) = (reason, date) {
             message = format!("AWS's time is {time}");
         }
         Failure { operation, code, message, reason }
@@ -150,7 +136,7 @@ fn reason_of(code: &str, message: &str) -> Reason {
                 Reason::WrongSecret
             }
         }
-        // IAM Identity Center says so of a token that is over (API reference, GetRoleCredentials).
+        // UnauthorizedException: an expired token of IAM Identity Center (API reference, GetRoleCredentials).
         "ExpiredToken"
         | "ExpiredTokenException"
         | "TokenRefreshRequired"
@@ -171,82 +157,70 @@ fn reason_of(code: &str, message: &str) -> Reason {
     }
 }
 
-/// Whether the connection was never there, so that nothing can have been done.
-fn never_sent(failure: &aws_smithy_runtime_api::client::result::DispatchFailure) -> bool {
-    let Some(error) = failure.as_connector_error() else {
-        return false;
-    };
-    let mut cause: Option<&(dyn StdError + 'static)> = Some(error);
-    while let Some(error) = cause {
-        if error.to_string().contains("dns error") {
-            return true;
-        }
-        if let Some(error) = error.downcast_ref::<std::io::Error>() {
-            // What else a socket may say can also happen in the middle of a call.
-            if error.kind() == std::io::ErrorKind::ConnectionRefused {
-                return true;
-            }
-        }
-        cause = error.source();
-    }
-    false
+/// Whether the connection was never there, so that nothing can have been done. What else a socket
+/// reports can also happen in the middle of a call.
+fn never_sent(failure: &DispatchFailure) -> bool {
+    let error = failure.as_connector_error();
+    error.into_iter().flat_map(|error| causes(error)).any(|cause| {
+        let io = cause.downcast_ref::<io::Error>().map(io::Error::kind);
+        io == Some(io::ErrorKind::ConnectionRefused) || cause.to_string().contains("dns error")
+    })
+}
+
+/// The error and its causes, the outermost first.
+pub fn causes<'e>(
+    error: &'e (dyn StdError + 'static),
+) -> impl Iterator<Item = &'e (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |error: &&'e (dyn StdError + 'static)| (*error).source())
 }
 
 /// The innermost cause says what happened; the outer ones only where it surfaced.
-pub fn deepest(error: &dyn StdError) -> String {
-    let mut deepest = error;
-    while let Some(cause) = deepest.source() {
-        deepest = cause;
-    }
-    deepest.to_string()
+pub fn deepest(error: &(dyn StdError + 'static)) -> String {
+    causes(error).last().map(ToString::to_string).unwrap_or_default()
 }
 
 impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
         let operation = failure.operation;
         let quoted = failure.quoted();
+        let credentials = |what: &str| Error::credentials(format!("{what} ({quoted})"));
+        let failed = |what: &str| Error::failed(format!("{what} ({quoted})"));
         match failure.reason {
-            Reason::Denied => Error::credentials(format!(
-                "these credentials are not allowed to call {operation} ({quoted})"
-            ))
-            .hint(format!(
-                "ask an administrator of the account for the permission {operation}, or use other credentials with --profile"
-            )),
-            // STS may accept what IAM refuses: GetSessionToken without MFA (API reference, STS).
-            Reason::UnknownKey if operation.starts_with("iam:") => Error::credentials(format!(
-                "{operation} does not accept these credentials ({quoted})"
-            ))
-            .hint("temporary credentials need MFA for IAM: use other ones with --profile; a key may also have been deleted meanwhile"),
-            Reason::UnknownKey => {
-                Error::credentials(format!("AWS does not know this access key ({quoted})"))
-                    .hint("it was deleted, deactivated or mistyped: use other credentials with --profile")
+            Reason::Denied => {
+                credentials(&format!("these credentials are not allowed to call {operation}")).hint(
+                    format!("ask an administrator of the account for the permission {operation}, or use other credentials with --profile"),
+                )
             }
-            Reason::WrongSecret => Error::credentials(format!(
-                "the secret access key does not belong to the access key ID ({quoted})"
-            ))
-            .hint("copy both halves again; if AWS no longer shows the secret, create a new key"),
-            Reason::Expired => Error::credentials(format!("these credentials have expired ({quoted})"))
+            // STS may accept what IAM refuses: GetSessionToken without MFA (API reference, STS).
+            Reason::UnknownKey if operation.starts_with("iam:") => {
+                credentials(&format!("{operation} does not accept these credentials"))
+                    .hint("temporary credentials need MFA for IAM: use other ones with --profile; or the key was deleted meanwhile")
+            }
+            Reason::UnknownKey => credentials("AWS does not know this access key")
+                .hint("it was deleted, deactivated or mistyped: use other credentials with --profile"),
+            Reason::WrongSecret => {
+                credentials("the secret access key does not belong to the access key ID")
+                    .hint("copy both halves again; if AWS no longer shows the secret, create a new key")
+            }
+            Reason::Expired => credentials("these credentials have expired")
                 .hint("sign in again, then repeat the command"),
             Reason::Clock => {
-                Error::failed(format!("this machine's clock is wrong: {}", failure.message))
-                    .hint("set the clock to the right time and try again")
+                failed("this machine's clock is wrong").hint("set the clock and try again")
             }
-            Reason::Limit => Error::failed(format!("AWS refuses {operation}: a limit is reached ({quoted})"))
+            Reason::Limit => failed(&format!("AWS refuses {operation}: a limit is reached"))
                 .hint("remove what is no longer needed in the IAM console, then try again"),
             Reason::PasswordPolicy => {
-                Error::failed(format!("the account's password policy refuses the console password ({quoted})"))
+                failed("the account's password policy refuses the console password")
                     .hint("let cloudcred make one that fits: --console-password generate")
             }
-            Reason::Unreachable => {
-                Error::failed(format!("cannot reach AWS for {operation}: {}", failure.message))
-                    .hint("check the network, --region, and AWS_ENDPOINT_URL where it is set")
-            }
-            Reason::Unclear => Error::failed(format!("AWS gave no clear answer to {operation} ({quoted})"))
+            Reason::Unreachable => failed(&format!("cannot reach AWS for {operation}"))
+                .hint("check the network, --region, and AWS_ENDPOINT_URL where it is set"),
+            Reason::Unclear => failed(&format!("AWS gave no clear answer to {operation}"))
                 .hint("check the network and try again"),
-            Reason::Passing => Error::failed(format!("AWS is busy and refuses {operation} for now ({quoted})"))
+            Reason::Passing => failed(&format!("AWS is busy and refuses {operation} for now"))
                 .hint("try again in a minute"),
             Reason::Missing | Reason::Exists | Reason::Conflict | Reason::Other => {
-                Error::new(Kind::Failed, format!("AWS refuses {operation} ({quoted})"))
+                failed(&format!("AWS refuses {operation}"))
             }
         }
     }
@@ -255,9 +229,10 @@ impl From<Failure> for Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Kind;
 
     #[test]
-    fn a_signature_error_tells_a_wrong_clock_from_a_wrong_secret() {
+    fn a_wrong_clock_is_not_taken_for_a_wrong_secret() {
         let late = "Signature expired: 20200101T000000Z is now earlier than 20261124T000000Z";
         assert_eq!(reason_of("SignatureDoesNotMatch", late), Reason::Clock);
         let wrong = "The request signature we calculated does not match";

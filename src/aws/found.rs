@@ -1,5 +1,5 @@
-//! Credentials that were found on this machine: where, of which kind, whose, and whether they work.
-//! Plain values; finding and checking is `profiles.rs`'s.
+//! Credentials on this machine as plain values: where they are, what kind they are, and whether
+//! they work.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -9,7 +9,8 @@ use crate::aws::configured::SignIn;
 use crate::aws::identity::Identity;
 use crate::aws::kind::Kind;
 use crate::aws::sdk::Session;
-use crate::error::{Error, one_line};
+use crate::diagnostic::Diagnostic;
+use crate::error::{self, Error};
 
 /// Where credentials come from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,7 +23,7 @@ pub enum Source {
     Instance,
     /// A pair that the user gave to this command.
     Given,
-    /// A browser sign-in of this very process, written nowhere.
+    /// A browser sign-in of this process, written nowhere.
     SignIn,
 }
 
@@ -61,123 +62,105 @@ impl Source {
     }
 }
 
-/// Whether credentials work, and if not, why not and what helps.
+/// Whether credentials work.
 #[derive(Clone, Debug)]
 pub enum State {
-    /// Nobody was asked.
     Unchecked,
     Works(Identity),
-    Fails {
-        status: Status,
-        /// A few words for a table.
-        what: String,
-        hint: String,
-    },
+    /// Why not, in a few words for a table. The code is one of the four below.
+    Fails(Diagnostic),
 }
 
-impl State {
-    /// Takes a server's or a program's words: they come out as one line, without escape sequences.
-    pub fn fails(status: Status, what: impl AsRef<str>, hint: impl AsRef<str>) -> Self {
-        State::Fails { status, what: one_line(what.as_ref()), hint: one_line(hint.as_ref()) }
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Status {
-    Rejected,
-    Expired,
-    Unreachable,
-    Unresolvable,
-}
-
-/// Something about credentials that will trouble their owner one day.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Warning {
-    /// Stable, for scripts.
-    pub code: &'static str,
-    pub message: String,
-    pub hint: String,
-}
+pub const REJECTED: &str = "rejected";
+pub const EXPIRED: &str = "expired";
+pub const UNREACHABLE: &str = "unreachable";
+pub const UNRESOLVABLE: &str = "unresolvable";
 
 /// One credential on this machine.
 #[derive(Clone, Debug)]
 pub struct Found {
     pub source: Source,
     pub kind: Kind,
-    /// The sign-in that it rests on.
+    /// The sign-in that it depends on.
     pub signs_in: Option<SignIn>,
     /// The MFA device whose code its role needs, which no SDK asks for by itself.
     pub mfa_serial: Option<String>,
-    /// Known once it could be resolved.
+    /// Known once it is resolved.
     pub access_key_id: Option<String>,
-    /// The region that is configured for it, which may be none.
+    /// The region that is configured for it.
     pub region: Option<String>,
-    /// Of temporary credentials, once they could be resolved.
+    /// Of temporary credentials, once they are resolved.
     pub expires_at: Option<Timestamp>,
-    /// All of its user's keys, where IAM was asked and answered.
+    /// All keys of its user, where IAM listed them.
     pub keys: Vec<AccessKey>,
     pub session: Session,
     pub state: State,
 }
 
 impl Found {
-    pub fn identity(&self) -> Option<&Identity> {
-        match &self.state {
-            State::Works(identity) => Some(identity),
-            State::Unchecked | State::Fails { .. } => None,
+    pub fn unchecked(source: Source, kind: Kind, session: Session) -> Self {
+        Found {
+            source,
+            kind,
+            signs_in: None,
+            mfa_serial: None,
+            access_key_id: None,
+            region: None,
+            expires_at: None,
+            keys: Vec::new(),
+            session,
+            state: State::Unchecked,
         }
     }
 
-    /// For a table: its name, its kind, whose it is or why it fails, and what helps.
-    pub fn row(&self) -> Vec<String> {
-        let name = match self.source.profile_name() {
-            Some(name) => name.to_owned(),
-            None => self.source.described(),
-        };
-        let (state, note) = match &self.state {
-            State::Unchecked => {
-                (self.access_key_id.clone().unwrap_or_default(), "not checked".to_owned())
-            }
-            State::Works(identity) => (identity.described(), "works".to_owned()),
-            State::Fails { what, hint, .. } => (what.clone(), hint.clone()),
-        };
-        vec![name, self.kind.described(), state, note]
+    pub fn identity(&self) -> Option<&Identity> {
+        match &self.state {
+            State::Works(identity) => Some(identity),
+            _ => None,
+        }
     }
 
-    /// The error for whoever insists on these credentials.
+    /// For a table: its name, its kind, its owner or why it fails, and what to do.
+    pub fn row(&self) -> Vec<String> {
+        let name = self.source.profile_name().map(str::to_owned);
+        let (state, note) = match &self.state {
+            State::Unchecked => (self.access_key_id.clone().unwrap_or_default(), "not checked"),
+            State::Works(identity) => (identity.described(), "works"),
+            State::Fails(why) => (why.message.clone(), why.hint.as_str()),
+        };
+        let name = name.unwrap_or_else(|| self.source.described());
+        vec![name, self.kind.described(), state, note.to_owned()]
+    }
+
+    /// The error for a command that needs these credentials.
     pub fn failure(&self) -> Option<Error> {
-        let State::Fails { status, what, hint } = &self.state else {
+        let State::Fails(why) = &self.state else {
             return None;
         };
-        let message = format!("{} cannot be used: {what}", self.source.described());
-        Some(match status {
-            Status::Unreachable => Error::failed(message).hint(hint),
-            _ => Error::credentials(message).hint(hint),
-        })
+        let kind = match why.code {
+            UNREACHABLE => error::Kind::Failed,
+            _ => error::Kind::Credentials,
+        };
+        let message = format!("{} cannot be used: {}", self.source.described(), why.message);
+        Some(Error::new(kind, message).hint(&why.hint))
     }
 }
 
 #[cfg(test)]
 impl Found {
-    /// Working credentials of whoever the ARN names.
+    /// Working credentials of the principal that the ARN names.
     pub fn for_tests(source: Source, arn: &str) -> Self {
         use aws_credential_types::Credentials;
         use aws_credential_types::provider::SharedCredentialsProvider;
         let credentials = Credentials::new("AKIAIOSFODNN7EXAMPLE", "secret", None, None, "test");
+        let session = Session {
+            provider: SharedCredentialsProvider::new(credentials),
+            region: aws_config::Region::from_static("us-east-1"),
+        };
         Found {
-            source,
-            kind: Kind::Static,
-            signs_in: None,
-            mfa_serial: None,
             access_key_id: Some("AKIAIOSFODNN7EXAMPLE".to_owned()),
-            region: None,
-            expires_at: None,
-            keys: Vec::new(),
-            session: Session {
-                provider: SharedCredentialsProvider::new(credentials),
-                region: aws_config::Region::from_static("us-east-1"),
-            },
             state: State::Works(Identity::new("111122223333", arn)),
+            ..Found::unchecked(source, Kind::Static, session)
         }
     }
 }

@@ -91,10 +91,7 @@ impl Identity {
     }
 }
 
-/// Asks STS who the session is, for at most `limit`.
-///
-/// # Errors
-/// AWS's refusal, or `Unclear` when the time is over.
+/// Asks STS who the session is. The answer is unclear when it takes longer than `limit`.
 pub async fn caller_identity(
     sdk: &Sdk,
     session: &Session,
@@ -111,12 +108,7 @@ pub async fn caller_identity(
     let answer = answer.map_err(|error| Failure::of(OPERATION, error))?;
     match (answer.account, answer.arn) {
         (Some(account), Some(arn)) => Ok(Identity::new(account, arn)),
-        _ => Err(Failure {
-            operation: OPERATION,
-            code: None,
-            message: "the answer lacks the account or the ARN".to_owned(),
-            reason: Reason::Other,
-        }),
+        _ => Err(Failure::without(OPERATION, "the account or the ARN")),
     }
 }
 
@@ -129,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn arns_tell_who_it_is() {
+    fn an_arn_names_the_principal() {
         let root = identity("arn:aws:iam::111122223333:root");
         assert!(root.is_root());
         let user = identity("arn:aws-cn:iam::111122223333:user/team/ana");

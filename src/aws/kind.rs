@@ -13,7 +13,7 @@ pub enum Kind {
     Login,
     Container,
     Instance,
-    /// A profile that lacks something, or holds settings only.
+    /// A profile that lacks something, or has settings only.
     Incomplete,
 }
 

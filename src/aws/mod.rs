@@ -2,7 +2,7 @@
 
 pub mod partition;
 pub mod failure;
-mod answer;
+mod wire;
 pub mod sdk;
 pub mod identity;
 pub mod console;
@@ -12,6 +12,7 @@ pub mod kind;
 pub mod configured;
 pub mod found;
 mod unusable;
+mod program;
 pub mod profiles;
 pub mod warnings;
 pub mod mfa;

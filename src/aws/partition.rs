@@ -1,6 +1,5 @@
 //! AWS's partitions: how their regions begin, and which hosts their console has.
 
-/// One partition.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Partition {
     /// As ARNs name it.
@@ -11,8 +10,7 @@ pub struct Partition {
     pub console_domain: &'static str,
 }
 
-/// Regions are from botocore's `data/partitions.json`, domains from aws-sdk-signin 1.33,
-/// `config/endpoint.rs`. The commercial partition is last, because its prefix fits every region.
+/// As in aws-sdk-signin 1.33, `config/endpoint.rs`.
 const PARTITIONS: [Partition; 8] = [
     partition("aws-cn", "cn-", "amazonaws.cn"),
     partition("aws-us-gov", "us-gov-", "amazonaws-us-gov.com"),
@@ -51,6 +49,8 @@ impl Partition {
 
 #[cfg(test)]
 mod tests {
+    use aws_sdk_signin::config::endpoint::{DefaultResolver, Params, ResolveEndpoint};
+
     use super::*;
 
     #[test]
@@ -64,10 +64,25 @@ mod tests {
         assert_eq!(Partition::of_region("mx-central-1").id, "aws");
     }
 
-    #[test]
-    fn every_partition_has_a_console_of_its_own() {
-        let mut domains = PARTITIONS.map(|partition| partition.console_domain);
-        domains.sort_unstable();
-        assert!(domains.windows(2).all(|pair| pair[0] != pair[1]));
+    #[tokio::test]
+    async fn the_domains_are_those_of_the_sdk() {
+        for (region, id) in [
+            ("eu-west-1", "aws"),
+            ("cn-north-1", "aws-cn"),
+            ("us-gov-west-1", "aws-us-gov"),
+            ("eusc-de-east-1", "aws-eusc"),
+            ("us-iso-east-1", "aws-iso"),
+            ("us-isob-east-1", "aws-iso-b"),
+            ("eu-isoe-west-1", "aws-iso-e"),
+            ("us-isof-south-1", "aws-iso-f"),
+        ] {
+            let params = Params::builder().region(region).is_control_plane(false);
+            let params = params.use_fips(false).use_dual_stack(false).build().expect("complete");
+            let endpoint = DefaultResolver::new().resolve_endpoint(&params).await.expect(region);
+            let partition = Partition::of_region(region);
+            assert_eq!(partition.id, id);
+            let address = format!("https://{region}.signin.{}", partition.console_domain);
+            assert_eq!(endpoint.url(), address);
+        }
     }
 }

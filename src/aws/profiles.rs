@@ -1,7 +1,8 @@
 //! Finds the credentials on this machine (variables, both `~/.aws` files, container and instance
-//! metadata) and asks STS about all of them at once. Reads only.
+//! metadata) and asks STS and IAM about all of them at once. Reads only.
 
 use std::collections::HashSet;
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,200 +17,181 @@ use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
 use jiff::Timestamp;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
-use crate::aws::account::{self, Finding};
-use crate::aws::configured::{Defect, configured, has_credentials, sources_of};
+use crate::aws::account;
+use crate::aws::configured::{configured, has_credentials, program_of, sources_of};
 use crate::aws::console::Console;
-use crate::aws::found::{Found, Source, State, Status};
+use crate::aws::found::{Found, Source, State, UNREACHABLE, UNRESOLVABLE};
 use crate::aws::identity::caller_identity;
 use crate::aws::kind::Kind;
+use crate::aws::program::Program;
 use crate::aws::sdk::{Sdk, Session};
 use crate::aws::unusable::{rejected, unresolvable};
+use crate::diagnostic::Diagnostic;
 use crate::env::Env;
 use crate::error::{Error, Result, did_you_mean, near_names};
+use crate::secret::KeyPair;
 use crate::shared_config::{Profile, Profiles, SharedConfig};
+
+/// How many credentials are checked at once.
+const AT_ONCE: usize = 32;
+
+/// How long one may take to resolve, and how long AWS may take to answer.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// How many accounts are asked about their root user: somebody with more of them has other means, and
+/// the answer must not take long.
+const AUDITED: usize = 8;
 
 /// Which credentials to look at.
 pub enum Scope<'a> {
     /// Every one on this machine; the first is the one that tools would use.
     All,
-    /// The same, and profiles that hold settings only, in the order of the files.
+    /// The same, and profiles with settings only, in the order of the files.
     Inventory,
     Profiles(&'a [String]),
     /// Only the one that tools without further settings would use.
     DefaultChain,
 }
 
-/// How credentials are checked.
-#[derive(Clone, Copy)]
-pub struct Checking {
-    /// How many are asked at once.
-    pub at_once: usize,
-    /// How long one may take to resolve, and how long to answer.
-    pub limit: Duration,
-}
-
-impl Default for Checking {
-    fn default() -> Self {
-        Checking { at_once: 32, limit: Duration::from_secs(10) }
-    }
-}
-
-/// Looks, resolves and verifies, all at once; keeps the order of [`list`].
+/// Lists, resolves and verifies.
 ///
 /// # Errors
-/// When a profile that is asked for is not in the files.
+/// When a named profile is not in the files.
 pub async fn find(sdk: &Sdk, env: &Env, scope: Scope<'_>) -> Result<Vec<Found>> {
     let listed = list(sdk, env, &SharedConfig::of(env), scope)?;
-    Ok(check(sdk, listed, Checking::default(), |_| ()).await)
+    Ok(check(sdk, listed, |_| ()).await)
 }
 
-/// What there is, unchecked; what is known to be broken says so already.
+/// The credentials, unchecked; those that cannot work fail already.
 ///
 /// # Errors
-/// When a profile that is asked for is not in the files.
+/// When a named profile is not in the files.
 pub fn list(sdk: &Sdk, env: &Env, files: &SharedConfig, scope: Scope<'_>) -> Result<Vec<Found>> {
     let profiles = files.profiles();
-    Ok(match scope {
-        Scope::Profiles(names) => {
-            let profile = |name: &String| match profiles.find(name) {
-                Some(profile) => Ok(of_profile(sdk, profile, &profiles)),
-                None => Err(unknown_profile(name, &profiles)),
-            };
-            names.iter().map(profile).collect::<Result<_>>()?
-        }
-        Scope::Inventory => candidates(sdk, env, &profiles),
-        Scope::All | Scope::DefaultChain => {
-            let selected = selected_profile(env);
-            let mut all = candidates(sdk, env, &profiles);
-            all.retain(|found| match found.source.profile_name() {
-                // One that is missing is kept: tools that follow AWS_PROFILE fail.
-                Some(name) => profiles.find(name).is_none_or(has_credentials),
-                None => true,
-            });
-            all.sort_by_key(|found| match &found.source {
-                Source::Environment => 0,
-                Source::Profile(name) if name == selected => 1,
-                _ => 2,
-            });
-            if let Scope::DefaultChain = scope {
-                all.retain(|found| found.source.profile_name().is_none_or(|it| it == selected));
-                all.truncate(1);
-            }
-            all
-        }
-    })
+    if let Scope::Profiles(names) = scope {
+        let profile = |name: &String| match profiles.find(name) {
+            Some(profile) => Ok(of_profile(sdk, profile, &profiles)),
+            None => Err(unknown_profile(name, &profiles)),
+        };
+        return names.iter().map(profile).collect();
+    }
+    let selected = selected_profile(env);
+    let mut all = candidates(sdk, env, &profiles);
+    if let Scope::Inventory = scope {
+        return Ok(all);
+    }
+    // A selected profile that is missing stays: tools that follow AWS_PROFILE fail.
+    let is_usable = |name: &str| profiles.find(name).is_none_or(has_credentials);
+    all.retain(|found| found.source.profile_name().is_none_or(is_usable));
+    all.sort_by_key(|found| match &found.source {
+        Source::Environment => 0,
+        Source::Profile(name) if name == selected => 1,
+        _ => 2,
+    });
+    if let Scope::DefaultChain = scope {
+        all.retain(|found| found.source.profile_name().is_none_or(|name| name == selected));
+        all.truncate(1);
+    }
+    Ok(all)
 }
 
-/// Resolves and verifies what is not known to be broken, all at once; `progress` is told how many
+/// Resolves and verifies what may work, in the given order; `progress` gets the number of those that
 /// are done. An instance role is left out where there is no instance.
-pub async fn check(
-    sdk: &Sdk,
-    listed: Vec<Found>,
-    how: Checking,
-    progress: impl Fn(usize),
-) -> Vec<Found> {
-    let permits = Arc::new(Semaphore::new(how.at_once.max(1)));
-    let mut tasks = JoinSet::new();
-    for (index, found) in listed.into_iter().enumerate() {
+pub async fn check(sdk: &Sdk, listed: Vec<Found>, progress: impl Fn(usize)) -> Vec<Found> {
+    let permits = Arc::new(Semaphore::new(AT_ONCE));
+    let checks = listed.into_iter().map(|found| {
         let (sdk, permits) = (sdk.clone(), Arc::clone(&permits));
-        tasks.spawn(async move {
+        async move {
             let _permit = permits.acquire_owned().await;
-            (index, check_one(&sdk, found, how.limit).await)
-        });
-    }
-    let mut checked = Vec::new();
-    while let Some(done) = tasks.join_next().await {
-        // A task that panicked has told so already.
-        checked.extend(done.ok());
-        progress(checked.len());
-    }
-    checked.sort_by_key(|(index, _)| *index);
-    checked.into_iter().filter_map(|(_, found)| found).collect()
+            check_one(&sdk, found).await
+        }
+    });
+    concurrently(checks, progress).await.into_iter().flatten().collect()
 }
 
-/// Asks IAM about the keys of the users that long-term keys belong to, all at once. Where there are
-/// more of them than may be asked at once, nobody is asked: how old keys are is worth one round
-/// trip, not many. Returns how many keys were not looked at for that reason.
-pub async fn look_at_keys(sdk: &Sdk, found: &mut [Found], how: Checking) -> usize {
-    let mut asked = HashSet::new();
-    let of_keys: Vec<usize> = (0..found.len())
-        .filter(|index| {
-            let found = &found[*index];
-            let works = found.kind == Kind::Static && found.identity().is_some();
-            works && asked.insert(found.access_key_id.clone())
-        })
-        .collect();
-    if of_keys.len() > how.at_once {
-        return of_keys.len();
-    }
+/// The results in the order of the work.
+async fn concurrently<T: Send + 'static>(
+    work: impl Iterator<Item = impl Future<Output = T> + Send + 'static>,
+    progress: impl Fn(usize),
+) -> Vec<T> {
     let mut tasks = JoinSet::new();
-    for index in of_keys {
-        let (sdk, session) = (sdk.clone(), found[index].session.clone());
-        tasks.spawn(async move {
-            // Of the caller's own user, or root's own (API reference, ListAccessKeys).
-            let iam = sdk.iam_once(&session);
-            let keys = account::access_keys(&iam, None);
-            (index, tokio::time::timeout(how.limit, keys).await)
-        });
+    for (index, work) in work.enumerate() {
+        tasks.spawn(async move { (index, work.await) });
     }
-    while let Some(done) = tasks.join_next().await {
-        // Who may not ask IAM is not told about its keys.
-        if let Ok((index, Ok(Ok(keys)))) = done {
-            let id = found[index].access_key_id.clone();
-            for found in found.iter_mut().filter(|found| found.access_key_id == id) {
+    let mut done = Vec::new();
+    while let Some(result) = tasks.join_next().await {
+        // A task that panicked has reported it already.
+        done.extend(result.ok());
+        progress(done.len());
+    }
+    done.sort_by_key(|(index, _)| *index);
+    done.into_iter().map(|(_, result)| result).collect()
+}
+
+/// Asks IAM about the users of working long-term keys, and about the root users of the first accounts,
+/// all at once: keeps the lists of keys, and returns what is wrong with whole accounts. What may not
+/// be read is left out; so are keys in a number that would take more than one round trip.
+pub async fn audit(sdk: &Sdk, found: &mut [Found]) -> Vec<Diagnostic> {
+    let mut warnings = Vec::new();
+    let works = || found.iter().filter_map(|found| Some((found, found.identity()?)));
+    let mut keys = distinct(
+        works()
+            .filter(|(found, _)| found.kind == Kind::Static)
+            .filter_map(|(found, _)| Some((found.access_key_id.clone()?, found.session.clone()))),
+    );
+    let mut accounts = distinct(
+        works().map(|(found, identity)| (identity.account_id.clone(), found.session.clone())),
+    );
+    accounts.truncate(AUDITED);
+    if keys.len() > AT_ONCE {
+        let count = keys.len();
+        warnings.push(Diagnostic::new(
+            "keys_not_looked_at",
+            format!("{count} keys were not checked for their age, nor for a second key"),
+            "name fewer profiles, with --profile",
+        ));
+        keys.clear();
+    }
+    let of_keys = keys.into_iter().map(|(id, session)| {
+        let iam = sdk.iam_once(&session);
+        // Without a name, of the caller's own user (API reference, ListAccessKeys).
+        async move { (id, timeout(LIMIT, account::access_keys(&iam, None)).await) }
+    });
+    let of_roots = accounts.into_iter().map(|(account, session)| {
+        let iam = sdk.iam_once(&session);
+        let console = Console::of_region(session.region.as_ref());
+        async move {
+            let root = timeout(LIMIT, account::root_user(&iam)).await.ok()?.ok()?;
+            Some(root.weaknesses(&account, console))
+        }
+    });
+    let (listed, roots) =
+        tokio::join!(concurrently(of_keys, |_| ()), concurrently(of_roots, |_| ()));
+    for (id, keys) in listed {
+        if let Ok(Ok(keys)) = keys {
+            for found in found.iter_mut().filter(|it| it.access_key_id.as_ref() == Some(&id)) {
                 found.keys.clone_from(&keys);
             }
         }
     }
-    0
+    warnings.extend(roots.into_iter().flatten().flatten());
+    warnings
 }
 
-/// How many accounts are asked how their root user is guarded: somebody with more of them has other
-/// means, and the answer must not take long.
-const AUDITED: usize = 8;
-
-/// How the root users are guarded of the first [`AUDITED`] accounts of those whose credentials work, by
-/// the first credential of each, all asked at once. Nothing where it may not read that.
-pub async fn look_at_roots(sdk: &Sdk, found: &[Found], how: Checking) -> Vec<Finding> {
-    let mut accounts: Vec<(String, Session)> = Vec::new();
-    for found in found {
-        if let Some(identity) = found.identity()
-            && accounts.len() < AUDITED
-            && accounts.iter().all(|(id, _)| *id != identity.account_id)
-        {
-            accounts.push((identity.account_id.clone(), found.session.clone()));
-        }
-    }
-    let mut tasks = JoinSet::new();
-    for (index, (account, session)) in accounts.into_iter().enumerate() {
-        let sdk = sdk.clone();
-        tasks.spawn(async move {
-            let iam = sdk.iam_once(&session);
-            let root = tokio::time::timeout(how.limit, account::root_user(&iam)).await;
-            let console = Console::of_region(session.region.as_ref());
-            let findings = root.map(|root| root.map(|root| root.findings(&account, console)));
-            (index, findings)
-        });
-    }
-    let mut all = Vec::new();
-    while let Some(done) = tasks.join_next().await {
-        if let Ok((index, Ok(Ok(findings)))) = done {
-            all.push((index, findings));
-        }
-    }
-    all.sort_by_key(|(index, _)| *index);
-    all.into_iter().flat_map(|(_, findings)| findings).collect()
+/// The first session for each ID.
+fn distinct(all: impl Iterator<Item = (String, Session)>) -> Vec<(String, Session)> {
+    let mut seen = HashSet::new();
+    all.filter(|(id, _)| seen.insert(id.clone())).collect()
 }
 
 /// Checks a pair that the user gave.
-pub async fn check_given(sdk: &Sdk, pair: &crate::secret::KeyPair) -> Found {
+pub async fn check_given(sdk: &Sdk, pair: &KeyPair) -> Found {
     let session = sdk.session(pair, sdk.region());
-    let mut found = Found {
-        access_key_id: Some(pair.access_key_id.clone()),
-        ..unchecked(Source::Given, Kind::Static, session)
-    };
-    found.state = verified(sdk, &found, Checking::default().limit).await;
+    let mut found = Found::unchecked(Source::Given, Kind::Static, session);
+    found.access_key_id = Some(pair.access_key_id.clone());
+    found.state = verified(sdk, &found).await;
     found
 }
 
@@ -220,185 +202,183 @@ pub fn selected_profile(env: &Env) -> &str {
 
 fn unknown_profile(name: &str, profiles: &Profiles) -> Error {
     let names = profiles.profiles.iter().map(|profile| profile.name.as_str());
-    Error::credentials(format!("there is no AWS profile `{name}`")).hint(did_you_mean(
-        &near_names(name, names),
-        "`aws configure list-profiles` shows the ones there are",
-    ))
+    let otherwise = "`aws configure list-profiles` lists them";
+    Error::credentials(format!("there is no AWS profile `{name}`"))
+        .hint(did_you_mean(&near_names(name, names), otherwise))
 }
 
-fn unchecked(source: Source, kind: Kind, session: Session) -> Found {
-    Found {
-        source,
-        kind,
-        signs_in: None,
-        mfa_serial: None,
-        access_key_id: None,
-        region: None,
-        expires_at: None,
-        keys: Vec::new(),
-        session,
-        state: State::Unchecked,
-    }
-}
-
-/// Instance metadata is left out where it is switched off.
+/// Every source there may be, in the order of the default chain.
 fn candidates(sdk: &Sdk, env: &Env, profiles: &Profiles) -> Vec<Found> {
-    let candidate = |source, kind, provider| {
-        let region = sdk.region();
-        let session = Session { provider, region };
-        Found {
-            region: sdk.configured_region().map(|region| region.to_string()),
-            ..unchecked(source, kind, session)
-        }
+    let candidate = |source, kind, provider| Found {
+        region: sdk.configured_region(None),
+        ..Found::unchecked(source, kind, Session { provider, region: sdk.region() })
     };
     let config = sdk.provider_config(sdk.region());
+    let is_set = |name| env.var(name).is_some();
     let mut all = Vec::new();
     if let Some(id) = env.var("AWS_ACCESS_KEY_ID") {
-        let kind = match env.var("AWS_SESSION_TOKEN") {
-            Some(_) => Kind::Session,
-            None => Kind::Static,
-        };
+        let kind = if is_set("AWS_SESSION_TOKEN") { Kind::Session } else { Kind::Static };
         let provider = EnvironmentVariableCredentialsProvider::new();
         let provider = SharedCredentialsProvider::new(provider);
         let mut found = candidate(Source::Environment, kind, provider);
         found.access_key_id = Some(id.to_owned());
-        if env.var("AWS_SECRET_ACCESS_KEY").is_none() {
-            found.state = State::fails(
-                Status::Unresolvable,
+        if !is_set("AWS_SECRET_ACCESS_KEY") {
+            found.state = State::Fails(Diagnostic::new(
+                UNRESOLVABLE,
                 "AWS_ACCESS_KEY_ID is set without AWS_SECRET_ACCESS_KEY",
                 "set both, or neither",
-            );
+            ));
         }
         all.push(found);
     }
     let selected = selected_profile(env);
     if selected != "default" && profiles.find(selected).is_none() {
-        // Tools that follow AWS_PROFILE fail then, so it must not be passed over.
-        let missing = Profile::named(selected);
-        let mut found = of_profile(sdk, &missing, profiles);
-        found.state = State::fails(
-            Status::Unresolvable,
-            "AWS_PROFILE names it, and there is no such profile",
-            "set AWS_PROFILE to a profile that is there, or unset it",
-        );
+        let mut found = of_profile(sdk, &Profile::named(selected), profiles);
+        found.state = State::Fails(Diagnostic::new(
+            UNRESOLVABLE,
+            "AWS_PROFILE names it, but there is no such profile",
+            "set AWS_PROFILE to an existing profile, or unset it",
+        ));
         all.push(found);
     }
     all.extend(profiles.profiles.iter().map(|profile| of_profile(sdk, profile, profiles)));
-    if env.var("AWS_WEB_IDENTITY_TOKEN_FILE").is_some() && env.var("AWS_ROLE_ARN").is_some() {
+    if is_set("AWS_WEB_IDENTITY_TOKEN_FILE") && is_set("AWS_ROLE_ARN") {
         let provider = WebIdentityTokenCredentialsProvider::builder().configure(&config).build();
-        all.push(candidate(
-            Source::WebIdentity,
-            Kind::WebIdentity,
-            SharedCredentialsProvider::new(provider),
-        ));
+        let provider = SharedCredentialsProvider::new(provider);
+        all.push(candidate(Source::WebIdentity, Kind::WebIdentity, provider));
     }
-    let container =
-        ["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI"];
-    if container.iter().any(|name| env.var(name).is_some()) {
+    if is_set("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI")
+        || is_set("AWS_CONTAINER_CREDENTIALS_FULL_URI")
+    {
         let provider = ecs::EcsCredentialsProvider::builder().configure(&config).build();
-        all.push(candidate(
-            Source::Container,
-            Kind::Container,
-            SharedCredentialsProvider::new(provider),
-        ));
+        let provider = SharedCredentialsProvider::new(provider);
+        all.push(candidate(Source::Container, Kind::Container, provider));
     }
-    let switched_off = env
-        .var("AWS_EC2_METADATA_DISABLED")
-        .is_some_and(|value| value.eq_ignore_ascii_case("true"));
-    if !switched_off {
-        // Where there is none, nothing answers: asked briefly, at the same time as all the others.
+    let switch = env.var("AWS_EC2_METADATA_DISABLED").unwrap_or_default();
+    if !switch.eq_ignore_ascii_case("true") {
+        // Where there is no instance nothing answers, so the wait is short.
         let client = imds::Client::builder()
             .configure(&config)
             .max_attempts(1)
             .connect_timeout(Duration::from_millis(300))
             .read_timeout(Duration::from_secs(1))
             .build();
-        let provider =
-            ImdsCredentialsProvider::builder().configure(&config).imds_client(client).build();
-        all.push(candidate(
-            Source::Instance,
-            Kind::Instance,
-            SharedCredentialsProvider::new(provider),
-        ));
+        let provider = ImdsCredentialsProvider::builder().configure(&config).imds_client(client);
+        let provider = SharedCredentialsProvider::new(provider.build());
+        all.push(candidate(Source::Instance, Kind::Instance, provider));
     }
     all
 }
 
 fn of_profile(sdk: &Sdk, profile: &Profile, all: &Profiles) -> Found {
-    let region = sdk.region_of(profile.get("region"));
+    let own_region = profile.get("region");
+    let region = sdk.region_of(own_region);
     let configured = configured(profile, all);
     let provider = provider(&sdk.provider_config(region.clone()), profile, all);
-    let session = Session { provider, region };
+    let access_key_id = match configured.kind {
+        Kind::Static | Kind::Session => profile.get("aws_access_key_id").map(str::to_owned),
+        _ => None,
+    };
     let source = Source::Profile(profile.name.clone());
     Found {
         signs_in: configured.signs_in,
         mfa_serial: configured.mfa_serial,
-        access_key_id: match configured.kind {
-            Kind::Static | Kind::Session => profile.get("aws_access_key_id").map(str::to_owned),
-            _ => None,
-        },
-        region: sdk.configured_region_of(profile.get("region")).map(|region| region.to_string()),
-        state: match &configured.defect {
-            Some(Defect { what, hint, .. }) => State::fails(Status::Unresolvable, what, hint),
+        access_key_id,
+        region: sdk.configured_region(own_region),
+        state: match configured.defect {
+            Some(defect) => State::Fails(Diagnostic { code: UNRESOLVABLE, ..defect }),
             None => State::Unchecked,
         },
-        ..unchecked(source, configured.kind, session)
+        ..Found::unchecked(source, configured.kind, Session { provider, region })
     }
 }
 
-/// Resolves the profile as the SDK does, from what it has to read for it and nothing else.
+/// Resolves the profile as the SDK does, from its own sources alone. An external program at the end is
+/// ours to run.
 pub fn provider(
     config: &ProviderConfig,
     profile: &Profile,
     all: &Profiles,
 ) -> SharedCredentialsProvider {
-    let provider = ProfileFileCredentialsProvider::builder()
+    let mut sources = sources_of(profile, all);
+    let mut provider = ProfileFileCredentialsProvider::builder()
         .configure(config)
-        .profile_name(profile.name.clone())
-        .profile_files(
-            EnvConfigFiles::builder()
-                .with_contents(EnvConfigFileKind::Config, sources_of(profile, all))
-                .build(),
-        )
-        .build();
-    SharedCredentialsProvider::new(provider)
+        .profile_name(profile.name.clone());
+    if let Some((name, command)) = program_of(profile, all) {
+        let program = Program { command: command.to_owned() };
+        // The last role of the chain, if there is one, takes it as a source of that name.
+        let by_profile = format!("\nsource_profile = {name}\n");
+        let Some((before, after)) = sources.rsplit_once(&by_profile) else {
+            return SharedCredentialsProvider::new(program);
+        };
+        sources = format!("{before}\ncredential_source = Program\n{after}");
+        provider = provider.with_custom_provider("Program", program);
+    }
+    let files = EnvConfigFiles::builder().with_contents(EnvConfigFileKind::Config, sources);
+    SharedCredentialsProvider::new(provider.profile_files(files.build()).build())
 }
 
 /// `None` for an instance role where there is no instance.
-async fn check_one(sdk: &Sdk, mut found: Found, limit: Duration) -> Option<Found> {
+async fn check_one(sdk: &Sdk, mut found: Found) -> Option<Found> {
     if !matches!(found.state, State::Unchecked) {
         return Some(found);
     }
     if found.mfa_serial.is_some() {
-        // The SDK would leave the device out, and AWS then speaks of missing permissions.
-        let name = found.source.name();
-        let hint = format!("--profile {name} --mfa-code CODE");
-        found.state = State::fails(Status::Unresolvable, "needs an MFA code", hint);
+        // The SDK would leave the device out, and AWS would then complain of missing permissions.
+        let hint = format!("--profile {} --mfa-code CODE", found.source.name());
+        found.state = State::Fails(Diagnostic::new(UNRESOLVABLE, "needs an MFA code", hint));
         return Some(found);
     }
-    let resolving = found.session.provider.provide_credentials();
-    match tokio::time::timeout(limit, resolving).await {
+    match timeout(LIMIT, found.session.provider.provide_credentials()).await {
         Ok(Ok(credentials)) => {
             found.access_key_id = Some(credentials.access_key_id().to_owned());
             found.expires_at = credentials.expiry().and_then(|time| Timestamp::try_from(time).ok());
-            found.state = verified(sdk, &found, limit).await;
+            found.state = verified(sdk, &found).await;
         }
         Ok(Err(_)) if found.source == Source::Instance => return None,
-        Ok(Err(error)) => found.state = unresolvable(&found, &error),
+        Ok(Err(error)) => found.state = State::Fails(unresolvable(&found, &error)),
         Err(_) => {
-            found.state = State::fails(
-                Status::Unreachable,
-                format!("no answer within {} s", limit.as_secs()),
+            found.state = State::Fails(Diagnostic::new(
+                UNREACHABLE,
+                format!("no answer within {} s", LIMIT.as_secs()),
                 "check the network, and the program or service that it asks",
-            );
+            ));
         }
     }
     Some(found)
 }
 
-async fn verified(sdk: &Sdk, found: &Found, limit: Duration) -> State {
-    match caller_identity(sdk, &found.session, limit).await {
+async fn verified(sdk: &Sdk, found: &Found) -> State {
+    match caller_identity(sdk, &found.session, LIMIT).await {
         Ok(identity) => State::Works(identity),
-        Err(failure) => rejected(found, failure),
+        Err(failure) => State::Fails(rejected(found, &failure)),
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use crate::aws::failure::deepest;
+    use crate::aws::unusable::PROGRAM_FAILED;
+    use crate::shared_config::text::{FileKind, SharedFile};
+
+    #[tokio::test]
+    async fn a_program_at_the_end_of_a_chain_is_run_by_us() {
+        let config = "[profile a]\nrole_arn = arn\nsource_profile = b\n[profile b]\nrole_arn = arn\nsource_profile = c\n\
+             [profile c]\ncredential_process = echo no >&2; exit 1\n\
+             [profile self]\nrole_arn = arn\nsource_profile = self\ncredential_process = echo no >&2; exit 1\n";
+        let files = SharedConfig {
+            config: SharedFile::parse(FileKind::Config, config.as_bytes()),
+            ..SharedConfig::default()
+        };
+        let all = files.profiles();
+        let region = aws_config::Region::from_static("us-east-1");
+        let config = ProviderConfig::without_region().with_region(Some(region));
+        for name in ["a", "b", "c", "self"] {
+            let profile = all.find(name).expect("in the file");
+            let provider = provider(&config, profile, &all);
+            let error = provider.provide_credentials().await.expect_err("it fails");
+            assert_eq!(deepest(&error), format!("{PROGRAM_FAILED}no"), "{name}");
+        }
     }
 }

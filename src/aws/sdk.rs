@@ -1,4 +1,4 @@
-//! The SDK's clients, and what they share: settings, connections, and telling `-v` about calls.
+//! The SDK's clients, and what they share: settings, connections, and the calls that `-v` shows.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -14,22 +14,20 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_signin::config::endpoint::{self, ResolveEndpoint};
-use aws_smithy_http_client::tls;
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::context::{
-    BeforeTransmitInterceptorContextMut, BeforeTransmitInterceptorContextRef,
-    FinalizerInterceptorContextRef,
+    BeforeTransmitInterceptorContextRef, FinalizerInterceptorContextRef,
 };
 use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint};
 use aws_smithy_runtime_api::client::orchestrator::Metadata;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
-use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::config_bag::{ConfigBag, Storable, StoreReplace};
 use aws_types::service_config::ServiceConfigKey;
+use jiff::fmt::rfc2822;
 use jiff::{SignedDuration, Timestamp};
 use secrecy::ExposeSecret;
 
-use crate::aws::answer::WholeAnswers;
+use crate::aws::wire::{QueryProtocol, http_client};
 use crate::output::Output;
 use crate::secret::KeyPair;
 
@@ -41,7 +39,7 @@ pub struct Session {
     pub region: Region,
 }
 
-/// Makes clients; holds what they share.
+/// Makes clients, which share settings and connections.
 #[derive(Clone)]
 pub struct Sdk {
     base: SdkConfig,
@@ -50,8 +48,6 @@ pub struct Sdk {
     /// Whether anything named the region, or us-east-1 stands in.
     region_is_configured: bool,
     observer: Observer,
-    /// How far AWS's clock is ahead of this machine's, by its last answer, in seconds.
-    clock_offset: Arc<AtomicI64>,
 }
 
 impl Sdk {
@@ -65,45 +61,30 @@ impl Sdk {
             loader = loader.profile_name(profile);
         }
         let region_is_given = region.is_some();
-        let region =
-            RegionProviderChain::first_try(region.map(|region| Region::new(region.to_owned())))
-                .or_else(EnvironmentVariableRegionProvider::new())
-                .or_else(of_profile.build())
-                .region()
-                .await;
+        let region = RegionProviderChain::first_try(region.map(|it| Region::new(it.to_owned())))
+            .or_else(EnvironmentVariableRegionProvider::new())
+            .or_else(of_profile.build());
+        let region = region.region().await;
         let region_is_configured = region.is_some();
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(Duration::from_secs(5))
+            .operation_attempt_timeout(Duration::from_secs(20))
+            .operation_timeout(Duration::from_secs(60));
         let base = loader
             .region(region.unwrap_or(Region::from_static("us-east-1")))
             .no_credentials()
             .http_client(http_client())
-            .timeout_config(
-                TimeoutConfig::builder()
-                    .connect_timeout(Duration::from_secs(5))
-                    .operation_attempt_timeout(Duration::from_secs(20))
-                    .operation_timeout(Duration::from_secs(60))
-                    .build(),
-            )
+            .timeout_config(timeouts.build())
             .load()
             .await;
-        let clock_offset = Arc::new(AtomicI64::new(0));
-        Sdk {
-            base,
-            region_is_given,
-            region_is_configured,
-            observer: Observer { output, clock_offset: Arc::clone(&clock_offset) },
-            clock_offset,
-        }
+        let observer = Observer { output, clock_offset: Arc::default() };
+        Sdk { base, region_is_given, region_is_configured, observer }
     }
 
     /// The same, over connections of its own: they may reach other servers than the old ones.
     pub fn with_fresh_connections(&self) -> Self {
-        Sdk {
-            base: self.base.to_builder().http_client(http_client()).build(),
-            region_is_given: self.region_is_given,
-            region_is_configured: self.region_is_configured,
-            observer: self.observer.clone(),
-            clock_offset: Arc::clone(&self.clock_offset),
-        }
+        let base = self.base.to_builder().http_client(http_client()).build();
+        Sdk { base, ..self.clone() }
     }
 
     pub fn region(&self) -> Region {
@@ -118,42 +99,29 @@ impl Sdk {
         }
     }
 
-    /// The region that a flag, a variable or the selected profile names.
-    pub fn configured_region(&self) -> Option<Region> {
-        self.region_is_configured.then(|| self.region())
+    /// As [`Sdk::region_of`], where a flag, a variable or a profile names one.
+    pub fn configured_region(&self, profile: Option<&str>) -> Option<String> {
+        let is_configured = profile.is_some() || self.region_is_configured;
+        is_configured.then(|| self.region_of(profile).to_string())
     }
 
-    /// As [`Sdk::region_of`], where anything names one.
-    pub fn configured_region_of(&self, profile: Option<&str>) -> Option<Region> {
-        match profile {
-            Some(_) => Some(self.region_of(profile)),
-            None => self.configured_region(),
-        }
-    }
-
-    /// This machine's time as AWS has it, by the date of its last answer.
+    /// This machine's time, corrected by the date of AWS's last answer.
     pub fn aws_time(&self, here: Timestamp) -> Timestamp {
-        let offset = SignedDuration::from_secs(self.clock_offset.load(Ordering::Relaxed));
-        here.checked_add(offset).unwrap_or(here)
+        let offset = self.observer.clock_offset.load(Ordering::Relaxed);
+        here.checked_add(SignedDuration::from_secs(offset)).unwrap_or(here)
     }
 
-    /// A session with this pair.
     pub fn session(&self, pair: &KeyPair, region: Region) -> Session {
-        let credentials = Credentials::new(
-            &pair.access_key_id,
-            pair.secret_access_key.expose_secret(),
-            None,
-            None,
-            "cloudcred",
-        );
+        let secret = pair.secret_access_key.expose_secret();
+        let credentials = Credentials::new(&pair.access_key_id, secret, None, None, "cloudcred");
         Session { provider: SharedCredentialsProvider::new(credentials), region }
     }
 
-    /// Two attempts: a check should tell soon, and its caller repeats it where it matters.
+    /// Two attempts: a check should answer soon, and its caller repeats it where it matters.
     pub fn sts(&self, session: &Session) -> aws_sdk_sts::Client {
         let config = aws_sdk_sts::config::Builder::from(&self.config(session))
             .retry_config(RetryConfig::standard().with_max_attempts(2))
-            .interceptor(WholeAnswers)
+            .interceptor(QueryProtocol)
             .interceptor(self.observer.clone())
             .build();
         aws_sdk_sts::Client::from_conf(config)
@@ -161,21 +129,16 @@ impl Sdk {
 
     pub fn iam(&self, session: &Session) -> aws_sdk_iam::Client {
         let config = aws_sdk_iam::config::Builder::from(&self.config(session))
-            .interceptor(FormSpaces)
-            .interceptor(WholeAnswers)
+            .interceptor(QueryProtocol)
             .interceptor(self.observer.clone())
             .build();
         aws_sdk_iam::Client::from_conf(config)
     }
 
-    /// For questions that nobody waits for: asked once.
+    /// For questions whose answer nobody waits for: without retries.
     pub fn iam_once(&self, session: &Session) -> aws_sdk_iam::Client {
-        let config = aws_sdk_iam::config::Builder::from(&self.config(session))
-            .retry_config(RetryConfig::disabled())
-            .interceptor(FormSpaces)
-            .interceptor(WholeAnswers)
-            .interceptor(self.observer.clone())
-            .build();
+        let config = self.iam(session).config().to_builder();
+        let config = config.retry_config(RetryConfig::disabled()).build();
         aws_sdk_iam::Client::from_conf(config)
     }
 
@@ -207,7 +170,7 @@ impl Sdk {
         Ok(endpoint.url().to_owned())
     }
 
-    /// Each request is sent once: a code is good for one only. `proof` adds to it that it is ours.
+    /// Each request is sent once: a code is good for one only. `proof` signs that it is ours.
     pub fn signin(&self, address: &str, proof: impl Intercept + 'static) -> aws_sdk_signin::Client {
         let config = aws_sdk_signin::config::Builder::from(&self.base)
             .endpoint_url(address)
@@ -239,45 +202,12 @@ impl Sdk {
     }
 }
 
-fn http_client() -> aws_smithy_runtime_api::client::http::SharedHttpClient {
-    aws_smithy_http_client::Builder::new()
-        .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc))
-        .build_https()
-}
-
-/// Sends spaces in form bodies as `+`, as browsers and AWS's other SDKs do, instead of `%20`. AWS
-/// takes both; servers that stand in for it (moto 5.2) check the signature over the former only.
-#[derive(Debug)]
-struct FormSpaces;
-
-#[dyn_dispatch_hint]
-impl Intercept for FormSpaces {
-    fn name(&self) -> &'static str {
-        "FormSpaces"
-    }
-
-    fn modify_before_retry_loop(
-        &self,
-        context: &mut BeforeTransmitInterceptorContextMut<'_>,
-        _: &RuntimeComponents,
-        _: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        let request = context.request_mut();
-        let body = request.body().bytes().map(std::str::from_utf8);
-        let Some(Ok(body)) = body.filter(|body| body.is_ok_and(|body| body.contains("%20"))) else {
-            return Ok(());
-        };
-        let body = body.replace("%20", "+");
-        request.headers_mut().insert("content-length", body.len().to_string());
-        *request.body_mut() = SdkBody::from(body);
-        Ok(())
-    }
-}
-
-/// Tells `-v` about each call and each attempt that failed, and `-vv` about each attempt. Never looks into bodies or headers.
+/// Shows each call and each failed attempt with `-v`, and each attempt with `-vv`: no bodies, no
+/// headers. Keeps the offset of AWS's clock.
 #[derive(Clone)]
 struct Observer {
     output: Arc<Output>,
+    /// How far AWS's clock is ahead of this machine's, in seconds.
     clock_offset: Arc<AtomicI64>,
 }
 
@@ -295,7 +225,7 @@ impl Storable for Began {
 }
 
 impl Observer {
-    fn tell(
+    fn show(
         &self,
         level: u8,
         what: &str,
@@ -305,19 +235,11 @@ impl Observer {
         let Some(operation) = cfg.load::<Metadata>() else {
             return;
         };
-        let answer = match context.response() {
-            Some(response) => response.status().as_u16().to_string(),
-            None => "no answer".to_owned(),
-        };
+        let status = context.response().map(|response| response.status().as_u16().to_string());
+        let answer = status.unwrap_or_else(|| "no answer".to_owned());
         let took = cfg.load::<Began>().map_or(0, |began| began.0.elapsed().as_millis());
-        self.output.detail(
-            level,
-            &format!(
-                "{what} {}:{} {answer} ({took} ms)",
-                operation.service().to_lowercase(),
-                operation.name()
-            ),
-        );
+        let (service, name) = (operation.service().to_lowercase(), operation.name());
+        self.output.detail(level, &format!("{what} {service}:{name} {answer} ({took} ms)"));
     }
 }
 
@@ -343,17 +265,14 @@ impl Intercept for Observer {
         _: &RuntimeComponents,
         cfg: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let date = context
-            .response()
-            .and_then(|response| jiff::fmt::rfc2822::parse(response.headers().get("date")?).ok());
+        let response = context.response();
+        let date = response.and_then(|it| rfc2822::parse(it.headers().get("date")?).ok());
         if let Some(date) = date {
             let offset = date.timestamp().as_second() - Timestamp::now().as_second();
             self.clock_offset.store(offset, Ordering::Relaxed);
         }
-        let response = context.response();
         let went_well = response.is_some_and(|it| it.status().as_u16() < 400);
-        let level = if went_well { 2 } else { 1 };
-        self.tell(level, "aws attempt", context, cfg);
+        self.show(if went_well { 2 } else { 1 }, "aws attempt", context, cfg);
         Ok(())
     }
 
@@ -363,7 +282,7 @@ impl Intercept for Observer {
         _: &RuntimeComponents,
         cfg: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        self.tell(1, "aws", context, cfg);
+        self.show(1, "aws", context, cfg);
         Ok(())
     }
 }

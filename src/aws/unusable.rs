@@ -1,5 +1,5 @@
 //! Why credentials cannot be used, in words for their owner: what AWS refused, and what aws-config
-//! could not resolve. Asks nobody.
+//! could not resolve.
 
 use std::error::Error as StdError;
 use std::io;
@@ -12,69 +12,56 @@ use aws_sdk_sts::operation::assume_role_with_web_identity::AssumeRoleWithWebIden
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 use crate::aws::configured::SignIn;
-use crate::aws::failure::{Failure, Reason, deepest};
-use crate::aws::found::{Found, Source, State, Status};
-use crate::aws::kind::Kind;
+use crate::aws::failure::{Failure, Reason, causes, deepest};
+use crate::aws::found::{EXPIRED, Found, REJECTED, Source, UNREACHABLE, UNRESOLVABLE};
+use crate::diagnostic::Diagnostic;
+
+/// How the error of a program begins.
+pub const PROGRAM_FAILED: &str = "credential_process: ";
 
 const ROLE_OF_SSO: &str = "sso:GetRoleCredentials";
 
-/// Of credentials with which AWS was asked something.
-pub fn rejected(found: &Found, failure: Failure) -> State {
-    let code = failure.code.clone().unwrap_or_default();
+/// Why AWS refused a call with these credentials.
+pub fn rejected(found: &Found, failure: &Failure) -> Diagnostic {
+    let code = failure.code.as_deref().unwrap_or_default();
+    let sign_in = sign_in_again(found);
+    let of_role = format!("the role and its source must allow {}", failure.operation);
     let (status, what, hint) = match failure.reason {
         Reason::Unreachable | Reason::Unclear => return unreachable(&failure.message),
-        Reason::Passing => (
-            Status::Unreachable,
-            format!("AWS is busy ({code})"),
-            "try again in a minute".to_owned(),
-        ),
-        Reason::Expired => (Status::Expired, format!("expired ({code})"), sign_in_again(found)),
-        Reason::UnknownKey => (
-            Status::Rejected,
-            format!("rejected ({code})"),
-            "it was deleted, deactivated or mistyped".to_owned(),
-        ),
-        Reason::WrongSecret => (
-            Status::Rejected,
-            format!("rejected ({code})"),
-            "the secret does not belong to the key ID".to_owned(),
-        ),
-        Reason::Clock => (
-            Status::Unreachable,
-            format!("this machine's clock is wrong: {}", failure.message),
-            "set the clock to the right time and try again".to_owned(),
-        ),
+        Reason::Passing => (UNREACHABLE, "AWS is busy", "try again in a minute"),
+        Reason::Clock => {
+            let message = format!("this machine's clock is wrong: {}", failure.message);
+            return Diagnostic::new(UNREACHABLE, message, "set the clock and try again");
+        }
+        Reason::Expired => (EXPIRED, "expired", &*sign_in),
+        Reason::UnknownKey => (REJECTED, "rejected", "it was deleted, deactivated or mistyped"),
+        Reason::WrongSecret => (REJECTED, "rejected", "the secret does not belong to the key ID"),
         Reason::Denied if failure.operation == ROLE_OF_SSO => (
-            Status::Rejected,
-            format!("not allowed ({code})"),
-            "whoever manages IAM Identity Center must assign the account and the role".to_owned(),
+            REJECTED,
+            "not allowed",
+            "an administrator of IAM Identity Center must assign the account and the role",
         ),
-        Reason::Denied => (
-            Status::Rejected,
-            format!("not allowed ({code})"),
-            format!("the role and its source must allow {}", failure.operation),
-        ),
-        _ => (
-            Status::Rejected,
-            format!("rejected ({code}: {})", failure.message),
-            "ask whoever manages the account".to_owned(),
-        ),
+        Reason::Denied => (REJECTED, "not allowed", &*of_role),
+        _ => {
+            let message = format!("rejected ({code}: {})", failure.message);
+            return Diagnostic::new(REJECTED, message, "ask an administrator of the account");
+        }
     };
-    State::fails(status, what, hint)
+    Diagnostic::new(status, format!("{what} ({code})"), hint)
 }
 
-fn unreachable(why: &str) -> State {
-    State::fails(
-        Status::Unreachable,
+fn unreachable(why: &str) -> Diagnostic {
+    Diagnostic::new(
+        UNREACHABLE,
         format!("AWS cannot be reached ({why})"),
         "check the network, --region, and AWS_ENDPOINT_URL where it is set",
     )
 }
 
-/// Of credentials that could not be resolved.
-pub fn unresolvable(found: &Found, error: &CredentialsError) -> State {
+/// Why credentials could not be resolved.
+pub fn unresolvable(found: &Found, error: &CredentialsError) -> Diagnostic {
     if let Some(failure) = refused_call(error) {
-        return rejected(found, failure);
+        return rejected(found, &failure);
     }
     let cause = deepest(error);
     let io = within::<io::Error>(error).map(io::Error::kind);
@@ -84,21 +71,15 @@ pub fn unresolvable(found: &Found, error: &CredentialsError) -> State {
     if found.signs_in.is_some() {
         return of_sign_in(found, error);
     }
-    // aws-config tells the exit status and all that the program said (`credential_process.rs`).
-    if let (Kind::CredentialProcess, Some((_, said))) = (&found.kind, cause.split_once("Stderr: "))
-    {
-        let line = said.lines().next().unwrap_or_default();
-        return State::fails(
-            Status::Unresolvable,
-            format!("its program failed: {line}"),
-            "run its credential_process by hand, to see why",
-        );
+    if let Some(why) = cause.strip_prefix(PROGRAM_FAILED) {
+        let hint = "run its credential_process by hand, to see why";
+        return Diagnostic::new(UNRESOLVABLE, format!("its program failed: {why}"), hint);
     }
     let hint = match found.source {
-        Source::Profile(_) => "mend the profile in ~/.aws, or choose another one",
-        _ => "mend these settings, or name other credentials with --profile",
+        Source::Profile(_) => "correct the profile in ~/.aws, or choose another one",
+        _ => "correct these settings, or name other credentials with --profile",
     };
-    State::fails(Status::Unresolvable, cause, hint)
+    Diagnostic::new(UNRESOLVABLE, cause, hint)
 }
 
 /// The call that was refused on the way to the credentials, where there is one.
@@ -112,10 +93,10 @@ fn refused_call(error: &CredentialsError) -> Option<Failure> {
     of_role().or_else(of_token).or_else(of_sso)
 }
 
-/// A session that is over shows as a cache that is missing, as one that has expired, or as a refused
-/// refresh. aws-config does not tell the first two by type, and has lost the cause where it could
-/// not load a cache (`sso/token.rs`).
-fn of_sign_in(found: &Found, error: &CredentialsError) -> State {
+/// A session that is over shows as a missing or an expired cache, or as a refused refresh. aws-config
+/// distinguishes the first two by words only, and drops the cause where it cannot load a cache
+/// (`sso/token.rs`).
+fn of_sign_in(found: &Found, error: &CredentialsError) -> Diagnostic {
     let cause = deepest(error);
     let is_over = match within::<CreateOAuth2TokenError>(error).map(ProvideErrorMetadata::code) {
         Some(Some("InternalServerException" | "TooManyRequestsException") | None) => {
@@ -128,23 +109,16 @@ fn of_sign_in(found: &Found, error: &CredentialsError) -> State {
             io == Some(io::ErrorKind::NotFound) || words.iter().any(|it| cause.contains(it))
         }
     };
-    let (status, what) = match is_over {
-        true => (Status::Expired, "session expired".to_owned()),
-        false => (Status::Unresolvable, format!("its session cannot be used: {cause}")),
-    };
-    State::fails(status, what, sign_in_again(found))
+    let hint = sign_in_again(found);
+    match is_over {
+        true => Diagnostic::new(EXPIRED, "session expired", hint),
+        false => Diagnostic::new(UNRESOLVABLE, format!("its session is unusable: {cause}"), hint),
+    }
 }
 
 /// The first error of this type in the chain of causes.
 fn within<'e, E: StdError + 'static>(error: &'e (dyn StdError + 'static)) -> Option<&'e E> {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        if let Some(found) = error.downcast_ref::<E>() {
-            return Some(found);
-        }
-        cause = error.source();
-    }
-    None
+    causes(error).find_map(|error| error.downcast_ref())
 }
 
 fn sign_in_again(found: &Found) -> String {

@@ -1,15 +1,15 @@
-//! What will trouble the owner of credentials one day, though they may work now. Looks at what was
-//! found and at the `~/.aws` files as they were read; asks nobody.
+//! What may trouble the owner of credentials that work now, by what was found and by the `~/.aws`
+//! files as they were read.
 
 use std::collections::HashMap;
-use std::path::Path;
 
 use jiff::Timestamp;
 
 use crate::aws::configured::configured;
-use crate::aws::found::{Found, Source, State, Status, Warning};
+use crate::aws::found::{EXPIRED, Found, State};
 use crate::aws::kind::Kind;
 use crate::aws::profiles::selected_profile;
+use crate::diagnostic::Diagnostic;
 use crate::env::Env;
 use crate::private_file;
 use crate::shared_config::text::{FileKind, Problem, Section};
@@ -18,66 +18,62 @@ use crate::shared_config::{Locations, Profiles, SharedConfig};
 /// AWS advises to replace keys that are older ("Rotate access keys", IAM user guide).
 const OLD_DAYS: i64 = 90;
 
-/// What was read, and when.
-pub struct Scene<'a> {
-    pub env: &'a Env,
-    pub files: &'a SharedConfig,
-    pub locations: Option<&'a Locations>,
-    pub now: Timestamp,
-    /// How many keys IAM was not asked about, for being too many.
-    pub keys_not_looked_at: usize,
-}
+const FILES: [FileKind; 2] = [FileKind::Config, FileKind::Credentials];
 
-/// The warnings of each of the found ones, in their order, and those of the files themselves.
-pub fn warnings(found: &[Found], scene: &Scene) -> (Vec<Vec<Warning>>, Vec<Warning>) {
-    let profiles = scene.files.profiles();
+/// The warnings about each of the found ones, in their order, and those about the files themselves.
+pub fn warnings(
+    found: &[Found],
+    files: &SharedConfig,
+    env: &Env,
+) -> (Vec<Vec<Diagnostic>>, Vec<Diagnostic>) {
+    let profiles = files.profiles();
+    let locations = Locations::of(env).ok();
     let mut of_files = Vec::new();
-    let mut of_profiles: HashMap<String, Vec<Warning>> = HashMap::new();
-    if let Some(locations) = scene.locations {
-        for kind in FileKind::BOTH {
-            let file = scene.files.file(kind);
-            for problem in file.problems() {
-                let warning = about(problem, locations.path(kind));
-                match file.section_of(problem.line) {
-                    _ if problem.code == "byte_order_mark" => of_files.push(warning),
-                    Some(Section::Profile(name)) if profiles.find(name).is_some() => {
-                        of_profiles.entry(name.clone()).or_default().push(warning);
-                    }
-                    _ => of_files.push(warning),
+    let mut of_profiles: HashMap<&str, Vec<Diagnostic>> = HashMap::new();
+    for (place, path) in locations.iter().flat_map(|it| FILES.map(|file| (file, it.path(file)))) {
+        let file = files.file(place);
+        for problem in file.problems() {
+            let warning = match problem.line {
+                // The message names the file.
+                0 => about(problem),
+                line => about(problem).at(path, line),
+            };
+            match file.section_of(problem.line) {
+                Some(Section::Profile(name))
+                    if problem.code != "byte_order_mark" && profiles.find(name).is_some() =>
+                {
+                    of_profiles.entry(name.as_str()).or_default().push(warning);
                 }
+                _ => of_files.push(warning),
             }
         }
     }
-    of_files.extend(default_profile(scene.env));
-    of_files.extend(keys_not_looked_at(scene.keys_not_looked_at));
-    let loose = loose_files(scene, &profiles);
-    let of_found = found
-        .iter()
-        .map(|found| {
-            let mut all = Vec::new();
-            if let Some(name) = found.source.profile_name() {
-                all.extend(of_profiles.remove(name).unwrap_or_default());
-                all.extend(of_profile(name, &profiles));
-                all.extend(shadowed(name, scene.env));
-                let holds_keys = profiles
-                    .find(name)
-                    .and_then(|profile| profile.file_of("aws_secret_access_key"));
-                let of_its_file = loose.iter().filter(|(kind, _)| holds_keys == Some(*kind));
-                all.extend(of_its_file.map(|(_, warning)| warning.clone()));
+    of_files.extend(default_profile(env));
+    let readable = locations.map(|it| FILES.map(|file| readable_by_others(&it, file)));
+    let of_found = found.iter().map(|found| {
+        let mut all = Vec::new();
+        if let Some(name) = found.source.profile_name() {
+            all.extend(of_profiles.remove(name).unwrap_or_default());
+            all.extend(of_profile(name, &profiles));
+            all.extend(shadowed(name, env));
+            let secret = profiles.find(name).and_then(|it| it.file_of("aws_secret_access_key"));
+            if let (Some(readable), Some(file)) = (&readable, secret) {
+                all.extend(readable[file as usize].iter().cloned());
             }
-            all.extend(of_identity(found));
-            all.extend(of_keys(found, scene.now));
-            all
-        })
-        .collect();
-    (of_found, of_files)
+        }
+        all.extend(root_key(found));
+        if let State::Fails(why) = &found.state
+            && why.code == EXPIRED
+        {
+            all.push(why.clone());
+        }
+        all.extend(of_keys(found, env.now()));
+        all
+    });
+    (of_found.collect(), of_files)
 }
 
-fn warning(code: &'static str, message: impl Into<String>, hint: impl Into<String>) -> Warning {
-    Warning { code, message: message.into(), hint: hint.into() }
-}
-
-fn about(problem: &Problem, path: &Path) -> Warning {
+fn about(problem: &Problem) -> Diagnostic {
     let hint = match problem.code {
         "byte_order_mark" => "save the file as UTF-8 without a byte order mark",
         "not_utf8" => "save the file as UTF-8",
@@ -87,36 +83,31 @@ fn about(problem: &Problem, path: &Path) -> Warning {
         "syntax" => "fix or remove the line; the AWS SDKs refuse the whole file for it",
         _ => "change the line as it says, or remove it",
     };
-    warning(problem.code, problem.described(path), hint)
+    Diagnostic::new(problem.code, &problem.message, hint)
 }
 
 /// What the profile's own keys are about.
-fn of_profile(name: &str, profiles: &Profiles) -> Vec<Warning> {
+fn of_profile(name: &str, profiles: &Profiles) -> Vec<Diagnostic> {
     let Some(profile) = profiles.find(name) else {
         return Vec::new();
     };
     let configured = configured(profile, profiles);
-    let mut all = Vec::new();
-    if let Some(defect) = &configured.defect
-        && defect.code != "incomplete"
-    {
-        all.push(warning(defect.code, &defect.what, &defect.hint));
-    }
-    let has_keys = profile.get("aws_secret_access_key").is_some();
+    let mut all: Vec<Diagnostic> = configured.defect.into_iter().collect();
+    all.retain(|defect| defect.code != "incomplete");
     // botocore takes keys of the credentials file after an Identity Center sign-in and before a
     // browser sign-in (`credentials.py`, ProfileProviderBuilder); the SDK for Go takes them first of
     // all (`resolve_credentials.go`), the SDK for Rust last (`repr.rs`).
     let disagreement = match configured.kind {
         Kind::Login => {
-            Some(("login_session", "the AWS CLI takes the keys, the AWS SDK for Rust the sign-in"))
+            "login_session: the AWS CLI takes the keys, the AWS SDK for Rust the sign-in"
         }
-        Kind::Sso => Some(("the sso_ keys", "Terraform takes the keys, the AWS CLI the sign-in")),
-        _ => None,
+        Kind::Sso => "the sso_ keys: Terraform takes the keys, the AWS CLI the sign-in",
+        _ => return all,
     };
-    if let (true, Some((other, who))) = (has_keys, disagreement) {
-        all.push(warning(
+    if profile.get("aws_secret_access_key").is_some() {
+        all.push(Diagnostic::new(
             "static_keys_beside_sign_in",
-            format!("an access key stands beside {other}: {who}"),
+            format!("an access key stands beside {disagreement}"),
             format!("remove one of the two from the profile `{name}`"),
         ));
     }
@@ -126,129 +117,97 @@ fn of_profile(name: &str, profiles: &Profiles) -> Vec<Warning> {
 /// Variables with keys come before the selected profile: in the AWS CLI unless `--profile` names one
 /// (botocore, `create_credential_resolver`), and in most SDKs. Where AWS_PROFILE is set, the SDK for
 /// JavaScript takes the profile instead (`credential-provider-node`, `defaultProvider`).
-fn shadowed(name: &str, env: &Env) -> Option<Warning> {
-    let id = env.var("AWS_ACCESS_KEY_ID")?;
+fn shadowed(name: &str, env: &Env) -> Option<Diagnostic> {
+    let id = env.var("AWS_ACCESS_KEY_ID").filter(|_| name == selected_profile(env))?;
     let others = match env.var("AWS_PROFILE") {
         Some(_) => "; the AWS SDK for JavaScript follows AWS_PROFILE",
         None => "",
     };
-    (name == selected_profile(env)).then(|| {
-        warning(
-            "environment_shadows_profile",
-            format!(
-                "the AWS CLI and most tools use {id} from AWS_ACCESS_KEY_ID instead, unless told --profile {name}{others}"
-            ),
-            "unset AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN",
-        )
-    })
+    Some(Diagnostic::new(
+        "environment_shadows_profile",
+        format!(
+            "without --profile {name}, the AWS CLI and most tools use {id} from AWS_ACCESS_KEY_ID instead{others}"
+        ),
+        "unset AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN",
+    ))
 }
 
 /// botocore looks at AWS_DEFAULT_PROFILE before AWS_PROFILE (`configprovider.py`), the SDK for Go after
 /// it, and the others not at all.
-fn default_profile(env: &Env) -> Option<Warning> {
-    let other = env.var("AWS_DEFAULT_PROFILE")?;
+fn default_profile(env: &Env) -> Option<Diagnostic> {
     let selected = selected_profile(env);
-    (other != selected).then(|| {
-        warning(
-            "default_profile_variable",
-            format!(
-                "the AWS CLI takes the profile `{other}` from AWS_DEFAULT_PROFILE, and most AWS SDKs take `{selected}`"
-            ),
-            "unset AWS_DEFAULT_PROFILE, and name the profile with AWS_PROFILE",
-        )
-    })
+    let other = env.var("AWS_DEFAULT_PROFILE").filter(|other| *other != selected)?;
+    Some(Diagnostic::new(
+        "default_profile_variable",
+        format!(
+            "the AWS CLI takes the profile `{other}` from AWS_DEFAULT_PROFILE, and most AWS SDKs take `{selected}`"
+        ),
+        "unset AWS_DEFAULT_PROFILE, and name the profile with AWS_PROFILE",
+    ))
 }
 
-/// Where there are too many keys to ask IAM about them.
-fn keys_not_looked_at(count: usize) -> Option<Warning> {
-    (count > 0).then(|| {
-        warning(
-            "keys_not_looked_at",
-            format!("the age of {count} keys was not looked at, nor whether their users have two"),
-            "name fewer profiles, with --profile",
-        )
-    })
+fn root_key(found: &Found) -> Option<Diagnostic> {
+    found.identity().filter(|identity| identity.is_root() && found.kind == Kind::Static)?;
+    let profile = found.source.profile_name().map(|name| format!(" --profile {name}"));
+    let profile = profile.unwrap_or_default();
+    Some(Diagnostic::new(
+        "root_key",
+        "this is a key of the root user, whose permissions nothing limits",
+        format!(
+            "cloudcred setup --mode iam-user{profile}; then delete the root key in the console"
+        ),
+    ))
 }
 
-fn of_identity(found: &Found) -> Vec<Warning> {
-    let mut all = Vec::new();
-    let lasting = found.kind == Kind::Static;
-    if lasting && found.identity().is_some_and(|identity| identity.is_root()) {
-        let with = match &found.source {
-            Source::Profile(name) => format!(" --profile {name}"),
-            _ => String::new(),
-        };
-        all.push(warning(
-            "root_key",
-            "this is a key of the root user: unrestricted, and hard to contain",
-            format!(
-                "cloudcred setup --mode iam-user{with}; then delete the root key in the console"
-            ),
-        ));
-    }
-    if let State::Fails { status: Status::Expired, what, hint } = &found.state {
-        all.push(warning("expired", what, hint));
-    }
-    all
-}
-
-fn of_keys(found: &Found, now: Timestamp) -> Vec<Warning> {
+fn of_keys(found: &Found, now: Timestamp) -> Vec<Diagnostic> {
     let mut all = Vec::new();
     let own = found.keys.iter().find(|key| Some(&key.id) == found.access_key_id.as_ref());
-    let age = own.and_then(|key| key.created_at);
-    let days = age.map_or(0, |created| now.duration_since(created).as_hours() / 24);
+    let created = own.and_then(|key| key.created_at);
+    let days = created.map_or(0, |created| now.duration_since(created).as_hours() / 24);
     if days > OLD_DAYS {
-        all.push(warning(
+        all.push(Diagnostic::new(
             "old_key",
             format!("the key is {days} days old"),
             format!("replace keys that are older than {OLD_DAYS} days"),
         ));
     }
-    let active: Vec<&str> =
-        found.keys.iter().filter(|key| key.active).map(|key| key.id.as_str()).collect();
+    let active = found.keys.iter().filter(|key| key.active);
+    let active: Vec<&str> = active.map(|key| key.id.as_str()).collect();
     if active.len() > 1 {
-        all.push(warning(
+        all.push(Diagnostic::new(
             "two_keys",
-            format!("its user has two keys in use: {}", active.join(" and ")),
-            "delete the one that is not needed; IAM allows two, and a new one needs a free place",
+            format!("its user has two active keys: {}", active.join(" and ")),
+            "delete the one that is not needed: IAM allows two, so there is no room for a new one",
         ));
     }
     all
 }
 
-/// Files with secrets, and their folders, that other users of this machine can read.
-fn loose_files(scene: &Scene, profiles: &Profiles) -> Vec<(FileKind, Warning)> {
-    let Some(locations) = scene.locations else {
-        return Vec::new();
-    };
-    let mut all = Vec::new();
-    for kind in FileKind::BOTH {
-        let mut profiles = profiles.profiles.iter();
-        if !profiles.any(|it| it.file_of("aws_secret_access_key") == Some(kind)) {
-            continue;
-        }
-        let file = locations.path(kind);
-        for (path, mode) in [(Some(file), "600"), (file.parent(), "700")] {
-            let Some(path) = path.filter(|path| private_file::readable_by_others(path)) else {
-                continue;
-            };
-            let path = path.display();
-            let loose = warning(
-                "readable_by_others",
-                format!("others on this machine can read {path}"),
-                format!("chmod {mode} \"{path}\""),
-            );
-            all.push((kind, loose));
-        }
-    }
-    all
+/// The file and its folder, where other users of this machine can read them.
+fn readable_by_others(locations: &Locations, file: FileKind) -> Vec<Diagnostic> {
+    let file = locations.path(file);
+    let paths = [(Some(file), "600"), (file.parent(), "700")];
+    let paths = paths.into_iter().filter_map(|(path, mode)| Some((path?, mode)));
+    let readable = paths.filter(|(path, _)| private_file::readable_by_others(path));
+    let warning = readable.map(|(path, mode)| {
+        let path = path.display();
+        Diagnostic::new(
+            "readable_by_others",
+            format!("others on this machine can read {path}"),
+            format!("chmod {mode} \"{path}\""),
+        )
+    });
+    warning.collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use jiff::SignedDuration;
+
     use super::*;
     use crate::aws::account::AccessKey;
-    use crate::shared_config::text::SharedFile;
+    use crate::aws::found::Source;
+    use crate::shared_config::text::{FileKind, SharedFile};
 
     fn codes(
         config: &str,
@@ -259,27 +218,20 @@ mod tests {
             config: SharedFile::parse(FileKind::Config, config.as_bytes()),
             credentials: SharedFile::parse(FileKind::Credentials, credentials.as_bytes()),
         };
-        let locations = Locations {
-            config: "/nowhere/config".into(),
-            credentials: "/nowhere/credentials".into(),
-        };
-        let env = Env::for_tests(&[("AWS_ACCESS_KEY_ID", "AKIA")]);
-        let scene = Scene {
-            env: &env,
-            files: &files,
-            locations: Some(&locations),
-            now: "2026-11-25T00:00:00Z".parse().expect("a time"),
-            keys_not_looked_at: 0,
-        };
-        let code = |warnings: Vec<Warning>| warnings.iter().map(|it| it.code).collect();
-        let (of_found, of_files) = warnings(found, &scene);
+        let env = Env::for_tests(&[
+            ("AWS_ACCESS_KEY_ID", "AKIA"),
+            ("AWS_CONFIG_FILE", "/nowhere/config"),
+            ("AWS_SHARED_CREDENTIALS_FILE", "/nowhere/credentials"),
+        ]);
+        let code = |warnings: Vec<Diagnostic>| warnings.iter().map(|it| it.code).collect();
+        let (of_found, of_files) = warnings(found, &files, &env);
         (of_found.into_iter().map(code).collect(), code(of_files))
     }
 
     const ANA: &str = "arn:aws:iam::111122223333:user/ana";
 
     #[test]
-    fn a_problem_belongs_to_the_profile_it_stands_in() {
+    fn a_problem_belongs_to_the_profile_around_it() {
         let found =
             ["default", "a"].map(|name| Found::for_tests(Source::Profile(name.into()), ANA));
         let config = "[foo]\n[default]\nx = 1\n[profile a]\nk = 1\nk = 2\nnothing\n[ profile b ]\n";
@@ -290,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_beside_a_sign_in_are_told() {
+    fn keys_beside_a_sign_in_are_reported() {
         let found = [Found::for_tests(Source::Profile("a".into()), ANA)];
         let keys = "[a]\naws_access_key_id = AKIA\naws_secret_access_key = s\n";
         for config in [
@@ -303,21 +255,20 @@ mod tests {
     }
 
     #[test]
-    fn root_keys_old_keys_and_second_keys_are_told() {
-        let key = |id: &str, created: &str, active| AccessKey {
+    fn root_keys_old_keys_and_second_keys_are_reported() {
+        let days_ago =
+            |days: i64| Timestamp::now().checked_sub(SignedDuration::from_hours(24 * days));
+        let key = |id: &str, days, active| AccessKey {
             id: id.to_owned(),
             active,
-            created_at: Some(created.parse().expect("a time")),
+            created_at: Some(days_ago(days).expect("a time")),
         };
         let root = "arn:aws:iam::111122223333:root";
         let mut found = Found::for_tests(Source::Given, root);
-        found.keys = vec![
-            key("AKIAIOSFODNN7EXAMPLE", "2026-08-01T00:00:00Z", true),
-            key("AKIAOTHER", "2026-11-01T00:00:00Z", true),
-        ];
+        found.keys = vec![key("AKIAIOSFODNN7EXAMPLE", 116, true), key("AKIAOTHER", 24, true)];
         let all = codes("", "", &[found.clone()]).0;
         assert_eq!(all[0], ["root_key", "old_key", "two_keys"]);
-        found.keys[0].created_at = Some("2026-09-01T00:00:00Z".parse().expect("a time"));
+        found.keys[0].created_at = Some(days_ago(85).expect("a time"));
         found.keys[1].active = false;
         assert_eq!(codes("", "", &[found]).0[0], ["root_key"]);
     }

@@ -4,24 +4,25 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::aws::found::{Found, Source, State, Status, Warning};
+use crate::aws::found::{Found, REJECTED, Source, State};
 use crate::aws::mfa::{MfaRole, check_code};
-use crate::aws::profiles::{Checking, Scope, check, list, look_at_keys, look_at_roots};
+use crate::aws::profiles::{Scope, audit, check, list};
 use crate::aws::sdk::Sdk;
-use crate::aws::warnings::{Scene, warnings};
+use crate::aws::warnings::warnings;
 use crate::cli::Check;
 use crate::commands::aws::Aws;
 use crate::commands::context::Context;
+use crate::diagnostic::Diagnostic;
 use crate::error::{Error, Kind, Result};
 use crate::output::{Page, Report, table, visible};
 use crate::shared_config::text::FileKind;
-use crate::shared_config::{Locations, Profiles, SharedConfig};
+use crate::shared_config::{Profiles, SharedConfig};
 
 #[derive(Serialize)]
 struct CheckReport {
     profiles: Vec<Checked>,
-    /// Of the files themselves, of what in them belongs to no profile, and of whole accounts.
-    warnings: Vec<Warning>,
+    /// About the files themselves, about what in them belongs to no profile, and about whole accounts.
+    warnings: Vec<Diagnostic>,
 }
 
 /// One credential. Its fields are the contract's.
@@ -31,7 +32,7 @@ struct Checked {
     name: String,
     kind: &'static str,
     /// `config` or `credentials` for a profile, by where its keys stand; else as its name.
-    source: &'static str,
+    source: String,
     region: Option<String>,
     status: &'static str,
     arn: Option<String>,
@@ -39,24 +40,27 @@ struct Checked {
     access_key_id: Option<String>,
     is_root: bool,
     expires_at: Option<Timestamp>,
-    warnings: Vec<Warning>,
+    warnings: Vec<Diagnostic>,
     #[serde(skip)]
     row: Vec<String>,
 }
 
 impl Checked {
-    fn new(found: &Found, profiles: &Profiles, warnings: Vec<Warning>) -> Self {
+    fn new(found: &Found, profiles: &Profiles, warnings: Vec<Diagnostic>) -> Self {
         let identity = found.identity();
-        let from_environment = found.source == Source::Environment;
         Checked {
             name: found.source.name().to_owned(),
-            kind: match from_environment {
-                true => "environment",
-                false => found.kind.name(),
+            kind: match found.source {
+                Source::Environment => "environment",
+                _ => found.kind.name(),
             },
-            source: place(&found.source, profiles),
+            source: source(&found.source, profiles).to_owned(),
             region: found.region.clone(),
-            status: status(&found.state),
+            status: match &found.state {
+                State::Unchecked => "unchecked",
+                State::Works(_) => "valid",
+                State::Fails(why) => why.code,
+            },
             arn: identity.map(|identity| identity.arn.clone()),
             account_id: identity.map(|identity| identity.account_id.clone()),
             access_key_id: found.access_key_id.clone(),
@@ -68,34 +72,16 @@ impl Checked {
     }
 }
 
-fn status(state: &State) -> &'static str {
-    match state {
-        State::Unchecked => "unchecked",
-        State::Works(_) => "valid",
-        State::Fails { status, .. } => match status {
-            Status::Rejected => "rejected",
-            Status::Expired => "expired",
-            Status::Unreachable => "unreachable",
-            Status::Unresolvable => "unresolvable",
-        },
-    }
-}
-
-fn place(source: &Source, profiles: &Profiles) -> &'static str {
-    let profile = match source {
-        Source::Profile(name) => profiles.find(name),
-        Source::Environment => return "environment",
-        Source::WebIdentity => return "web_identity",
-        Source::Container => return "container",
-        Source::Instance => return "instance",
-        Source::Given => return "given",
-        Source::SignIn => return "sign_in",
+fn source<'s>(source: &'s Source, profiles: &Profiles) -> &'s str {
+    let Source::Profile(name) = source else {
+        return source.name();
     };
+    let profile = profiles.find(name);
     let keys = profile.and_then(|profile| profile.file_of("aws_access_key_id"));
     match keys.or_else(|| Some(profile?.at?.0)) {
         Some(FileKind::Credentials) => "credentials",
         Some(FileKind::Config) => "config",
-        // AWS_PROFILE names it, and it is nowhere.
+        // AWS_PROFILE names it, and no file has it.
         None => "environment",
     }
 }
@@ -108,23 +94,20 @@ impl Report for CheckReport {
         let rows: Vec<Vec<String>> = self.profiles.iter().map(|it| it.row.clone()).collect();
         let mut text = table(&rows, page.width);
         let of_profiles = self.profiles.iter().flat_map(|profile| {
-            let warnings = profile.warnings.iter();
-            warnings.map(|warning| (profile.name.as_str(), warning))
+            profile.warnings.iter().map(|warning| (format!("{}: ", profile.name), warning))
         });
-        let of_files = self.warnings.iter().map(|warning| ("", warning));
-        let mut told: Vec<&Warning> = Vec::new();
-        for (name, warning) in of_files.chain(of_profiles) {
-            // A profile that cannot be used says why in the table; a file is told about once.
-            if warning.code == "expired" || told.contains(&warning) {
+        let of_files = self.warnings.iter().map(|warning| (String::new(), warning));
+        let mut seen: Vec<&Diagnostic> = Vec::new();
+        for (mut name, warning) in of_files.chain(of_profiles) {
+            // The table says why a profile cannot be used; a file may belong to several profiles.
+            if warning.code == "expired" || seen.contains(&warning) {
                 continue;
             }
-            told.push(warning);
-            let name = match warning.code {
-                _ if name.is_empty() => String::new(),
-                "readable_by_others" => String::new(),
-                _ => format!("{name}: "),
-            };
-            let message = visible(&format!("{name}{}", warning.message));
+            seen.push(warning);
+            if warning.code == "readable_by_others" {
+                name.clear();
+            }
+            let message = visible(&format!("{name}{}", warning.located()));
             let line = format!("{} {message}", page.strong("warning:"));
             text.push_str(&format!("\n{}", page.wrapped(&line, "  ")));
             text.push_str(&page.wrapped(&visible(&format!("  {}", warning.hint)), "  "));
@@ -146,113 +129,82 @@ fn role_of_the_code<'c>(
         return Ok(None);
     };
     check_code(code)?;
-    let names = found.iter().filter_map(|found| found.source.profile_name());
-    let named = names.filter_map(|name| profiles.find(name));
-    let mut roles: Vec<MfaRole> =
-        named.filter_map(|profile| MfaRole::of(profile, profiles)).collect();
-    let role = roles.pop();
-    match roles.is_empty() {
-        true => Ok(role.map(|role| (role, code.as_str()))),
-        false => Err(Error::usage("several profiles need an MFA code, and one is good once")
-            .hint("name the profile that it is for with --profile")),
+    let named = found.iter().filter_map(|found| profiles.find(found.source.profile_name()?));
+    let mut roles = named.filter_map(|profile| MfaRole::of(profile, profiles));
+    let role = roles.next();
+    if roles.next().is_some() {
+        return Err(Error::usage("several profiles need an MFA code, and a code works only once")
+            .hint("name the profile that it is for with --profile"));
     }
+    Ok(role.map(|role| (role, code.as_str())))
 }
 
-/// Puts what the role is with its code in the place of what it is without.
-async fn assume(role: &MfaRole, code: &str, found: &mut [Found], sdk: &Sdk, profiles: &Profiles) {
+/// Replaces what the role is without its code by what it is with it.
+async fn assume(
+    (role, code): (&MfaRole, &str),
+    found: &mut [Found],
+    sdk: &Sdk,
+    profiles: &Profiles,
+) {
     let mut all = found.iter_mut();
-    let is_it = |found: &&mut Found| found.source.profile_name() == Some(&role.profile);
-    let Some(found) = all.find(is_it) else {
+    let Some(found) = all.find(|it| it.source.profile_name() == Some(&role.profile)) else {
         return;
     };
     match role.assume(sdk, profiles, code).await {
         Ok(assumed) => *found = Found { region: found.region.take(), ..assumed },
         Err(error) => {
-            found.state = State::Fails {
-                status: Status::Rejected,
-                what: error.message,
-                hint: error.hint.unwrap_or_default(),
-            }
+            let hint = error.hint.unwrap_or_default();
+            found.state = State::Fails(Diagnostic::new(REJECTED, error.message, hint));
         }
     }
 }
 
-/// # Errors
-/// When a profile that is named is not there.
 pub fn run(flags: Check, context: &Context) -> Result<u8> {
     let files = SharedConfig::of(&context.env);
+    let profiles = files.profiles();
     let aws = Aws::start(context)?;
     let named = &context.global.profiles;
     let scope = match named.is_empty() {
         true => Scope::Inventory,
         false => Scope::Profiles(named),
     };
-    let mut findings = Vec::new();
     let mut found = list(&aws.sdk, &context.env, &files, scope)?;
-    let coded = role_of_the_code(&found, &files.profiles(), context)?;
-    let mut keys_not_looked_at = 0;
+    let coded = role_of_the_code(&found, &profiles, context)?;
+    let mut of_accounts = Vec::new();
     if flags.offline {
         found.retain(|found| found.source != Source::Instance);
     } else {
-        let how = Checking::default();
         let all = found.len();
         let progress = |done: usize| {
             let text = format!("Checking AWS credentials: {done} of {all} …");
             context.output.working(&text);
         };
         progress(0);
-        let work = async {
-            let mut found = check(&aws.sdk, found, how, progress).await;
+        let checked = aws.read(async {
+            let mut found = check(&aws.sdk, found, progress).await;
             if let Some((role, code)) = &coded {
-                assume(role, code, &mut found, &aws.sdk, &files.profiles()).await;
+                assume((role, code), &mut found, &aws.sdk, &profiles).await;
             }
-            // One round trip for both.
-            let unchanged = found.clone();
-            let (not_looked_at, findings) = tokio::join!(
-                look_at_keys(&aws.sdk, &mut found, how),
-                look_at_roots(&aws.sdk, &unchanged, how)
-            );
-            Ok((found, not_looked_at, findings))
-        };
-        let checked = aws.read(work);
+            let of_accounts = audit(&aws.sdk, &mut found).await;
+            Ok((found, of_accounts))
+        });
         context.output.done();
-        (found, keys_not_looked_at, findings) = checked?;
+        (found, of_accounts) = checked?;
     }
-    let locations = Locations::of(&context.env).ok();
-    let scene = Scene {
-        env: &context.env,
-        files: &files,
-        locations: locations.as_ref(),
-        now: context.env.now(),
-        keys_not_looked_at,
-    };
-    let (of_found, mut of_files) = warnings(&found, &scene);
-    of_files.extend(findings.into_iter().map(|finding| Warning {
-        code: finding.code,
-        message: finding.message,
-        hint: finding.hint,
-    }));
-    let profiles = files.profiles();
+    let (of_found, mut warnings) = warnings(&found, &files, &context.env);
+    warnings.extend(of_accounts);
     let checked = found.iter().zip(of_found);
-    let report = CheckReport {
-        profiles: checked
-            .map(|(found, warnings)| Checked::new(found, &profiles, warnings))
-            .collect(),
-        warnings: of_files,
-    };
-    context.output.result(&report)?;
-    // Offline, whatever is not known to be broken may well work.
+    let checked = checked.map(|(found, warnings)| Checked::new(found, &profiles, warnings));
+    context.output.result(&CheckReport { profiles: checked.collect(), warnings })?;
+    // Offline, a credential without a known defect counts as working.
     let works = |found: &Found| match found.state {
         State::Works(_) => true,
         State::Unchecked => flags.offline,
-        State::Fails { .. } => false,
+        State::Fails(_) => false,
     };
     let good = match named.is_empty() {
         true => found.iter().any(works),
         false => found.iter().all(works),
     };
-    Ok(match good {
-        true => 0,
-        false => Kind::Credentials.exit_code(),
-    })
+    Ok(if good { 0 } else { Kind::Credentials.exit_code() })
 }

@@ -13,6 +13,7 @@ use crate::aws::found::Found;
 use crate::aws::identity::{Identity, caller_identity};
 use crate::aws::sdk::{Sdk, Session};
 use crate::aws_profile::{self, AwsProfile, Holder};
+use crate::diagnostic::Diagnostic;
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::secret::KeyPair;
@@ -124,12 +125,12 @@ impl Reader<'_> {
                 Request::Root(request) => self.of_root(request).await,
             }
         };
-        let (facts, findings) = tokio::join!(of_request, self.about_root(request.caller()));
+        let (facts, of_root) = tokio::join!(of_request, self.about_root(request.caller()));
         let mut facts = Facts { aws_profile, ..facts? };
         if let Some(target) = request.target() {
             facts.secret_is_current = self.index.is_current(&target.secret);
         }
-        facts.warnings.extend(findings);
+        facts.warnings.extend(of_root);
         if let (Some(_), Some(name)) = (&facts.aws_profile, self.env.moves_data()) {
             facts.warnings.push(aws_profile::works_only_with(name));
         }
@@ -144,8 +145,7 @@ impl Reader<'_> {
         let Ok(Ok(root)) = timeout(ROOT_LIMIT, account::root_user(&iam)).await else {
             return Vec::new();
         };
-        let findings = root.findings(account, console).into_iter();
-        findings.map(|it| format!("{}: {}", it.message, it.hint)).collect()
+        root.weaknesses(account, console).iter().map(Diagnostic::with_hint).collect()
     }
 
     /// # Errors

@@ -1,0 +1,150 @@
+//! The external program of a profile (`credential_process`), run as aws-config runs it
+//! (`credential_process.rs`), but with a limit on what it may print.
+
+use std::process::Stdio;
+use std::time::{Duration, SystemTime};
+
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::error::CredentialsError;
+use aws_credential_types::provider::{self, ProvideCredentials, future};
+use jiff::Timestamp;
+use serde::Deserialize;
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::process::Command;
+use zeroize::Zeroizing;
+
+use crate::aws::unusable::PROGRAM_FAILED;
+
+const LONGEST_OUTPUT: u64 = 1024 * 1024;
+
+/// The command may contain a secret, so it is not shown.
+pub struct Program {
+    pub command: String,
+}
+
+impl std::fmt::Debug for Program {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Program")
+    }
+}
+
+impl ProvideCredentials for Program {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::new(self.run())
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Document {
+    version: u8,
+    access_key_id: String,
+    secret_access_key: String,
+    session_token: Option<String>,
+    expiration: Option<Timestamp>,
+}
+
+impl Program {
+    async fn run(&self) -> provider::Result {
+        let output = self.output().await.map_err(|cause| {
+            CredentialsError::provider_error(format!("{PROGRAM_FAILED}{cause}"))
+        })?;
+        // serde's messages may quote the secret.
+        let document =
+            serde_json::from_slice::<Document>(&output).ok().filter(|it| it.version == 1);
+        let document = document.ok_or_else(|| {
+            let what = "it printed something other than credentials of version 1";
+            CredentialsError::provider_error(format!("{PROGRAM_FAILED}{what}"))
+        })?;
+        let expiration = document.expiration.and_then(|time| time.as_second().try_into().ok());
+        Ok(Credentials::new(
+            document.access_key_id,
+            document.secret_access_key,
+            document.session_token,
+            expiration.map(|seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)),
+            "credential_process",
+        ))
+    }
+
+    /// Ends with the program's first line of complaint where it fails.
+    async fn output(&self) -> std::io::Result<Zeroizing<Vec<u8>>> {
+        let mut child = shell(&self.command)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()?;
+        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        let (output, complaint, status) =
+            tokio::try_join!(read(stdout), read(stderr), child.wait())?;
+        if status.success() {
+            return Ok(output);
+        }
+        let complaint = String::from_utf8_lossy(&complaint);
+        let first = complaint.lines().find(|line| !line.trim().is_empty());
+        Err(std::io::Error::other(first.map_or_else(|| status.to_string(), str::to_owned)))
+    }
+}
+
+async fn read(stream: Option<impl AsyncRead + Unpin>) -> std::io::Result<Zeroizing<Vec<u8>>> {
+    let mut bytes = Zeroizing::new(Vec::new());
+    if let Some(stream) = stream {
+        stream.take(LONGEST_OUTPUT + 1).read_to_end(&mut bytes).await?;
+    }
+    if bytes.len() as u64 > LONGEST_OUTPUT {
+        return Err(std::io::Error::other("it printed more than 1 MiB"));
+    }
+    Ok(bytes)
+}
+
+#[cfg(unix)]
+fn shell(command: &str) -> Command {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", command]);
+    shell
+}
+
+/// Without the C runtime's escapes, which `cmd.exe` does not understand.
+#[cfg(not(unix))]
+fn shell(command: &str) -> Command {
+    let mut shell = Command::new("cmd.exe");
+    shell.arg("/C").raw_arg(format!("\"{command}\""));
+    shell
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    async fn run(command: &str) -> Result<Credentials, String> {
+        let credentials = Program { command: command.to_owned() }.run().await;
+        credentials.map_err(|error| crate::aws::failure::deepest(&error))
+    }
+
+    #[tokio::test]
+    async fn a_document_becomes_credentials() {
+        let document = r#"echo '{"Version":1,"AccessKeyId":"AKIA","SecretAccessKey":"s",
+            "SessionToken":"t","Expiration":"2026-11-25T00:00:00Z","More":2}'"#;
+        let credentials = run(document).await.expect("complete");
+        assert_eq!(credentials.access_key_id(), "AKIA");
+        assert_eq!(credentials.session_token(), Some("t"));
+        assert!(credentials.expiry().is_some());
+    }
+
+    #[tokio::test]
+    async fn failures_are_named_and_quote_no_output() {
+        for (command, why) in [
+            ("echo no >&2; exit 1", "no"),
+            ("exit 3", "exit status: 3"),
+            ("echo '{\"Version\":2}'", "it printed something other than credentials of version 1"),
+            ("yes", "it printed more than 1 MiB"),
+            ("yes >&2", "it printed more than 1 MiB"),
+        ] {
+            let error = run(command).await.expect_err(command);
+            assert_eq!(error, format!("{PROGRAM_FAILED}{why}"), "{command}");
+        }
+    }
+}
