@@ -69,25 +69,22 @@ impl Vault {
         }
         let (store, name) = (self.store(put.store)?, index.spelling(put.name));
         let mut there = store.find(&name)?;
-        let had_it_before = put
-            .replaced
-            .is_some_and(|old| old.access_key_id == put.key_id && old.store == put.store);
-        if !had_it_before && let Some(pair) = there.take_if(|pair| pair.access_key_id == put.key_id)
-        {
+        let is_ours = |key_id: &String| key_id == put.key_id;
+        let had_it_before =
+            put.replaced.is_some_and(|it| is_ours(&it.access_key_id) && it.store == put.store);
+        // Where nothing is left of the run's pair, the old one comes back all the more.
+        if !had_it_before && there.as_ref().is_none_or(|pair| is_ours(&pair.access_key_id)) {
+            let own = there.take();
             there = put.aside.map_or(Ok(None), |aside| store.find(aside))?;
             match &there {
-                Some(old) => store.replace(&name, Some(&pair), old)?,
+                Some(old) => store.replace(&name, own.as_ref(), old)?,
                 None => drop(store.remove(&name)?),
             }
         }
-        if index.find(&name).is_some_and(|it| it.access_key_id == put.key_id) {
+        if index.find(&name).is_none_or(|it| is_ours(&it.access_key_id)) {
             // An entry is of use only beside its pair.
-            let replaced = put.replaced;
-            let is_there = |old: &&Entry| {
-                let there = there.as_ref();
-                there.is_some_and(|there| there.access_key_id == old.access_key_id)
-            };
-            match replaced.filter(is_there) {
+            let there = there.map(|pair| pair.access_key_id);
+            match put.replaced.filter(|old| there.as_ref() == Some(&old.access_key_id)) {
                 Some(entry) => index.put(entry.clone()),
                 None => index.remove(&name),
             }

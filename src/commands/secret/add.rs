@@ -87,6 +87,7 @@ pub fn run(flags: AddSecret, context: &Context) -> Result<()> {
         arn: identity.as_ref().map(|it| it.arn.clone()),
         created_at: now,
         verified_at: identity.as_ref().map(|_| now),
+        left_in: None,
     };
     let mut agreed: Option<String> = None;
     let put = loop {

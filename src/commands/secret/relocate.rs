@@ -28,6 +28,6 @@ impl Report for Moved {
 pub fn run(name: &str, store: StoreKind, context: &Context) -> Result<()> {
     let name = SecretName::existing(name)?;
     let vault = context.vault(&context.env.folders()?);
-    let (entry, changed) = vault.relocate(&name, store)?;
-    context.output.result(&Moved { changed, name: entry.name, store })
+    let (name, changed) = vault.relocate(&name, store)?;
+    context.output.result(&Moved { changed, name, store })
 }
