@@ -148,7 +148,7 @@ fn a_person_is_asked_hidden_and_again_and_before_anything_is_given_up() {
         .type_text(&lines(&account.creator).replace('\n', "\r"))
         .wait_for("Replace it?")
         .type_text("y\r")
-        .wait_for("is kept, in place of the key");
+        .wait_for("is stored, in place of the key");
     let (code, printed) = terminal.exit();
     assert_eq!(code, 0, "{printed}");
     for hidden in [&wrong, &account.creator.secret_access_key] {

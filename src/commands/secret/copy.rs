@@ -4,33 +4,16 @@
 use std::time::{Duration, Instant};
 
 use secrecy::SecretString;
-use serde::Serialize;
+use serde_json::json;
 
 use crate::cli::{CopySecret, Field};
 use crate::clipboard::Clipboard;
+use crate::commands::secret::answer;
 use crate::commands::{Context, pick_secret};
 use crate::error::{Error, Result};
 use crate::interrupt::Interrupt;
-use crate::output::{Page, Report, table};
+use crate::output::table;
 use crate::store::SecretName;
-
-#[derive(Serialize)]
-struct Copied {
-    name: SecretName,
-    field: &'static str,
-    cleared: bool,
-}
-
-impl Report for Copied {
-    fn text(&self, _: &Page) -> String {
-        let text = if self.cleared {
-            "the clipboard is cleared\n"
-        } else {
-            "the clipboard holds something else by now and was left alone\n"
-        };
-        text.to_owned()
-    }
-}
 
 pub fn run(flags: &CopySecret, context: &Context) -> Result<()> {
     let secret = pick_secret::read(flags.name.as_deref(), context)?;
@@ -56,7 +39,14 @@ pub fn run(flags: &CopySecret, context: &Context) -> Result<()> {
         wait(patience, &mut interrupt, context).await;
         clipboard.clear(&text)
     })?;
-    context.output.result(&Copied { name, field, cleared })
+    answer(context, json!({"name": name, "field": field, "cleared": cleared}), |_| {
+        let text = if cleared {
+            "the clipboard is cleared\n"
+        } else {
+            "something else is on the clipboard by now: it was left alone\n"
+        };
+        text.to_owned()
+    })
 }
 
 /// Until the time is over or the user ends it.
