@@ -106,10 +106,9 @@ impl Vault {
         store: StoreKind,
         pair: &KeyPair,
     ) -> Result<Option<String>> {
-        let index = Index::load_to_change(&self.folders)?;
-        let listed = index.find(name);
-        let name = listed.map_or(name, |entry| &entry.name);
-        let old = listed.map(|entry| entry.store).filter(|old| *old != store);
+        let listed = self.entry(name)?;
+        let name = listed.as_ref().map_or(name, |entry| &entry.name);
+        let old = listed.as_ref().map(|entry| entry.store).filter(|old| *old != store);
         for store in [Some(store), old].into_iter().flatten() {
             if let Some(other) = self.find(store, name)?.filter(|it| !it.same_as(pair)) {
                 return Ok(Some(other.access_key_id));
