@@ -1,5 +1,4 @@
-//! `cloudcred exec`: a command with the pair in its environment, in place of this process. Never a
-//! shell, no async runtime.
+//! `cloudcred exec`: replaces this process by a command with the pair in its environment.
 
 use std::io::ErrorKind;
 use std::path::Path;
@@ -13,9 +12,7 @@ use crate::error::{Error, Kind, Result};
 use crate::export::{ACCESS_KEY_ID, CONFLICTING, SECRET_ACCESS_KEY};
 use crate::process;
 
-/// # Errors
-/// The only way to return: the command did not start. As in a shell, one that is not there ends
-/// with 127, and one that cannot be run with 126.
+/// Returns only when the command did not start: with a shell's 127 if it is not there, or 126.
 pub fn run(flags: Exec, context: &Context) -> Result<()> {
     let Some((program, arguments)) = flags.command.split_first() else {
         return Err(Error::usage("there is no command to run"));

@@ -1,6 +1,6 @@
 //! The secret index `secrets.toml`: which secrets exist, where, for whom, and which is current.
 //!
-//! No secrets in it. Changed under a lock, written as a whole, renamed into place.
+//! It contains no secrets. It is changed under a lock and replaced as a whole.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,6 @@ use crate::store::{SecretName, StoreKind, file};
 /// Room for tens of thousands of secrets; a larger file is something else.
 const LONGEST_INDEX: u64 = 16 * 1024 * 1024;
 
-/// What is known of one secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     pub name: SecretName,
@@ -55,7 +54,7 @@ impl Default for Index {
 }
 
 impl Index {
-    /// For a command that only reads: it leaves the file as it is, whatever that is.
+    /// For a command that only reads: a damaged file stays where it is.
     pub fn load(folders: &Folders) -> Result<Self> {
         let path = path(folders);
         read(&path)?.map_err(|why| {
@@ -70,8 +69,7 @@ impl Index {
         Index::load(folders).or_else(|_| Ok(Index::lock(folders)?.index))
     }
 
-    /// Loads, changes and writes the index while nobody else does. Where `change` fails, it stays as
-    /// it is.
+    /// Changes the index under the lock. Where `change` fails, it stays as it is.
     pub fn update<T>(folders: &Folders, change: impl FnOnce(&mut Index) -> Result<T>) -> Result<T> {
         let mut locked = Index::lock(folders)?;
         let result = change(&mut locked.index)?;
@@ -79,9 +77,9 @@ impl Index {
         Ok(result)
     }
 
-    /// Loads the index and keeps every other cloudcred from changing it, or what it lists, for as
-    /// long as the value lives. Half-written files beside it and in the file store belong to nobody
-    /// then, and are removed.
+    /// Loads the index and keeps every other process from changing it, or what it lists, for as long
+    /// as the value lives. Half-written files beside it and in the file store are removed: no live
+    /// process is writing them.
     ///
     /// # Errors
     /// A damaged index is also set aside, and nothing takes its place before the next command.
@@ -212,10 +210,8 @@ fn damaged(path: &Path, why: &str) -> String {
 /// Keeps a damaged index under another name, so that it is neither lost nor in the way.
 fn set_aside(path: &Path, why: &str) -> Error {
     let damaged = damaged(path, why);
-    let mut names = (1..).map(|number| match number {
-        1 => path.with_extension("toml.damaged"),
-        _ => path.with_extension(format!("toml.damaged-{number}")),
-    });
+    let numbered = (2..).map(|number| path.with_extension(format!("toml.damaged-{number}")));
+    let mut names = std::iter::once(path.with_extension("toml.damaged")).chain(numbered);
     let aside = names.find(|name| !name.exists()).unwrap_or_default();
     match std::fs::rename(path, &aside) {
         Ok(()) => Error::failed(format!("{damaged} and was set aside as {}", aside.display()))

@@ -1,8 +1,8 @@
 //! The vault: a pair under a name, changed without losing it.
 //!
-//! Every change holds the index's lock and keeps one order: the pair is written to its new place and read
-//! back, the index is saved, the old place is cleared. Whenever the process dies, the pair is where
-//! the index says, and the same command again does the rest.
+//! Every change locks the index and keeps one order: the pair is written to its new place and read
+//! back, the index is saved, the old place is cleared. Whenever the process dies, the same command
+//! again does the rest.
 
 use std::time::Duration;
 
@@ -19,18 +19,18 @@ use crate::store::{SecretName, Store, StoreKind, Warn, half_done, taken};
 #[derive(Clone)]
 pub struct Vault {
     pub folders: Folders,
-    /// How long a keyring call may take: its owner may have to unlock the keyring first.
+    /// How long a keyring call may take: the user may have to unlock the keyring first.
     pub patience: Duration,
     pub warn: Warn,
 }
 
-/// Which other pair a new one may take the name of.
+/// Which other pair a new one may replace.
 #[derive(Clone, Copy)]
 pub enum Over<'a> {
     Nothing,
     /// The pair of this key.
     Key(&'a str),
-    /// The pair of this key, which is first kept under the name `aside` in the same store.
+    /// The pair of this key, which is first copied to the name `aside` in the same store.
     SetAside {
         key_id: Option<&'a str>,
         aside: &'a SecretName,
@@ -51,11 +51,10 @@ impl Over<'_> {
     }
 }
 
-/// What [`Vault::put`] came to.
+/// What [`Vault::put`] has done.
 pub struct Put {
     pub entry: Entry,
     pub is_current: bool,
-    /// Whether anything is different now.
     pub changed: bool,
     /// The key that had the name before.
     pub replaced: Option<String>,
@@ -70,12 +69,10 @@ pub enum Unreadable {
 }
 
 impl Vault {
-    /// What the index says of the name.
     pub fn entry(&self, name: &SecretName) -> Result<Option<Entry>> {
         Ok(Index::load(&self.folders)?.find(name).cloned())
     }
 
-    /// The current secret's name.
     pub fn current(&self) -> Result<Option<SecretName>> {
         Ok(Index::load(&self.folders)?.current)
     }
@@ -89,28 +86,20 @@ impl Vault {
     pub fn read(&self, entry: &Entry) -> Result<KeyPair> {
         let (name, store) = (&entry.name, entry.store);
         self.find(store, name)?.ok_or_else(|| {
-            Error::failed(format!(
-                "the secret `{name}` is no longer in the {} store",
-                store.name()
-            ))
+            let store = store.name();
+            Error::failed(format!("the secret `{name}` is no longer in the {store} store"))
             .hint(format!(
                 "put it back with `cloudcred secret add {name}`, or forget it with `cloudcred secret remove {name} --forget`"
             ))
         })
     }
 
-    /// The key of another pair that has the name in this store, or in the one that is listed.
-    pub fn other_key(
-        &self,
-        name: &SecretName,
-        store: StoreKind,
-        pair: &KeyPair,
-    ) -> Result<Option<String>> {
-        let listed = self.entry(name)?;
-        let name = listed.as_ref().map_or(name, |entry| &entry.name);
-        let old = listed.as_ref().map(|entry| entry.store).filter(|old| *old != store);
-        for store in [Some(store), old].into_iter().flatten() {
-            if let Some(other) = self.find(store, name)?.filter(|it| !it.same_as(pair)) {
+    /// The key of another pair under the entry's name, in its store or in the one that is listed.
+    pub fn other_key(&self, entry: &Entry, pair: &KeyPair) -> Result<Option<String>> {
+        let mut stores = vec![entry.store];
+        stores.extend(self.entry(&entry.name)?.map(|it| it.store));
+        for store in stores {
+            if let Some(other) = self.find(store, &entry.name)?.filter(|it| !it.same_as(pair)) {
                 return Ok(Some(other.access_key_id));
             }
         }
@@ -186,8 +175,8 @@ impl Vault {
         Ok(())
     }
 
-    /// Gives a secret another name. `follow` brings along whatever reads it by its name: it runs
-    /// once the new name is good, and before the old one is not.
+    /// Gives a secret another name. `follow` changes whatever reads it by its name: it runs once the
+    /// new name works, and while the old one still does.
     ///
     /// # Errors
     /// `PartlyApplied` where an old copy cannot be removed; or `follow`'s.

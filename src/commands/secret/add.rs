@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::aws::failure::{Failure, Reason};
+use crate::aws::failure::Reason;
 use crate::aws::identity::{Identity, caller_identity};
 use crate::cli::AddSecret;
 use crate::commands::Context;
@@ -26,15 +26,11 @@ pub fn run(flags: AddSecret, context: &Context) -> Result<()> {
     let name = SecretName::existing(&flags.name)?;
     let folders = context.env.folders()?;
     let old = Index::load_to_change(&folders)?.find(&name).cloned();
-    let name = match &old {
-        Some(entry) => entry.name.clone(),
-        None => SecretName::new(&flags.name)?,
+    let (name, store) = match old {
+        Some(entry) => (entry.name, entry.store),
+        None => (SecretName::new(&flags.name)?, StoreKind::Keyring),
     };
-    let store = match (flags.store, &old) {
-        (Some(store), _) => store,
-        (None, Some(entry)) => entry.store,
-        (None, None) => StoreKind::Keyring,
-    };
+    let store = flags.store.unwrap_or(store);
     let vault = context.vault(&folders);
     // Before a secret is pasted that could then not be stored.
     vault.probe(store)?;
@@ -56,7 +52,7 @@ pub fn run(flags: AddSecret, context: &Context) -> Result<()> {
         verified_at: identity.as_ref().map(|_| now),
         left_in: None,
     };
-    let other = if flags.replace { None } else { vault.other_key(&entry.name, store, &pair)? };
+    let other = if flags.replace { None } else { vault.other_key(&entry, &pair)? };
     if let Some(id) = &other {
         let (name, shown) = (&entry.name, id.escape_debug());
         let text = format!("There is a secret `{name}` already ({shown}). Replace it?");
@@ -108,9 +104,7 @@ fn proven_pair(
             let text = "Access key, both halves (not shown)";
             prompt.key_pair(Question::required(text, "--key-stdin < FILE"))?
         };
-        let Some(aws) = &aws else {
-            return Ok((pair, None));
-        };
+        let Some(aws) = &aws else { return Ok((pair, None)) };
         match verified(&pair, aws, context) {
             Ok(identity) => return Ok((pair, Some(identity))),
             Err(refused) if refused.kind == Kind::Credentials && asked => {
@@ -140,14 +134,10 @@ fn verified(pair: &KeyPair, aws: &Aws, context: &Context) -> Result<Identity> {
         }
     });
     context.output.done();
-    answer?.map_err(unverified)
-}
-
-fn unverified(failure: Failure) -> Error {
-    let error = Error::from(failure);
-    let hint = match error.kind {
-        Kind::Credentials => "copy both halves again".to_owned(),
-        _ => error.hint.clone().unwrap_or_default(),
-    };
-    error.hint(format!("{hint}; --no-verify stores the key without asking AWS"))
+    answer?.map_err(|failure| {
+        let error = Error::from(failure);
+        let is_rejected = error.kind == Kind::Credentials;
+        let error = if is_rejected { error.hint("copy both halves again") } else { error };
+        error.and_hint("--no-verify stores the key without asking AWS")
+    })
 }
