@@ -31,7 +31,15 @@ impl Keyring {
 
     /// Whether a keyring answers at all; changes nothing.
     pub fn reachable(&self) -> Result<()> {
-        self.find(&SecretName::canary()).map(drop)
+        self.document(&SecretName::canary()).map(drop)
+    }
+
+    fn document(&self, name: &SecretName) -> Result<Option<Zeroizing<String>>> {
+        self.call(name, |entry| match entry.get_password() {
+            Ok(document) => Ok(Some(Zeroizing::new(document))),
+            Err(KeyringError::NoEntry) => Ok(None),
+            Err(error) => Err(error),
+        })
     }
 
     fn call<T: Send + 'static>(
@@ -73,11 +81,7 @@ impl Store for Keyring {
     }
 
     fn find(&self, name: &SecretName) -> Result<Option<KeyPair>> {
-        let document = self.call(name, |entry| match entry.get_password() {
-            Ok(document) => Ok(Some(Zeroizing::new(document))),
-            Err(KeyringError::NoEntry) => Ok(None),
-            Err(error) => Err(error),
-        })?;
+        let document = self.document(name)?;
         let pair = document.map(|document| KeyPair::from_document(&document));
         pair.transpose().map_err(|error| {
             Error::failed(format!("keyring entry {SERVICE}, aws/{name}: {}", error.message)).hint(

@@ -223,11 +223,11 @@ impl Vault {
         let mut locked = Index::lock(&self.folders)?;
         let mut entry = locked.index.require(name)?.clone();
         self.clear_left(&mut locked, name)?;
+        let pair = self.read(&entry)?;
         if entry.store == kind {
             return Ok((entry.name, entry.left_in.is_some()));
         }
         let store = self.store(kind)?;
-        let pair = self.read(&entry)?;
         store.probe()?;
         store.keep(&entry.name, &pair)?;
         entry.left_in = Some(entry.store);

@@ -52,18 +52,26 @@ pub fn run(flags: AddSecret, context: &Context) -> Result<()> {
         verified_at: identity.as_ref().map(|_| now),
         left_in: None,
     };
-    let other = if flags.replace { None } else { vault.other_key(&entry, &pair)? };
-    if let Some(id) = &other {
+    let mut agreed: Option<String> = None;
+    let put = loop {
+        let over = match &agreed {
+            _ if flags.replace => Over::Anything,
+            Some(id) => Over::Key(id),
+            None => Over::Nothing,
+        };
+        let refused = match vault.put(&entry, &pair, over) {
+            Ok(put) => break put,
+            Err(refused) => refused,
+        };
+        let other = vault.other_key(&entry, &pair)?;
+        let Some(id) = other.as_ref().filter(|_| !flags.replace && agreed != other) else {
+            return Err(refused);
+        };
         let (name, shown) = (&entry.name, id.escape_debug());
         let text = format!("There is a secret `{name}` already ({shown}). Replace it?");
         confirm(prompt.as_mut(), &text, "--replace")?;
-    }
-    let over = match &other {
-        _ if flags.replace => Over::Anything,
-        Some(id) => Over::Key(id),
-        None => Over::Nothing,
+        agreed = other;
     };
-    let put = vault.put(&entry, &pair, over)?;
     let (entry, is_current) = (&put.entry, put.is_current);
     let json = json!({
         "changed": put.changed,

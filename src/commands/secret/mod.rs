@@ -60,8 +60,12 @@ fn relocate(name: &str, store: StoreKind, context: &Context) -> Result<()> {
     let vault = context.vault(&context.env.folders()?);
     let (name, changed) = vault.relocate(&SecretName::existing(name)?, store)?;
     answer(context, json!({"changed": changed, "name": name, "store": store}), |_| {
-        let (what, store) = (if changed { "" } else { "nothing to do: " }, store.name());
-        format!("{what}the secret `{name}` is now in the {store} store\n")
+        let store = store.name();
+        if changed {
+            format!("the secret `{name}` is now in the {store} store\n")
+        } else {
+            format!("nothing to do: the secret `{name}` is in the {store} store\n")
+        }
     })
 }
 
