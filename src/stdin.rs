@@ -17,9 +17,6 @@ pub fn read_to_end() -> Result<Zeroizing<String>> {
 }
 
 /// The first line that is not blank, trimmed; empty where there is none.
-///
-/// # Errors
-/// As [`read_to_end`].
 pub fn read_line() -> Result<Zeroizing<String>> {
     let line = read(|input, line| {
         while line.trim().is_empty() {

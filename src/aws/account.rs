@@ -1,7 +1,6 @@
 //! What IAM holds before anything is decided: the user, its keys and policies, the account's
 //! password policy, how its root user is guarded. Reads only.
 
-mod dependents;
 mod root;
 
 use aws_sdk_iam::Client;
@@ -12,7 +11,6 @@ use jiff::Timestamp;
 use crate::aws::failure::{Failure, Reason};
 use crate::error::Error;
 
-pub use dependents::{Dependent, dependents_of};
 pub use root::{Finding, RootUser, root_user};
 
 /// An access key as IAM lists it.
@@ -67,8 +65,6 @@ impl Default for PasswordPolicy {
 pub const PASSWORD_SYMBOLS: &str = "!@#$%^&*()_+-=[]{}|'";
 
 impl PasswordPolicy {
-    /// # Errors
-    /// When the password lacks something.
     pub fn check(&self, password: &str) -> crate::error::Result<()> {
         let missing = self.missing_in(password);
         if missing.is_empty() {
@@ -112,10 +108,6 @@ impl PasswordPolicy {
 }
 
 /// The user of that name, or `None`; `with_login_profile` also looks for a console password.
-///
-/// # Errors
-/// AWS's refusal of any of the calls: `iam:GetUser`, `iam:ListAccessKeys`,
-/// `iam:ListAttachedUserPolicies`, `iam:GetLoginProfile`.
 pub async fn user(
     iam: &Client,
     name: &str,
@@ -146,9 +138,6 @@ pub async fn user(
 }
 
 /// The user's keys, oldest first as IAM lists them; without a name, those of the caller.
-///
-/// # Errors
-/// AWS's refusal of `iam:ListAccessKeys`.
 pub async fn access_keys(iam: &Client, user: Option<&str>) -> Result<Vec<AccessKey>, Failure> {
     // IAM allows two keys a user, so there is no second page.
     let answer = iam.list_access_keys().set_user_name(user.map(str::to_owned)).send().await;
@@ -164,9 +153,6 @@ pub async fn access_keys(iam: &Client, user: Option<&str>) -> Result<Vec<AccessK
 }
 
 /// The ARNs of the managed policies that are attached to the user.
-///
-/// # Errors
-/// AWS's refusal of `iam:ListAttachedUserPolicies`.
 pub async fn policy_arns(iam: &Client, user: &str) -> Result<Vec<String>, Failure> {
     // One page holds 100, and IAM allows 20 managed policies a user at most.
     let answer = iam.list_attached_user_policies().user_name(user).send().await;
@@ -187,18 +173,23 @@ pub async fn last_used(iam: &Client, id: &str) -> Result<Option<Timestamp>, Fail
     }
 }
 
-/// The user's tags.
-///
+/// What tells one user from another of the same name.
+pub struct UserMark {
+    /// Never given to another user again (IAM user guide, "IAM identifiers").
+    pub id: String,
+    /// Empty, too, where a server does not know them yet.
+    pub tags: Vec<(String, String)>,
+}
+
 /// # Errors
-/// AWS's refusal of `iam:GetUser`; `Unclear` for an answer that holds no user. One without tags may be
-/// the word of a server that does not know them yet.
-pub async fn user_tags(iam: &Client, user: &str) -> Result<Vec<(String, String)>, Failure> {
+/// AWS's refusal of `iam:GetUser`; `Unclear` for an answer that does not hold the user.
+pub async fn user_mark(iam: &Client, user: &str) -> Result<UserMark, Failure> {
     const OPERATION: &str = "iam:GetUser";
     let answer = iam.get_user().user_name(user).send().await;
     let answer = answer.map_err(|error| Failure::of(OPERATION, error))?;
     let user = answer.user.ok_or_else(|| Failure::without(OPERATION, "the user"))?;
     let tags = user.tags.unwrap_or_default().into_iter();
-    Ok(tags.map(|tag| (tag.key, tag.value)).collect())
+    Ok(UserMark { id: user.user_id, tags: tags.map(|tag| (tag.key, tag.value)).collect() })
 }
 
 /// When the user got its console password; `None` where it has none.
@@ -221,9 +212,6 @@ fn time(date: &DateTime) -> Option<Timestamp> {
 }
 
 /// The account's password policy; IAM's default where the account sets none.
-///
-/// # Errors
-/// AWS's refusal of `iam:GetAccountPasswordPolicy`.
 pub async fn password_policy(iam: &Client) -> Result<PasswordPolicy, Failure> {
     match iam.get_account_password_policy().send().await {
         Ok(answer) => Ok(answer

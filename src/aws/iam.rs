@@ -26,7 +26,7 @@ use crate::secret::KeyPair;
 /// How long a passing refusal is waited out.
 const PATIENCE: Duration = Duration::from_secs(2 * SETTLING.as_secs());
 
-/// Creates the user. Not repeated after a lost answer: a second attempt would meet the first one's
+/// Creates the user and returns its unique ID. Not repeated after a lost answer: a second attempt would meet the first one's
 /// user. Tags and boundary are part of the same call, so the user is never without them.
 ///
 /// # Errors
@@ -36,13 +36,13 @@ pub async fn create_user(
     name: &str,
     tags: &[(String, String)],
     permissions_boundary: Option<&str>,
-) -> Result<(), Failure> {
+) -> Result<Option<String>, Failure> {
     const OPERATION: &str = "iam:CreateUser";
     let tags = tags
         .iter()
         .map(|(key, value)| tag(OPERATION, key, value))
         .collect::<Result<Vec<_>, _>>()?;
-    patiently(OPERATION, || {
+    let answer = patiently(OPERATION, || {
         iam.create_user()
             .user_name(name)
             .set_tags(Some(tags.clone()))
@@ -51,8 +51,8 @@ pub async fn create_user(
             .config_override(once())
             .send()
     })
-    .await
-    .map(drop)
+    .await?;
+    Ok(answer.user.map(|user| user.user_id))
 }
 
 /// # Errors

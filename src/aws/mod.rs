@@ -7,6 +7,7 @@ pub mod sdk;
 pub mod identity;
 pub mod console;
 pub mod account;
+pub mod dependents;
 pub mod kind;
 pub mod configured;
 pub mod found;

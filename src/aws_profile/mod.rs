@@ -76,9 +76,6 @@ impl AwsProfile {
 }
 
 /// The rule of the AWS SDKs for names that need no quotes.
-///
-/// # Errors
-/// `Usage`, with the rule.
 pub fn check_name(name: &str) -> Result<()> {
     let sound = (1..=64).contains(&name.len()) && is_identifier(name) && !name.starts_with('-');
     match sound {

@@ -5,7 +5,7 @@ use std::future::Future;
 use tokio::runtime::Runtime;
 
 use crate::aws::sdk::{Sdk, Session};
-use crate::commands::Context;
+use crate::commands::context::Context;
 use crate::env::Folders;
 use crate::error::{Kind, Result};
 use crate::interrupt::Interrupt;

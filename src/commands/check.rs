@@ -10,8 +10,8 @@ use crate::aws::profiles::{Checking, Scope, check, list, look_at_keys, look_at_r
 use crate::aws::sdk::Sdk;
 use crate::aws::warnings::{Scene, warnings};
 use crate::cli::Check;
-use crate::commands::Context;
 use crate::commands::aws::Aws;
+use crate::commands::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::output::{Page, Report, table};
 use crate::shared_config::{Locations, Place, Profiles, SharedConfig};

@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use secrecy::ExposeSecret;
 
-use crate::commands::Context;
 use crate::commands::aws::Aws;
+use crate::commands::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::output::{Format, table};
 use crate::setup::report::SetupReport;

@@ -2,6 +2,7 @@
 
 mod aws;
 mod check;
+mod context;
 mod credential_process;
 mod exec;
 mod export;
@@ -10,77 +11,20 @@ mod login;
 mod lookups;
 mod past_run;
 mod pick_secret;
-mod resume;
 mod secret;
 mod setup;
 mod sign_in;
-mod undo;
 
 use std::ffi::OsString;
 use std::sync::Arc;
-use std::time::Duration;
 
 use clap::Parser;
 
-use crate::cli::{Cli, Command, Global};
-use crate::env::{Env, Folders};
-use crate::error::{Error, Result};
+use crate::cli::{Cli, Command};
+use crate::commands::context::Context;
+use crate::env::Env;
+use crate::error::Error;
 use crate::output::{Color, Format, Output};
-use crate::pasted;
-use crate::prompt::{Prompt, Question, Terminal, Unattended};
-use crate::secret::KeyPair;
-use crate::stdin;
-use crate::store::vault::Vault;
-
-/// What every command gets.
-struct Context {
-    env: Env,
-    global: Global,
-    output: Arc<Output>,
-    /// Whether a person can be asked.
-    attended: bool,
-}
-
-impl Context {
-    fn prompt(&self) -> Result<Box<dyn Prompt>> {
-        if self.attended {
-            Ok(Box::new(Terminal::new(self.env.unicode())?))
-        } else {
-            Ok(Box::new(Unattended))
-        }
-    }
-
-    /// The pair of `--key-stdin`. A terminal would show what is typed: there it is asked for, hidden.
-    fn pair_from_stdin(&self, prompt: &mut dyn Prompt) -> Result<KeyPair> {
-        if self.env.stdin_is_terminal {
-            let text = "Access key, both halves (not shown)";
-            return prompt.key_pair(Question::required(text, "--key-stdin < FILE"));
-        }
-        pasted::parse(&stdin::read_to_end()?)
-    }
-
-    /// The region that a flag or a variable names.
-    fn region(&self) -> Result<Option<&str>> {
-        match &self.global.region {
-            Some(region) => Ok(Some(region)),
-            None => self.env.region(),
-        }
-    }
-
-    fn vault(&self, folders: &Folders) -> Vault {
-        let output = Arc::clone(&self.output);
-        Vault {
-            folders: folders.clone(),
-            patience: self.patience(),
-            warn: Arc::new(move |text| output.warn(text)),
-        }
-    }
-
-    /// How long a keyring may take: a person may have to unlock it first; a script should learn soon.
-    fn patience(&self) -> Duration {
-        Duration::from_secs(if self.attended { 60 } else { 5 })
-    }
-}
 
 /// Runs the program; returns its exit code.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
@@ -104,8 +48,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Command::Check(flags) => check::run(flags, &context),
         Command::Setup(flags) => setup::run(*flags, &context),
         Command::Login(flags) => login::run(flags, &context).map(|()| 0),
-        Command::Resume(flags) => resume::run(flags, &context).map(|()| 0),
-        Command::Undo(flags) => undo::run(flags, &context).map(|()| 0),
+        Command::Resume(flags) => past_run::resume::run(flags, &context).map(|()| 0),
+        Command::Undo(flags) => past_run::undo::run(flags, &context).map(|()| 0),
         Command::Secret(command) => secret::run(command, &context).map(|()| 0),
         Command::Export(flags) => export::run(flags, &context).map(|()| 0),
         Command::Exec(flags) => exec::run(flags, &context).map(|()| 0),

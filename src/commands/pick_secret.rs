@@ -1,6 +1,6 @@
 //! The secret that a command is about: the named one, else the current one.
 
-use crate::commands::Context;
+use crate::commands::context::Context;
 use crate::error::Result;
 use crate::secret::KeyPair;
 use crate::store::SecretName;

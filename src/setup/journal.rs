@@ -169,8 +169,6 @@ fn damaged(path: &Path, why: &str) -> Error {
         .hint("it says what its run made; mend it, or look at the IAM console and move it away")
 }
 
-/// # Errors
-/// When another process works on the run.
 fn lock(folders: &Folders, run: &str) -> Result<File> {
     take_lock(&runs_folder(folders).join(format!("{run}.lock")), || {
         Error::failed(format!("the run {run} is still going on"))
@@ -178,8 +176,6 @@ fn lock(folders: &Folders, run: &str) -> Result<File> {
     })
 }
 
-/// # Errors
-/// When another process works on the same IAM user.
 fn lock_user(folders: &Folders, record: &Record) -> Result<Option<File>> {
     let owner = record.goal.owner();
     let Some(user) = owner.user_name() else {
@@ -206,9 +202,6 @@ fn take_lock(path: &Path, taken: impl FnOnce() -> Error) -> Result<File> {
 }
 
 /// All runs whose journal is on this machine, oldest first; and what is wrong with the others.
-///
-/// # Errors
-/// When their folder cannot be read.
 pub fn runs(folders: &Folders) -> Result<(Vec<Record>, Vec<Error>)> {
     let folder = runs_folder(folders);
     let entries = match std::fs::read_dir(&folder) {

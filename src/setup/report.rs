@@ -220,8 +220,7 @@ impl Report for SetupReport {
                 RootKeyStatus::Inactive => {
                     line("The root key", &format!("{id} is inactive"));
                     line("Delete it for good", &format!("as root, at {}", key.page));
-                    let undo = format!("as root there, or with cloudcred undo {}", key.run);
-                    line("Activate it again", &undo);
+                    line("Activate it again", "as root there");
                 }
             }
         }

@@ -263,7 +263,7 @@ impl<'a> Run<'a> {
                 Some((index, record.step.clone(), record.status.outcome()?))
             })
             .collect();
-        let began = Instant::now();
+        let mut passing_since = None;
         loop {
             let was_gone = self.work.user_is_gone();
             let mut left: Vec<Leftover> = Vec::new();
@@ -275,7 +275,8 @@ impl<'a> Run<'a> {
                 }
                 left.extend(self.take_step_back(*index, step.clone(), *outcome).await);
             }
-            let may_change = left.iter().any(|left| left.passing) && began.elapsed() < SETTLING * 2;
+            let may_change = left.iter().any(|left| left.passing)
+                && passing_since.get_or_insert_with(Instant::now).elapsed() < SETTLING * 2;
             let freed = self.work.user_is_gone() && !was_gone;
             if left.is_empty() || !(may_change || freed) {
                 self.work.access.output.done();

@@ -1,7 +1,7 @@
 //! What stands in the way of undoing a run: things that hang on its user and that the run did not make.
 //! Reads only.
 
-use crate::aws::account::{self, Dependent};
+use crate::aws::dependents::{Dependent, dependents_of};
 use crate::error::Result;
 use crate::setup::journal::Record;
 use crate::setup::steps::Step;
@@ -16,7 +16,7 @@ pub async fn undo_check(work: &Work<'_>, record: &Record) -> Result<Vec<String>>
     let (RunUser::Created, Some(user)) = (&work.user, record.created_user()) else {
         return Ok(Vec::new());
     };
-    let mut dependents = account::dependents_of(&work.access.iam()?, user).await?;
+    let mut dependents = dependents_of(&work.access.iam()?, user).await?;
     dependents.retain(|thing| !record.made().any(|made| may_come_from(thing, &made.step)));
     Ok(dependents.iter().map(Dependent::described).collect())
 }

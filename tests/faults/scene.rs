@@ -154,6 +154,26 @@ impl Scene {
         Ok(())
     }
 
+    /// Whose a new key is cannot be told on a user from before: so it is named, and the run ends once a
+    /// person has deleted it.
+    pub fn names_its_key(self, arguments: &[&str]) -> Result<(), String> {
+        let ran = self.run(arguments);
+        let keys = self.keys();
+        let [id] = &keys[..] else {
+            return Err(format!("there is no one new key: {keys:?}\n{ran}"));
+        };
+        if ran.code != 5 || !ran.stderr.contains(id) {
+            return Err(format!("{id} is not named\n{ran}"));
+        }
+        let scene = self.mended();
+        let undone = scene.run(&["undo", "--yes"]);
+        if undone.code != 5 || !undone.stderr.contains(id) || scene.keys() != keys {
+            return Err(format!("undo does not leave {id} alone and name it\n{undone}"));
+        }
+        scene.account.delete_access_key("ana", id);
+        scene.is_undone()
+    }
+
     pub fn resumes(&self) -> Result<(), String> {
         let ran = self.run(&["resume", "--yes"]);
         if ran.code != 0 {

@@ -59,7 +59,7 @@ pub fn tests() -> Vec<Test> {
             .fault("ListAccessKeys", Effect::Pass, Some(2))
             .fault("ListAccessKeys", no_keys(), Some(8))
             .always("CreateAccessKey", denied())
-            .ends_well(&[SETUP, REUSE].concat())
+            .names_its_key(&[SETUP, REUSE].concat())
     }));
     all.push(schedule("IAM is busy, at every step", || {
         let mut scene = Scene::new();
@@ -83,8 +83,7 @@ pub fn tests() -> Vec<Test> {
         };
         aws(&["delete-user", "--user-name", "ana"]);
         scene.account.create_user("ana");
-        scene.run(&["resume", "--yes"]).expect(5);
-        scene.run(&["undo", "--yes"]).expect(1);
+        scene.run(&["undo", "--yes"]).expect(0);
         match scene.account.user("ana") {
             Some(user) if user.attached_policies.is_empty() && user.access_keys.is_empty() => {
                 Ok(())
@@ -125,7 +124,7 @@ fn cut_answers() -> Vec<Test> {
         all.push(schedule(format!("another key, cut at {percentage} %"), move || {
             Scene::with_user()
                 .once("CreateAccessKey", Effect::CutClean(percentage))
-                .ends_well(&[SETUP, REUSE].concat())
+                .names_its_key(&[SETUP, REUSE].concat())
         }));
     }
     all

@@ -46,9 +46,6 @@ impl RootUser {
 }
 
 /// How the root user is guarded (API reference, GetAccountSummary).
-///
-/// # Errors
-/// AWS's refusal of `iam:GetAccountSummary`.
 pub async fn root_user(iam: &Client) -> Result<RootUser, Failure> {
     let answer = iam.get_account_summary().send().await;
     let answer = answer.map_err(|error| Failure::of("iam:GetAccountSummary", error))?;

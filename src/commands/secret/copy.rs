@@ -8,8 +8,9 @@ use serde_json::json;
 
 use crate::cli::{CopySecret, Field};
 use crate::clipboard::Clipboard;
+use crate::commands::context::Context;
+use crate::commands::pick_secret;
 use crate::commands::secret::answer;
-use crate::commands::{Context, pick_secret};
 use crate::error::{Error, Result};
 use crate::interrupt::Interrupt;
 use crate::output::table;

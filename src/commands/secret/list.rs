@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::json;
 
-use crate::commands::Context;
+use crate::commands::context::Context;
 use crate::commands::secret::{answer, listed, whose};
 use crate::error::Result;
 use crate::output::table;

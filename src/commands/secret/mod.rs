@@ -13,7 +13,7 @@ use serde_json::json;
 use crate::aws::identity::Identity;
 use crate::aws_profile;
 use crate::cli::Secret;
-use crate::commands::Context;
+use crate::commands::context::Context;
 use crate::error::{Error, Result};
 use crate::output::{Page, Report};
 use crate::prompt::{Prompt, Question};

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::aws_profile::{self, Readers};
-use crate::commands::Context;
+use crate::commands::context::Context;
 use crate::commands::secret::{answer, confirm};
 use crate::error::{Error, Kind, Result};
 use crate::shared_config::Locations;

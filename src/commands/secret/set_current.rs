@@ -5,8 +5,9 @@ use serde_json::json;
 
 use crate::aws_profile::{self, AwsProfile, Holder};
 use crate::cli::UseSecret;
+use crate::commands::context::Context;
+use crate::commands::pick_secret;
 use crate::commands::secret::{answer, confirm, state, whose};
-use crate::commands::{Context, pick_secret};
 use crate::env::Folders;
 use crate::error::Result;
 use crate::output::table;

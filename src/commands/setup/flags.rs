@@ -4,7 +4,7 @@
 use secrecy::SecretString;
 
 use crate::cli::{ModeChoice, PasswordChoice, Setup, StoreChoice};
-use crate::commands::Context;
+use crate::commands::context::Context;
 use crate::error::{Error, Result};
 use crate::output::Format;
 use crate::prompt::Prompt;
@@ -14,9 +14,6 @@ use crate::stdin;
 use crate::store::SecretName;
 
 /// What is wrong with a flag by itself, by AWS's rules and ours.
-///
-/// # Errors
-/// `Usage`, with the rule.
 pub fn check_values(flags: &Setup) -> Result<()> {
     parse_tags(&flags.tags)?;
     let mut arns = flags.policy_arns.iter().chain(&flags.permissions_boundary);
@@ -80,9 +77,6 @@ pub fn check_combination(flags: &Setup, format: Format) -> Result<()> {
 }
 
 /// Before a person signs in, reports what nobody could answer afterwards.
-///
-/// # Errors
-/// `AnswerNeeded`.
 pub fn check_answers_to_come(flags: &Setup, has_consent: bool) -> Result<()> {
     if flags.mode == ModeChoice::Root && !flags.acknowledge_root_risk {
         let question = "a root key may do everything in the account";
@@ -94,8 +88,6 @@ pub fn check_answers_to_come(flags: &Setup, has_consent: bool) -> Result<()> {
     Err(Error::answer_needed("Go ahead?", "--yes"))
 }
 
-/// # Errors
-/// When standard input holds something else than was announced.
 pub fn read_piped(flags: &Setup, context: &Context, prompt: &mut dyn Prompt) -> Result<Piped> {
     let mut piped = Piped::default();
     if flags.key_stdin {

@@ -13,10 +13,11 @@ use crate::aws::profiles::{self, Scope};
 use crate::aws::sdk::Sdk;
 use crate::aws_profile::{self, AwsProfile};
 use crate::cli::{ModeChoice, Setup};
-use crate::commands::Context;
 use crate::commands::aws::Aws;
+use crate::commands::context::Context;
+use crate::commands::finish;
 use crate::commands::lookups::{LiveLookups, mfa_roles};
-use crate::commands::{finish, past_run, resume, undo};
+use crate::commands::past_run::{self, PastRun};
 use crate::error::{Error, Result};
 use crate::output::table;
 use crate::prompt::{Choice, Prompt, Question};
@@ -35,9 +36,6 @@ use crate::store::index::Index;
 
 /// The exit code: other than 0 where the user is ready and its root key was not retired, which is told
 /// already.
-///
-/// # Errors
-/// Whatever else keeps it from what is wanted.
 pub fn run(mut flags: Setup, context: &Context) -> Result<u8> {
     flags::check_combination(&flags, context.global.output)?;
     flags::check_values(&flags)?;
@@ -66,11 +64,13 @@ pub fn run(mut flags: Setup, context: &Context) -> Result<u8> {
     };
     match abandoned_run(&aws, dry_run, prompt.as_mut(), context)? {
         None => {}
-        Some((run, Open::Resume)) => {
-            return resume::resume(&run, None, &aws, prompt, context).map(|()| 0);
-        }
-        Some((run, Open::Undo)) => {
-            return undo::undo(&run, None, &aws, prompt, context).map(|()| 0);
+        Some((run, open)) => {
+            let past = PastRun { aws: &aws, context, prompt, given: None };
+            let done = match open {
+                Open::Resume => past_run::resume::resume(past, &run),
+                Open::Undo => past_run::undo::undo(past, &run),
+            };
+            return done.map(|()| 0);
         }
     }
     let wizard = Wizard {

@@ -6,8 +6,8 @@ use crate::aws::console::Console;
 use crate::aws::found::Found;
 use crate::aws::kind::Kind;
 use crate::aws_profile::{self, AwsProfile};
-use crate::commands::Context;
 use crate::commands::aws::Aws;
+use crate::commands::context::Context;
 use crate::commands::lookups::LiveLookups;
 use crate::error::{Error, Result};
 use crate::prompt::{Choice, Prompt, Question};
@@ -120,9 +120,6 @@ fn delete(
 
 /// Offers each profile that holds the key, and nothing else to sign with, the new secret instead. It is
 /// the last thing, and each file is changed at once: it needs no journal, and may be repeated.
-///
-/// # Errors
-/// The prompt's; or when a file cannot be changed.
 fn offer_secret(
     id: &str,
     goal: &Goal,

@@ -5,9 +5,6 @@ use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory};
 use crate::error::{Error, Result};
 
 /// IAM's rule for user names (API reference, CreateUser): 1 to 64 of `[\w+=,.@-]`, ASCII.
-///
-/// # Errors
-/// `Usage`, with the rule.
 pub fn check_user_name(name: &str) -> Result<()> {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || b"_+=,.@-".contains(&b);
     if (1..=64).contains(&name.len()) && name.bytes().all(allowed) {
@@ -46,9 +43,6 @@ pub fn check_key_description(description: &str) -> Result<()> {
 
 /// Splits each `KEY=VALUE` and checks it by IAM's rules: its characters, no key twice (upper and lower
 /// case are the same), and at most 50 tags a user, three of which are ours.
-///
-/// # Errors
-/// `Usage`, with the rule.
 pub fn parse_tags(texts: &[String]) -> Result<Vec<(String, String)>> {
     let mut tags: Vec<(String, String)> = Vec::new();
     for text in texts {

@@ -1,14 +1,12 @@
 //! Creates an access key and keeps it: one step, because in between nobody but us has the secret.
 //!
-//! CreateAccessKey is sent once, without retries. Where its answer is lost, the settling time is waited
-//! out once, and the keys that are there then are compared with those that were there before.
+//! CreateAccessKey is sent once, without retries. Where its answer is lost, the keys that are there during
+//! the settling time are compared with those that were there before.
 
 use std::cell::Cell;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use tokio::time::sleep;
 
 use crate::aws::account;
 use crate::aws::evidence::{Look, SETTLING, deleted, settled};
@@ -188,20 +186,9 @@ impl CreateAccessKey {
         if self.made.unanswered.is_empty() {
             return Ok(());
         }
-        self.wait_until_settled(work).await;
         self.delete_orphans(work).await.map_err(|why| {
             Leftover::new(format!("possibly an access key of {}", self.whose()), why)
         })
-    }
-
-    async fn wait_until_settled(&self, work: &Work<'_>) {
-        let Some(last) = self.made.unanswered.iter().max() else {
-            return;
-        };
-        let age = work.access.aws_now().duration_since(*last);
-        // A clock that was set back must not make it last longer.
-        let age = Duration::try_from(age).unwrap_or_default();
-        sleep(SETTLING.saturating_sub(age)).await;
     }
 }
 
@@ -282,7 +269,6 @@ impl Change for CreateAccessKey {
 
     async fn settle(&mut self, work: &mut Work<'_>) -> Result<Settled> {
         work.access.output.working("waiting to see whether AWS has made a key");
-        sleep(SETTLING).await;
         self.delete_orphans(work).await?;
         Ok(Settled::Again)
     }
@@ -332,7 +318,6 @@ impl Change for CreateAccessKey {
             return Ok(());
         }
         work.access.output.working("making sure that there is no key whose secret nobody has");
-        self.wait_until_settled(work).await;
         self.delete_orphans(work).await?;
         self.made.unanswered.clear();
         Ok(())

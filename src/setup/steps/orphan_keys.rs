@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::aws::account::{self, AccessKey};
-use crate::aws::evidence::{SETTLING, thrice};
+use crate::aws::evidence::{Look, SETTLING, settled, thrice};
 use crate::aws::failure::{Failure, Reason};
 use crate::setup::steps::context::Access;
 
@@ -26,23 +26,28 @@ pub struct Suspect {
 }
 
 /// The keys that the attempts may have made: not known before, as old as an attempt, and not known to
-/// be used. That may be somebody else's new key as well.
+/// be used. That may be somebody else's new key as well. Looks for the whole settling time, or until
+/// there are as many as attempts.
 pub async fn suspects(
     access: &Access<'_>,
     attempts: &Attempts<'_>,
 ) -> Result<Vec<Suspect>, Failure> {
-    let mut suspects = Vec::new();
-    for key in keys_of(access, attempts.user).await? {
-        let known = attempts.known.contains(&key.id.as_str());
-        if known || !attempts.sent.iter().any(|sent| may_come_from(&key, *sent)) {
-            continue;
+    settled(|| async {
+        let mut suspects = Vec::new();
+        for key in keys_of(access, attempts.user).await? {
+            let known = attempts.known.contains(&key.id.as_str());
+            if known || !attempts.sent.iter().any(|sent| may_come_from(&key, *sent)) {
+                continue;
+            }
+            match account::last_used(&access.iam()?, &key.id).await {
+                Ok(Some(_)) => {}
+                used => suspects.push(Suspect { id: key.id, never_used: used.is_ok() }),
+            }
         }
-        match account::last_used(&access.iam()?, &key.id).await {
-            Ok(Some(_)) => {}
-            used => suspects.push(Suspect { id: key.id, never_used: used.is_ok() }),
-        }
-    }
-    Ok(suspects)
+        let all_found = suspects.len() >= attempts.sent.len();
+        Ok(if all_found { Look::Sure(suspects) } else { Look::Unsure(suspects) })
+    })
+    .await
 }
 
 /// All keys that any of three servers shows; no user has none.

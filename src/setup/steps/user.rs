@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use serde::{Deserialize, Serialize};
 
-use crate::aws::account;
+use crate::aws::account::{self, UserMark};
 use crate::aws::evidence::{Look, deleted, settled};
 use crate::aws::failure::{Failure, Reason};
 use crate::aws::iam;
@@ -30,6 +30,9 @@ pub struct CreateUser {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Made {
+    /// The user's unique ID, by IAM's answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user_id: Option<String>,
     /// Whether an attempt's answer was lost, so that the user may exist.
     pub lost: bool,
 }
@@ -42,30 +45,8 @@ enum Owner {
     Nobody,
 }
 
-/// Asks until a server shows the run's tag, which proves it; everything else must last.
-async fn owner(access: &Access<'_>, user: &str, run: &str) -> Result<Owner, Failure> {
-    // A user that was seen once is not absent, whatever the last server says.
-    let seen = Cell::new(false);
-    settled(|| async {
-        let iam = access.fresh_iam()?;
-        match account::user_tags(&iam, user).await {
-            Ok(tags) if has_run_tag(&tags, run) => Ok(Look::Sure(Owner::ThisRun)),
-            Ok(_) => {
-                seen.set(true);
-                Ok(Look::Unsure(Owner::SomebodyElse))
-            }
-            Err(failure) if failure.reason == Reason::Missing && seen.get() => {
-                Ok(Look::Unsure(Owner::SomebodyElse))
-            }
-            Err(failure) if failure.reason == Reason::Missing => Ok(Look::Unsure(Owner::Nobody)),
-            Err(failure) => Err(failure),
-        }
-    })
-    .await
-}
-
-fn has_run_tag(tags: &[(String, String)], run: &str) -> bool {
-    tags.iter().any(|(key, value)| key == RUN_TAG && value == run)
+fn has_run_tag(mark: &UserMark, run: &str) -> bool {
+    mark.tags.iter().any(|(key, value)| key == RUN_TAG && value == run)
 }
 
 /// Whether AWS still knows the run's key, which no user keeps beyond its own end: by STS, which accepts
@@ -87,6 +68,30 @@ async fn key_exists(work: &Work<'_>, user: &str) -> Result<bool> {
 }
 
 impl CreateUser {
+    /// Asks until a server shows the run's tag, which proves it; everything else must last.
+    async fn owner(&self, access: &Access<'_>, run: &str) -> Result<Owner, Failure> {
+        // A user that was seen once is not absent, whatever the last server says.
+        let seen = Cell::new(false);
+        settled(|| async {
+            match account::user_mark(&access.fresh_iam()?, &self.user_name).await {
+                Ok(mark) if has_run_tag(&mark, run) => Ok(Look::Sure(Owner::ThisRun)),
+                // Another user has the name by now, so the run's is gone.
+                Ok(mark) if self.made.user_id.as_ref().is_some_and(|id| *id != mark.id) => {
+                    Ok(Look::Unsure(Owner::Nobody))
+                }
+                Err(failure) if failure.reason == Reason::Missing && !seen.get() => {
+                    Ok(Look::Unsure(Owner::Nobody))
+                }
+                Err(failure) if failure.reason != Reason::Missing => Err(failure),
+                Ok(_) | Err(_) => {
+                    seen.set(true);
+                    Ok(Look::Unsure(Owner::SomebodyElse))
+                }
+            }
+        })
+        .await
+    }
+
     fn what(&self) -> String {
         format!("the IAM user `{}`", self.user_name)
     }
@@ -121,7 +126,8 @@ impl Change for CreateUser {
         let iam = work.access.iam()?;
         let boundary = self.permissions_boundary.as_deref();
         let failure = match iam::create_user(&iam, &self.user_name, &self.tags, boundary).await {
-            Ok(()) => {
+            Ok(id) => {
+                self.made.user_id = id;
                 work.user = RunUser::Created;
                 return Ok(());
             }
@@ -144,7 +150,7 @@ impl Change for CreateUser {
     }
 
     async fn settle(&mut self, work: &mut Work<'_>) -> Result<Settled> {
-        match owner(&work.access, &self.user_name, &work.run).await? {
+        match self.owner(&work.access, &work.run).await? {
             Owner::ThisRun => {
                 work.user = RunUser::Created;
                 Ok(Settled::Done)
@@ -167,7 +173,7 @@ impl Change for CreateUser {
             return Ok(());
         }
         let user = &self.user_name;
-        work.user = match owner(&work.access, user, &work.run).await {
+        work.user = match self.owner(&work.access, &work.run).await {
             Ok(Owner::ThisRun) => RunUser::Created,
             Ok(owner) => {
                 let key_exists = key_exists(work, user).await?;
@@ -195,12 +201,12 @@ impl Change for CreateUser {
             return Ok(());
         }
         let access = work.access;
-        let (user, run) = (&self.user_name, &work.run);
+        let (user, run, id) = (&self.user_name, &work.run, self.made.user_id.as_ref());
         // Asked before each deletion: by then, the name may be somebody else's.
         let ours = || async {
             let iam = access.fresh_iam()?;
-            match account::user_tags(&iam, user).await {
-                Ok(tags) => Ok(has_run_tag(&tags, run)),
+            match account::user_mark(&iam, user).await {
+                Ok(mark) => Ok(has_run_tag(&mark, run)),
                 // Created by this process or proven a moment ago.
                 Err(failure) if failure.reason == Reason::Denied => Ok(true),
                 Err(failure) => Err(failure),
@@ -215,8 +221,8 @@ impl Change for CreateUser {
         };
         let is_listed = || async {
             let iam = access.fresh_iam()?;
-            match account::user_tags(&iam, user).await {
-                Ok(_) => Ok(true),
+            match account::user_mark(&iam, user).await {
+                Ok(mark) => Ok(id.is_none_or(|id| *id == mark.id)),
                 Err(failure) if failure.reason == Reason::Missing => Ok(false),
                 Err(failure) => Err(failure),
             }

@@ -85,9 +85,6 @@ impl Wizard<'_> {
 
     /// Asks what to do about a user or a secret that exists already. Whether the request was changed,
     /// so that the facts must be gathered again.
-    ///
-    /// # Errors
-    /// The prompt's.
     pub fn resolve_conflicts(&mut self, request: &mut Request, facts: &Facts) -> Result<bool> {
         if !self.attended {
             return Ok(false);

@@ -4,13 +4,14 @@ use serde::Serialize;
 
 use crate::aws_profile;
 use crate::cli::Reopen;
-use crate::commands::Context;
 use crate::commands::aws::Aws;
-use crate::commands::{finish, past_run};
+use crate::commands::context::Context;
+use crate::commands::finish;
+use crate::commands::past_run::caller::PastRun;
+use crate::commands::past_run::find::{clear_half_written, find};
 use crate::error::{Error, Result};
 use crate::output::{Page, Report};
-use crate::prompt::{Prompt, Question};
-use crate::secret::KeyPair;
+use crate::prompt::Question;
 use crate::setup::journal::{Journal, Record};
 use crate::setup::report::StepReport;
 use crate::setup::run::Run;
@@ -54,27 +55,21 @@ fn report(record: Option<&Record>, changed: bool) -> UndoReport {
 pub fn run(flags: Reopen, context: &Context) -> Result<()> {
     let mut prompt = context.prompt()?;
     let aws = Aws::start(context)?;
-    let record = past_run::find(&aws.folders, flags.run.as_deref(), |_| true)?;
-    let Some(record) = record else {
+    let Some(record) = find(&aws.folders, flags.run.as_deref(), |_| true)? else {
         return context.output.result(&report(None, false));
     };
-    let given = past_run::given_pair(&flags, context, prompt.as_mut())?;
-    undo(&record.run, given, &aws, prompt, context)
+    let given = flags.key_stdin.then(|| context.pair_from_stdin(prompt.as_mut())).transpose()?;
+    undo(PastRun { aws: &aws, context, prompt, given }, &record.run)
 }
 
 /// Shows what would be taken back, asks, and takes it back.
 ///
 /// # Errors
-/// When the run's user holds things that the run did not make; `PartlyApplied` naming what stays.
-pub fn undo(
-    run: &str,
-    given: Option<KeyPair>,
-    aws: &Aws,
-    mut prompt: Box<dyn Prompt>,
-    context: &Context,
-) -> Result<()> {
+/// When the run's user has things that the run did not make; `PartlyApplied` naming what stays.
+pub fn undo(mut past: PastRun<'_>, run: &str) -> Result<()> {
+    let (aws, context) = (past.aws, past.context);
     let mut journal = Journal::reopen(&aws.folders, run)?;
-    past_run::clear_half_written(&aws.folders)?;
+    clear_half_written(&aws.folders)?;
     let record = &journal.record;
     if record.made().next().is_none() {
         // A run that died before its first step is finished by saying so.
@@ -87,7 +82,7 @@ pub fn undo(
         return Err(Error::failed(format!("run {run} has deleted the root key {id} for good"))
             .hint("nothing brings it back; root can make a new one in the console"));
     }
-    let caller = past_run::caller(record, given.as_ref(), aws, context, prompt.as_mut())?;
+    let caller = past.caller(record)?;
     let session = caller.as_ref().map(|found| &found.session);
     let secrets = RunSecrets::default();
     let mut run = Run::new(aws.access(session, context), journal, secrets, &aws.interrupt);
@@ -110,11 +105,11 @@ pub fn undo(
     let rows = made.filter_map(|it| it.step.remains()).map(|what| vec![what]);
     finish::show_steps(&title, rows, context);
     if !context.global.yes
-        && !prompt.confirm(Question::required("Take all of it back?", "--yes"))?
+        && !past.prompt.confirm(Question::required("Take all of it back?", "--yes"))?
     {
         return Err(Error::cancelled().hint("nothing was changed"));
     }
-    drop(prompt);
+    drop(past);
     aws.run(run.undo())?;
     let idle = idle_profiles(run.record(), aws, context);
     if !idle.is_empty() {

@@ -4,12 +4,14 @@ use serde::Serialize;
 
 use crate::aws::{account, profiles};
 use crate::cli::Reopen;
-use crate::commands::Context;
 use crate::commands::aws::Aws;
-use crate::commands::{finish, past_run};
+use crate::commands::context::Context;
+use crate::commands::finish;
+use crate::commands::past_run::caller::PastRun;
+use crate::commands::past_run::find::{clear_half_written, find, find_abandoned};
 use crate::error::{Error, Kind, Result};
 use crate::output::{Format, Page, Report};
-use crate::prompt::{Prompt, Question};
+use crate::prompt::Question;
 use crate::secret::KeyPair;
 use crate::setup::journal::{Journal, Record, Status};
 use crate::setup::password;
@@ -37,46 +39,35 @@ pub fn run(flags: Reopen, context: &Context) -> Result<()> {
     let mut prompt = context.prompt()?;
     let aws = Aws::start(context)?;
     let record = match &flags.run {
-        None => past_run::find_abandoned(&aws.folders)?,
-        run => past_run::find(&aws.folders, run.as_deref(), |_| true)?,
+        None => find_abandoned(&aws.folders)?,
+        run => find(&aws.folders, run.as_deref(), |_| true)?,
     };
     let Some(record) = record.filter(Record::is_open) else {
         return context.output.result(&NothingToDo { changed: false, run: flags.run });
     };
-    let given = past_run::given_pair(&flags, context, prompt.as_mut())?;
-    resume(&record.run, given, &aws, prompt, context)
+    let given = flags.key_stdin.then(|| context.pair_from_stdin(prompt.as_mut())).transpose()?;
+    resume(PastRun { aws: &aws, context, prompt, given }, &record.run)
 }
 
 /// Shows what is still to be done, asks, and does it.
-///
-/// # Errors
-/// The executor's.
-pub fn resume(
-    run: &str,
-    given: Option<KeyPair>,
-    aws: &Aws,
-    mut prompt: Box<dyn Prompt>,
-    context: &Context,
-) -> Result<()> {
+pub fn resume(mut past: PastRun<'_>, run: &str) -> Result<()> {
+    let (aws, context) = (past.aws, past.context);
     let journal = Journal::reopen(&aws.folders, run)?;
-    past_run::clear_half_written(&aws.folders)?;
+    clear_half_written(&aws.folders)?;
     if !journal.record.is_open() {
         return context.output.result(&NothingToDo { changed: false, run: Some(run.to_owned()) });
     }
     check_streams(&journal.record, context)?;
-    let caller = past_run::caller(&journal.record, given.as_ref(), aws, context, prompt.as_mut())?;
+    let caller = past.caller(&journal.record)?;
     let record = &journal.record;
     let account = &record.goal.account_id;
     let title = format!("Run {run} in account {account}, and what is left to do");
     let open = record.steps.iter().filter(|it| it.status != Status::Done);
     finish::show_steps(&title, open.map(|it| finish::row(&it.step)), context);
-    if !context.global.yes && !prompt.confirm(Question::required("Go on with it?", "--yes"))? {
+    if !context.global.yes && !past.prompt.confirm(Question::required("Go on with it?", "--yes"))? {
         return Err(Error::cancelled().hint("nothing was changed"));
     }
-    let mut secrets = RunSecrets {
-        pair: own_pair(&journal.record, given, aws, prompt.as_mut())?,
-        password: None,
-    };
+    let mut secrets = RunSecrets { pair: own_pair(&mut past, &journal.record)?, password: None };
     let needs_password = journal.record.steps.iter().any(|record| match &record.step {
         // Nobody has seen a generated one, and nobody has kept a given one.
         Step::CreateLoginProfile(step) => step.generated || record.status != Status::Done,
@@ -87,7 +78,7 @@ pub fn resume(
         let policy = aws.read(async { Ok(account::password_policy(&iam).await.ok()) })?;
         secrets.password = Some(password::generate(&policy.unwrap_or_default()));
     }
-    drop(prompt);
+    drop(past);
     let console_password = secrets.password.clone();
     let session = caller.as_ref().map(|found| &found.session);
     let mut run = Run::new(aws.access(session, context), journal, secrets, &aws.interrupt);
@@ -129,12 +120,8 @@ fn still_open(error: Error, run: &str) -> Error {
 ///
 /// # Errors
 /// When it is another key than the run began with, or does not work.
-fn own_pair(
-    record: &Record,
-    given: Option<KeyPair>,
-    aws: &Aws,
-    prompt: &mut dyn Prompt,
-) -> Result<Option<KeyPair>> {
+fn own_pair(past: &mut PastRun<'_>, record: &Record) -> Result<Option<KeyPair>> {
+    let aws = past.aws;
     let brought = record.goal.access_key_id.as_ref();
     let is_missing = record.prints()
         || record
@@ -150,11 +137,11 @@ fn own_pair(
     {
         return Ok(Some(pair));
     }
-    let pair = match given {
+    let pair = match past.given.take() {
         Some(pair) => pair,
         None => {
             let text = format!("The access key {id} again, both halves (not shown)");
-            prompt.key_pair(Question::required(&text, "--key-stdin"))?
+            past.prompt.key_pair(Question::required(&text, "--key-stdin"))?
         }
     };
     let hint = format!("give that one, or take the run back: cloudcred undo {}", record.run);
