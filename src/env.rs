@@ -1,7 +1,6 @@
-//! One snapshot of everything the process is given: variables, folders, terminals, clock, host.
+//! A snapshot of the process's surroundings: variables, folders, terminals, clock, host.
 //!
-//! The only file that reads process state (`clippy.toml` bans the calls elsewhere); all the others
-//! take plain values from here, so what a command depends on can be read off its arguments.
+//! No other file reads process state (`clippy.toml` bans the calls).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal;
@@ -34,7 +33,6 @@ pub fn is_region(name: &str) -> bool {
     (1..=63).contains(&name.len()) && name.bytes().all(allowed)
 }
 
-/// The process's surroundings at start.
 #[derive(Clone, Debug)]
 pub struct Env {
     variables: BTreeMap<String, String>,
@@ -49,32 +47,28 @@ pub struct Env {
 }
 
 impl Env {
-    /// Reads the process once.
     #[allow(clippy::disallowed_methods)] // the one place that owns process state
     pub fn from_process() -> Self {
         let (mut variables, mut unreadable) = (BTreeMap::new(), BTreeSet::new());
         for (name, value) in std::env::vars_os() {
-            let Ok(name) = name.into_string() else {
-                continue;
-            };
-            match value.into_string() {
-                Ok(value) => drop(variables.insert(name, value)),
-                Err(_) => drop(unreadable.insert(name)),
+            match (name.into_string(), value.into_string()) {
+                (Ok(name), Ok(value)) => drop(variables.insert(name, value)),
+                (Ok(name), Err(_)) => drop(unreadable.insert(name)),
+                (Err(_), _) => {}
             }
         }
-        let host_name = host_name(&variables);
         let program = std::env::current_exe().ok().map(|real| {
             let started_as = std::env::args_os().next().map(PathBuf::from);
             let path = variables.get("PATH").map(String::as_str);
             as_started(started_as, path, &real).unwrap_or(real)
         });
         Env {
+            host_name: host_name(&variables),
             variables,
             unreadable,
             stdin_is_terminal: std::io::stdin().is_terminal(),
             stdout_is_terminal: std::io::stdout().is_terminal(),
             stderr_is_terminal: std::io::stderr().is_terminal(),
-            host_name,
             program,
         }
     }
@@ -89,24 +83,24 @@ impl Env {
     /// # Errors
     /// When it cannot be a region: it becomes part of host names, and of `~/.aws/config`.
     pub fn region(&self) -> Result<Option<&str>> {
-        let named = ["AWS_REGION", "AWS_DEFAULT_REGION"].into_iter();
-        let Some((name, region)) = named.filter_map(|name| Some((name, self.var(name)?))).next()
-        else {
-            return Ok(None);
-        };
-        if is_region(region) {
-            Ok(Some(region))
-        } else {
-            Err(Error::failed(format!("{name} is not the name of a region"))
-                .hint(format!("set {name} to a region such as eu-west-1, or unset it")))
+        for name in ["AWS_REGION", "AWS_DEFAULT_REGION"] {
+            match self.var(name) {
+                Some(region) if is_region(region) => return Ok(Some(region)),
+                Some(_) => {
+                    return Err(Error::failed(format!("{name} is not the name of a region"))
+                        .hint(format!("set {name} to a region such as eu-west-1, or unset it")));
+                }
+                None => {}
+            }
         }
+        Ok(None)
     }
 
     /// XDG folders on Linux and macOS, the known folders on Windows, `$CLOUDCRED_HOME` before both.
     /// A relative XDG variable is ignored, as the XDG specification demands.
     ///
     /// # Errors
-    /// `Usage` for a `CLOUDCRED_HOME` that names no folder for sure.
+    /// `Usage` for a `CLOUDCRED_HOME` that is not one folder for sure.
     pub fn folders(&self) -> Result<Folders> {
         if let Some(home) = self.cloudcred_home()? {
             return Ok(Folders { data: home.clone(), state: home });
@@ -145,14 +139,11 @@ impl Env {
 
     /// The variable that moves our secrets elsewhere, where one does.
     pub fn moves_data(&self) -> Option<&'static str> {
-        let is_absolute = |value: &str| Path::new(value).is_absolute();
         if self.var("CLOUDCRED_HOME").is_some() {
-            Some("CLOUDCRED_HOME")
-        } else if self.var("XDG_DATA_HOME").is_some_and(is_absolute) {
-            Some("XDG_DATA_HOME")
-        } else {
-            None
+            return Some("CLOUDCRED_HOME");
         }
+        let xdg = self.var("XDG_DATA_HOME").is_some_and(|it| Path::new(it).is_absolute());
+        xdg.then_some("XDG_DATA_HOME")
     }
 
     /// Where this program lies, by the path by which it was started.
@@ -163,12 +154,12 @@ impl Env {
         })
     }
 
-    /// Whether a person sits in front: both ends of the conversation are terminals and no CI runs.
+    /// Whether a person can be asked: input and questions go through terminals, and no CI runs.
     pub fn someone_can_be_asked(&self) -> bool {
         self.stdin_is_terminal && self.stderr_is_terminal && self.var("CI").is_none()
     }
 
-    /// Whether this is a session on somebody's machine far away: its clipboard is not theirs.
+    /// Whether this is a session over SSH: this machine's clipboard is not the user's.
     pub fn is_remote(&self) -> bool {
         self.var("SSH_TTY").is_some() || self.var("SSH_CONNECTION").is_some()
     }
@@ -176,15 +167,9 @@ impl Env {
     /// Whether the terminal shows characters beyond ASCII. Windows terminals do; elsewhere the
     /// locale says so, in POSIX's order of precedence.
     pub fn unicode(&self) -> bool {
-        if cfg!(windows) {
-            return true;
-        }
-        ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| self.var(name)).is_some_and(
-            |locale| {
-                let locale = locale.to_ascii_lowercase();
-                locale.contains("utf-8") || locale.contains("utf8")
-            },
-        )
+        let locale = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| self.var(name));
+        let locale = locale.unwrap_or_default().to_ascii_lowercase();
+        cfg!(windows) || locale.contains("utf-8") || locale.contains("utf8")
     }
 
     /// The wall clock, to the second: finer would only make files and output harder to read.
@@ -201,29 +186,27 @@ fn no_home(cause: etcetera::HomeDirError) -> Error {
 }
 
 /// The path by which the program was started, where it leads to the program: absolute, or found in
-/// `PATH`. The system tells the file behind every link, which is gone after the next update where a
-/// package manager keeps each version in a folder of its own.
+/// `PATH`. The system's answer is the file behind every link, which is gone after the next update
+/// where a package manager keeps each version in a folder of its own.
 fn as_started(started_as: Option<PathBuf>, path: Option<&str>, real: &Path) -> Option<PathBuf> {
-    let name = started_as?;
+    let mut name = started_as?;
     let real = real.canonicalize().ok()?;
     let is_it = |it: &PathBuf| it.is_absolute() && it.canonicalize().is_ok_and(|it| it == real);
     if name.components().count() > 1 {
         return Some(name).filter(is_it);
     }
-    let name = match (cfg!(windows), name.extension()) {
-        (true, None) => name.with_extension("exe"),
-        _ => name,
-    };
-    let found = std::env::split_paths(path?).map(|folder| folder.join(&name));
-    found.filter(|it| it.is_file()).take(1).find(is_it)
+    if cfg!(windows) && name.extension().is_none() {
+        name.set_extension("exe");
+    }
+    let mut found = std::env::split_paths(path?).map(|folder| folder.join(&name));
+    found.find(|it| it.is_file()).filter(is_it)
 }
 
 #[cfg(unix)]
 fn host_name(_: &BTreeMap<String, String>) -> Option<String> {
     let name = rustix::system::uname();
-    let name = name.nodename().to_str().ok()?;
-    // The first label: `ana-laptop.local` is `ana-laptop` to its owner.
-    let name = name.split('.').next()?;
+    // `ana-laptop.local` is `ana-laptop` to its owner.
+    let name = name.nodename().to_str().ok()?.split('.').next()?;
     (!name.is_empty()).then(|| name.to_owned())
 }
 

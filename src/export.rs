@@ -1,6 +1,8 @@
 //! A pair as environment variables: in the syntax of each shell, as a file, and for GitHub Actions.
 //! Reads and prints nothing. What a format cannot carry unchanged is refused.
 
+use std::collections::BTreeMap;
+
 use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
@@ -60,67 +62,29 @@ impl ExportFormat {
 /// Lines that set the pair and unset what conflicts with it, where the format can do that. For
 /// GitHub: the lines that mask both halves.
 pub fn set(pair: &KeyPair, format: ExportFormat) -> Result<SecretString> {
-    let halves = [
-        (ACCESS_KEY_ID, pair.access_key_id.as_str()),
-        (SECRET_ACCESS_KEY, pair.secret_access_key.expose_secret()),
-    ];
-    if format != ExportFormat::Json && halves.iter().any(|(_, value)| value.contains('\0')) {
-        return Err(cannot_carry(
-            "an environment variable",
-            "a NUL character",
-            "read it with `cloudcred export --format json`",
-        ));
+    let halves = halves(pair);
+    if format == ExportFormat::Json {
+        return Ok(pair.to_text(|text| {
+            serde_json::to_writer_pretty(&mut *text, &BTreeMap::from(halves))?;
+            text.push(b'\n');
+            Ok(())
+        }));
     }
     // Room for the longest spelling of every character: growing would leave copies behind.
     let bytes: usize = halves.iter().map(|(_, value)| value.len()).sum();
     let mut text = Zeroizing::new(String::with_capacity(1024 + 24 * bytes));
-    match format {
-        ExportFormat::Bash => text.push_str(&format!("unset {}\n", CONFLICTING.join(" "))),
-        // A universal variable cannot be hidden, and erasing it would lose it for good.
-        ExportFormat::Fish => {
-            for name in CONFLICTING {
-                let unset = unset_one(name, format);
-                let unset = unset.trim_end();
-                text.push_str(&format!(
-                    "{unset}; set --query {name}; and echo 'cloudcred: the universal variable {name} is still set, and gets in the way' >&2\n"
-                ));
-            }
+    for name in CONFLICTING {
+        text.push_str(&unset_line(name, format).unwrap_or_default());
+        if format == ExportFormat::Fish {
+            // A universal variable cannot be hidden, and erasing it would lose it for good.
+            text.push_str(&format!(
+                "set --query {name}; and echo 'cloudcred: the universal variable {name} is still set, and gets in the way' >&2\n"
+            ));
         }
-        ExportFormat::Cmd | ExportFormat::Powershell => {
-            for name in CONFLICTING {
-                text.push_str(&unset_one(name, format));
-            }
-        }
-        ExportFormat::Dotenv | ExportFormat::Github => {}
-        ExportFormat::Json => text.push_str("{\n"),
     }
     for (name, value) in halves {
-        match format {
-            ExportFormat::Bash => {
-                text.push_str(&format!("export {name}='"));
-                quoted(&mut text, value, &[('\'', "'\\''")]);
-                text.push_str("'\n");
-            }
-            ExportFormat::Fish => {
-                text.push_str(&format!("set --global --export {name} '"));
-                quoted(&mut text, value, &[('\'', "\\'"), ('\\', "\\\\")]);
-                text.push_str("'\n");
-            }
-            ExportFormat::Cmd => cmd(&mut text, name, value)?,
-            ExportFormat::Powershell => powershell(&mut text, name, value),
-            ExportFormat::Dotenv => dotenv(&mut text, name, value)?,
-            ExportFormat::Json => {
-                let end = if name == ACCESS_KEY_ID { ",\n" } else { "\n}\n" };
-                text.push_str(&format!("  \"{name}\": "));
-                text.push_str(&json_string(value));
-                text.push_str(end);
-            }
-            ExportFormat::Github => {
-                text.push_str("::add-mask::");
-                quoted(&mut text, value, &[('%', "%25"), ('\r', "%0D"), ('\n', "%0A")]);
-                text.push('\n');
-            }
-        }
+        check(value, format)?;
+        write_line(&mut text, name, value, format);
     }
     Ok(SecretString::from(text.as_str()))
 }
@@ -130,25 +94,95 @@ pub fn set(pair: &KeyPair, format: ExportFormat) -> Result<SecretString> {
 /// # Errors
 /// `Usage`, for a format that cannot unset anything.
 pub fn unset(format: ExportFormat) -> Result<String> {
+    let lines = [ACCESS_KEY_ID, SECRET_ACCESS_KEY].map(|name| unset_line(name, format));
+    lines.into_iter().collect::<Option<String>>().ok_or_else(|| {
+        Error::usage("--unset goes with --format bash, fish, cmd and powershell only")
+            .hint("a file of variables has no way to unset one")
+    })
+}
+
+fn unset_line(name: &str, format: ExportFormat) -> Option<String> {
     match format {
-        ExportFormat::Bash => Ok(format!("unset {ACCESS_KEY_ID} {SECRET_ACCESS_KEY}\n")),
-        ExportFormat::Fish | ExportFormat::Cmd | ExportFormat::Powershell => {
-            Ok([ACCESS_KEY_ID, SECRET_ACCESS_KEY].map(|name| unset_one(name, format)).concat())
-        }
-        ExportFormat::Dotenv | ExportFormat::Json | ExportFormat::Github => {
-            Err(Error::usage("--unset goes with --format bash, fish, cmd and powershell only")
-                .hint("a file of variables has no way to unset one"))
-        }
+        ExportFormat::Bash => Some(format!("unset {name}\n")),
+        ExportFormat::Fish => Some(format!("set --erase --global {name}\n")),
+        ExportFormat::Cmd => Some(format!("set \"{name}=\"\r\n")),
+        ExportFormat::Powershell => Some(format!("$Env:{name} = $null\n")),
+        ExportFormat::Dotenv | ExportFormat::Json | ExportFormat::Github => None,
     }
 }
 
-fn unset_one(name: &str, format: ExportFormat) -> String {
-    match format {
-        ExportFormat::Fish => format!("set --erase --global {name}\n"),
-        ExportFormat::Cmd => format!("set \"{name}=\"\r\n"),
-        ExportFormat::Powershell => format!("$Env:{name} = $null\n"),
-        _ => format!("unset {name}\n"),
+fn halves(pair: &KeyPair) -> [(&'static str, &str); 2] {
+    [
+        (ACCESS_KEY_ID, &pair.access_key_id),
+        (SECRET_ACCESS_KEY, pair.secret_access_key.expose_secret()),
+    ]
+}
+
+/// Refuses what the format cannot carry unchanged.
+fn check(value: &str, format: ExportFormat) -> Result<()> {
+    // Between the quotes `& | < > ( ) ^` and spaces mean themselves. What is left differs between a
+    // typed line, a `for /f` loop and a batch file (`%`), with the console's settings (`!`, code
+    // page), or ends the quotes or the line.
+    let in_cmd = |c: char| (c == ' ' || c.is_ascii_graphic()) && !matches!(c, '%' | '!' | '"');
+    // No two readers agree about these, even in single quotes.
+    let in_dotenv = |c: char| !matches!(c, '\'' | '\\' | '$') && !c.is_control();
+    let (what, characters, instead) = match format {
+        _ if value.contains('\0') => (
+            "an environment variable",
+            "a NUL character",
+            "read it with `cloudcred export --format json`",
+        ),
+        ExportFormat::Cmd if !value.chars().all(in_cmd) => (
+            "cmd",
+            "one of % ! \", a control character, or one beyond ASCII",
+            "use --format powershell, or `cloudcred exec`",
+        ),
+        ExportFormat::Dotenv if !value.chars().all(in_dotenv) => (
+            "a dotenv file",
+            "one of ' \\ $, or a control character",
+            "use --format json, or `cloudcred exec`",
+        ),
+        _ => return Ok(()),
+    };
+    Err(Error::failed(format!(
+        "{what} cannot carry this secret unchanged: it contains {characters}"
+    ))
+    .hint(instead))
+}
+
+/// The line that sets the variable, or masks its value for GitHub.
+fn write_line(text: &mut String, name: &str, value: &str, format: ExportFormat) {
+    // There is no standard for dotenv files. Unquoted, these characters mean themselves to every
+    // reader (docker's `--env-file`, docker compose, python-dotenv, Node's and Ruby's dotenv).
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_+/=.,:@%-".contains(c);
+    let (start, spelled, end): (_, &[(char, &str)], _) = match format {
+        ExportFormat::Bash => (format!("export {name}='"), &[('\'', "'\\''")], "'\n"),
+        ExportFormat::Fish => {
+            (format!("set --global --export {name} '"), &[('\'', "\\'"), ('\\', "\\\\")], "'\n")
+        }
+        ExportFormat::Cmd => (format!("set \"{name}="), &[], "\"\r\n"),
+        ExportFormat::Powershell => (format!("$Env:{name} = '"), &[('\'', "''")], "'\n"),
+        ExportFormat::Dotenv if !value.chars().all(is_plain) => (format!("{name}='"), &[], "'\n"),
+        ExportFormat::Dotenv | ExportFormat::Json => (format!("{name}="), &[], "\n"),
+        ExportFormat::Github => {
+            ("::add-mask::".to_owned(), &[('%', "%25"), ('\r', "%0D"), ('\n', "%0A")], "\n")
+        }
+    };
+    text.push_str(&start);
+    for character in value.chars() {
+        if let Some((_, spelling)) = spelled.iter().find(|(special, _)| *special == character) {
+            text.push_str(spelling);
+        } else if format == ExportFormat::Powershell && !(' '..='~').contains(&character) {
+            // A console's encoding or a pipe's line splitting could change it, and PowerShell takes
+            // curly quotes for `'`.
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                text.push_str(&format!("' + [char]0x{unit:04X} + '"));
+            }
+        } else {
+            text.push(character);
+        }
     }
+    text.push_str(end);
 }
 
 /// What is appended to `$GITHUB_ENV` (GitHub, "Workflow commands: setting an environment variable").
@@ -161,103 +195,17 @@ pub fn github_environment(pair: &KeyPair, emptied: &[&str], delimiter: &str) -> 
     for name in emptied {
         text.push_str(&format!("{name}=\n"));
     }
-    for (name, value) in [(ACCESS_KEY_ID, pair.access_key_id.as_str()), (SECRET_ACCESS_KEY, secret)]
-    {
-        text.push_str(name);
-        if value.contains(['\r', '\n']) {
-            text.push_str(&format!("<<{delimiter}\n"));
-            text.push_str(value);
-            text.push_str(&format!("\n{delimiter}\n"));
+    for (name, value) in halves(pair) {
+        let (start, end) = if value.contains(['\r', '\n']) {
+            (format!("{name}<<{delimiter}\n"), format!("\n{delimiter}\n"))
         } else {
-            text.push('=');
-            text.push_str(value);
-            text.push('\n');
-        }
+            (format!("{name}="), "\n".to_owned())
+        };
+        text.push_str(&start);
+        text.push_str(value);
+        text.push_str(&end);
     }
     SecretString::from(text.as_str())
-}
-
-/// The value with some characters spelled differently.
-fn quoted(text: &mut String, value: &str, spelled: &[(char, &str)]) {
-    for character in value.chars() {
-        match spelled.iter().find(|(special, _)| *special == character) {
-            Some((_, spelling)) => text.push_str(spelling),
-            None => text.push(character),
-        }
-    }
-}
-
-/// `set "NAME=VALUE"`: between the quotes `& | < > ( ) ^` and spaces mean themselves. What is left
-/// differs between a typed line, a `for /f` loop and a batch file (`%`), with the console's settings
-/// (`!`, code page), or ends the quotes or the line: that is refused, so that one line fits all.
-fn cmd(text: &mut String, name: &str, value: &str) -> Result<()> {
-    let carried = |c: char| (c == ' ' || c.is_ascii_graphic()) && !matches!(c, '%' | '!' | '"');
-    if !value.chars().all(carried) {
-        return Err(cannot_carry(
-            "cmd",
-            "one of % ! \", a control character, or one beyond ASCII",
-            "use --format powershell, or `cloudcred exec`",
-        ));
-    }
-    text.push_str(&format!("set \"{name}="));
-    text.push_str(value);
-    text.push_str("\"\r\n");
-    Ok(())
-}
-
-/// A single-quoted string, in which only `'` is special. What a console's encoding or a pipe's line
-/// splitting could change is spelled as UTF-16 numbers; that covers the curly quotes, too, which
-/// PowerShell takes for `'`.
-fn powershell(text: &mut String, name: &str, value: &str) {
-    text.push_str(&format!("$Env:{name} = '"));
-    for character in value.chars() {
-        match character {
-            '\'' => text.push_str("''"),
-            ' '..='~' => text.push(character),
-            _ => {
-                for unit in character.encode_utf16(&mut [0; 2]) {
-                    text.push_str(&format!("' + [char]0x{unit:04X} + '"));
-                }
-            }
-        }
-    }
-    text.push_str("'\n");
-}
-
-/// There is no standard. Unquoted, these characters mean themselves to every reader (docker's
-/// `--env-file`, docker compose, python-dotenv, Node's and Ruby's dotenv); in single quotes, the
-/// others do to all that know quotes; but `'`, `\`, `$` and line breaks do not.
-fn dotenv(text: &mut String, name: &str, value: &str) -> Result<()> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "_+/=.,:@%-".contains(c);
-    text.push_str(name);
-    text.push('=');
-    if value.chars().all(plain) {
-        text.push_str(value);
-    } else if value.contains(['\'', '\\', '$']) || value.contains(char::is_control) {
-        return Err(cannot_carry(
-            "a dotenv file",
-            "one of ' \\ $, or a control character",
-            "use --format json, or `cloudcred exec`",
-        ));
-    } else {
-        text.push('\'');
-        text.push_str(value);
-        text.push('\'');
-    }
-    text.push('\n');
-    Ok(())
-}
-
-fn json_string(value: &str) -> Zeroizing<String> {
-    let mut text = Zeroizing::new(Vec::with_capacity(2 + 6 * value.len()));
-    serde_json::to_writer(&mut *text, value).expect("a string always serializes into memory");
-    let text = std::str::from_utf8(&text).expect("serde_json writes UTF-8");
-    Zeroizing::new(text.to_owned())
-}
-
-fn cannot_carry(what: &str, characters: &str, instead: &str) -> Error {
-    Error::failed(format!("{what} cannot carry this secret unchanged: it holds {characters}"))
-        .hint(instead)
 }
 
 #[cfg(test)]

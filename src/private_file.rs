@@ -25,8 +25,8 @@ pub const ABANDONED: Duration = Duration::from_secs(60);
 /// Writes `content` to `path`, creating its folder if need be.
 ///
 /// # Errors
-/// With the path and the system's reason. Nearly always the old content is then untouched; only
-/// syncing the folder may fail after the new one is in place.
+/// Nearly always the old content is then untouched; only syncing the folder may fail after the new
+/// one is in place.
 pub fn write(path: &Path, content: &[u8]) -> Result<()> {
     Replacement::prepare(path, content)?.commit(|| Ok(true)).map(drop)
 }
@@ -75,7 +75,7 @@ impl Replacement {
         let failed = || format!("cannot write {}", target.display());
         let folder = target.parent().with_context(failed)?;
         create_folder(folder)?;
-        check_regular(&target).with_context(failed)?;
+        check_regular(fs::metadata(&target)).with_context(failed)?;
         if target != path {
             // Nobody else looks for leftovers there, and they may hold a secret.
             sweep(folder, ABANDONED).unwrap_or_default();
@@ -110,13 +110,9 @@ pub fn behind_links(path: &Path) -> PathBuf {
     let mut path = path.to_owned();
     // As many as Linux follows.
     for _ in 0..40 {
-        let Ok(target) = fs::read_link(&path) else {
-            break;
-        };
-        path = match path.parent() {
-            Some(folder) => folder.join(target),
-            None => target,
-        };
+        let Ok(target) = fs::read_link(&path) else { break };
+        path.pop();
+        path.push(target);
     }
     path
 }
@@ -126,23 +122,19 @@ pub fn behind_links(path: &Path) -> PathBuf {
 pub fn sweep(folder: &Path, age: Duration) -> Result<()> {
     let failed = || format!("cannot list {}", folder.display());
     let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
             return Ok(());
         }
-        Err(error) => return Err(error).with_context(failed),
+        entries => entries.with_context(failed)?,
     };
     for entry in entries {
         let entry = entry.with_context(failed)?;
-        let Ok(metadata) = entry.metadata() else {
-            continue;
-        };
+        let Ok(metadata) = entry.metadata() else { continue };
+        // A time in the future counts as now: somebody has set the clock.
+        let since = metadata.modified().ok().and_then(|it| it.elapsed().ok()).unwrap_or_default();
         let is_ours = is_temporary(&entry.file_name().to_string_lossy())
             && metadata.is_file()
             && is_owned_by_us(&metadata);
-        // A time in the future counts as now: somebody has set the clock.
-        let written = metadata.modified().ok();
-        let since = written.map_or(Duration::ZERO, |it| it.elapsed().unwrap_or_default());
         if is_ours && since >= age {
             remove(&entry.path())?;
         }
@@ -151,8 +143,7 @@ pub fn sweep(folder: &Path, age: Duration) -> Result<()> {
 }
 
 fn is_temporary(name: &str) -> bool {
-    let random = name.strip_prefix(PREFIX);
-    let random = random.and_then(|rest| rest.strip_suffix(SUFFIX));
+    let random = name.strip_prefix(PREFIX).and_then(|rest| rest.strip_suffix(SUFFIX));
     random.is_some_and(|it| it.len() == RANDOM && it.bytes().all(|b| b.is_ascii_alphanumeric()))
 }
 
@@ -170,10 +161,10 @@ fn is_owned_by_us(_: &fs::Metadata) -> bool {
 /// Reads `path`, at most `limit` bytes; `None` when there is no such file.
 pub fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
     let failed = || format!("cannot read {}", path.display());
-    match fs::metadata(path) {
+    match fs::canonicalize(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         // The usual way to say that there shall be no such file.
-        Ok(metadata) if is_null_device(&metadata) => return Ok(Some(Vec::new())),
+        Ok(real) if real == Path::new("/dev/null") => return Ok(Some(Vec::new())),
         _ => {}
     }
     let file = open(path, File::options().read(true)).with_context(failed)?;
@@ -189,7 +180,7 @@ pub fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
 
 /// Opens a regular file. Never waits for the other end of a pipe, and never touches a device.
 fn open(path: &Path, options: &mut OpenOptions) -> Result<File> {
-    check_regular(path)?;
+    check_regular(fs::metadata(path))?;
     #[cfg(unix)]
     {
         use rustix::fs::OFlags;
@@ -198,18 +189,13 @@ fn open(path: &Path, options: &mut OpenOptions) -> Result<File> {
         std::os::unix::fs::OpenOptionsExt::custom_flags(options, flags.bits().cast_signed());
     }
     let file = options.open(path)?;
-    match irregular(file.metadata()?.file_type()) {
-        Some(kind) => bail!("it is {kind}, not a regular file"),
-        None => Ok(file),
-    }
+    check_regular(file.metadata())?;
+    Ok(file)
 }
 
 /// Refuses what is there and is not a regular file.
-fn check_regular(path: &Path) -> Result<()> {
-    let Ok(metadata) = fs::metadata(path) else {
-        return Ok(());
-    };
-    match irregular(metadata.file_type()) {
+fn check_regular(metadata: io::Result<fs::Metadata>) -> Result<()> {
+    match metadata.ok().and_then(|it| irregular(it.file_type())) {
         Some(kind) => bail!("it is {kind}, not a regular file"),
         None => Ok(()),
     }
@@ -236,23 +222,11 @@ fn irregular(kind: FileType) -> Option<&'static str> {
     Some("a device")
 }
 
-#[cfg(unix)]
-fn is_null_device(metadata: &fs::Metadata) -> bool {
-    use std::os::unix::fs::{FileTypeExt, MetadataExt};
-    metadata.file_type().is_char_device()
-        && fs::metadata("/dev/null").is_ok_and(|null| null.rdev() == metadata.rdev())
-}
-
-#[cfg(not(unix))]
-fn is_null_device(_: &fs::Metadata) -> bool {
-    false
-}
-
 /// Removes `path`, and what it names if it is a link; whether there was something.
 pub fn remove(path: &Path) -> Result<bool> {
     let failed = || format!("cannot remove {}", path.display());
     let target = behind_links(path);
-    check_regular(&target).with_context(failed)?;
+    check_regular(fs::metadata(&target)).with_context(failed)?;
     let mut was_there = false;
     for path in [target.as_path(), path] {
         match fs::remove_file(path) {
@@ -275,8 +249,8 @@ pub fn open_lock(path: &Path) -> Result<File> {
     open(path, &mut options).with_context(|| format!("cannot open {}", path.display()))
 }
 
-/// How long another process may keep what it has locked: long enough for its owner to unlock a
-/// keyring meanwhile, and soon enough that a process which hangs does not stop all the others.
+/// How long another process may keep a lock: long enough for its owner to unlock a keyring
+/// meanwhile, and soon enough that a process which hangs does not stop all the others.
 const LOCK_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Locks such a file for as long as it stays open; `what` is what it guards. Waits in short steps,
@@ -291,14 +265,12 @@ fn lock_within(patience: Duration, file: &File, what: &str) -> crate::error::Res
         match file.try_lock() {
             Ok(()) => return Ok(()),
             Err(TryLockError::Error(cause)) => {
-                return Err(anyhow::Error::from(cause)
-                    .context(format!("cannot lock {what}"))
-                    .into());
+                return Err(Error::failed(format!("cannot lock {what}: {cause}")));
             }
             Err(TryLockError::WouldBlock) if began.elapsed() >= patience => {
+                let patience = patience.as_secs();
                 return Err(Error::failed(format!(
-                    "another cloudcred is at work on {what} and did not finish within {} s",
-                    patience.as_secs()
+                    "another cloudcred is at work on {what} and did not finish within {patience} s"
                 ))
                 .hint("let it finish, or end it; then run the command again"));
             }
@@ -326,16 +298,18 @@ pub fn create_private_folder(folder: &Path) -> Result<Option<String>> {
 
 /// Takes the permissions of other users away from a file or folder of ours. What to tell the user,
 /// where there were any.
-#[cfg(unix)]
 pub fn tighten(path: &Path) -> Option<String> {
-    use std::os::unix::fs::PermissionsExt;
     let metadata = fs::metadata(path).ok()?;
-    let mode = metadata.permissions().mode() & 0o777;
+    let mode = mode(&metadata);
     // A device belongs to the system, whatever lies at this path.
     if mode & 0o077 == 0 || !(metadata.is_file() || metadata.is_dir()) {
         return None;
     }
-    let tightened = fs::set_permissions(path, fs::Permissions::from_mode(mode & 0o700));
+    #[cfg_attr(not(unix), allow(unused_mut))]
+    let mut permissions = metadata.permissions();
+    #[cfg(unix)]
+    std::os::unix::fs::PermissionsExt::set_mode(&mut permissions, mode & 0o700);
+    let tightened = fs::set_permissions(path, permissions);
     let path = path.display();
     Some(match tightened {
         Ok(()) => format!("{path} was open to other users (mode {mode:04o}); it is private now"),
@@ -345,9 +319,20 @@ pub fn tighten(path: &Path) -> Option<String> {
     })
 }
 
+/// Whether other users of this machine may read the file or list the folder.
+pub fn readable_by_others(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|metadata| mode(&metadata) & 0o044 != 0)
+}
+
+#[cfg(unix)]
+fn mode(metadata: &fs::Metadata) -> u32 {
+    std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o777
+}
+
+/// On Windows the profile folder's access list keeps others out.
 #[cfg(not(unix))]
-pub fn tighten(_: &Path) -> Option<String> {
-    None
+fn mode(_: &fs::Metadata) -> u32 {
+    0o700
 }
 
 /// Whether a file can be made in the folder.
@@ -357,39 +342,19 @@ pub fn is_writable(folder: &Path) -> bool {
     access(folder, Access::WRITE_OK | Access::EXEC_OK).is_ok()
 }
 
-/// Only trying tells, on Windows.
+/// On Windows only an attempt shows it.
 #[cfg(not(unix))]
 pub fn is_writable(_: &Path) -> bool {
     true
 }
 
-/// Whether other users of this machine may read the file or list the folder.
-#[cfg(unix)]
-pub fn readable_by_others(path: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt;
-    fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o044 != 0)
-}
-
-/// On Windows the profile folder's access list keeps others out.
-#[cfg(not(unix))]
-pub fn readable_by_others(_: &Path) -> bool {
-    false
-}
-
+/// A rename survives a power cut only once the folder itself is on disk. Windows writes folders
+/// through, and cannot open one as a file.
 fn sync_parent(path: &Path) -> io::Result<()> {
-    path.parent().map_or(Ok(()), sync_folder)
-}
-
-/// A rename survives a power cut only once the folder itself is on disk.
-#[cfg(unix)]
-pub fn sync_folder(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
-}
-
-/// Windows writes directory entries through and cannot open a folder as a file.
-#[cfg(not(unix))]
-pub fn sync_folder(_: &Path) -> io::Result<()> {
-    Ok(())
+    match path.parent() {
+        Some(folder) if cfg!(unix) => File::open(folder)?.sync_all(),
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,4 @@
-//! This process itself: it leaves no core dump behind, which would hold secrets, and it can make way for
-//! another program.
+//! This process: it leaves no core dump, which would contain secrets, and another program can replace it.
 
 use std::process::Command;
 
@@ -10,8 +9,8 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 #[cfg(unix)]
 static CORE_LIMIT: std::sync::OnceLock<Rlimit> = std::sync::OnceLock::new();
 
-/// Keeps the memory of this process out of core dumps and away from the user's other processes.
-/// Where the system refuses, nothing else is worse for it.
+/// Keeps this process's memory out of core dumps and away from the user's other processes, where
+/// the system allows that.
 #[cfg(unix)]
 pub fn forbid_core_dumps() {
     let limit = CORE_LIMIT.get_or_init(|| getrlimit(Resource::Core));
@@ -29,10 +28,8 @@ pub fn forbid_core_dumps() {
 #[cfg(not(unix))]
 pub fn forbid_core_dumps() {}
 
-/// Lets the command take this process's place: same process ID, terminal and signals on Unix. Where
-/// a process cannot be replaced, waits for the command and ends with its exit code.
-///
-/// Returns only when the command cannot be started, with the system's reason.
+/// Replaces this process by the command, or, on Windows, waits for it and ends with its exit code.
+/// Returns only when the command cannot be started.
 #[cfg(unix)]
 pub fn replace(command: &mut Command) -> std::io::Error {
     if let Some(limit) = CORE_LIMIT.get() {
@@ -46,7 +43,7 @@ pub fn replace(command: &mut Command) -> std::io::Error {
 #[cfg(not(unix))]
 #[allow(clippy::disallowed_methods)] // the one place that owns process state
 pub fn replace(command: &mut Command) -> std::io::Error {
-    // Ctrl-C reaches the command as well, which decides what comes of it.
+    // Ctrl-C reaches the command as well, which decides what to do about it.
     if let Err(error) = ctrlc::set_handler(|| {}) {
         return std::io::Error::other(error);
     }

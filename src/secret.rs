@@ -1,7 +1,7 @@
 //! The access key pair, and the CloudStudio document that carries it.
 //!
 //! The secret half cannot be printed, compared or serialized by accident (`secrecy`), and is wiped
-//! when dropped. Whoever needs its text says `expose_secret`: search for that word to see where.
+//! when dropped. Search for `expose_secret` to see where its text is used.
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
@@ -48,12 +48,11 @@ impl KeyPair {
             access_key: self.access_key_id.as_str().into(),
             secret_key: self.secret_access_key.expose_secret().into(),
         };
-        self.written(|text| serde_json::to_writer_pretty(text, &document))
+        self.to_text(|text| serde_json::to_writer_pretty(text, &document))
     }
 
     /// What a `credential_process` prints (AWS SDKs and Tools reference, "Process credential
-    /// provider"): a key without `Expiration` is never asked for again. `AccountId` is left out
-    /// where nobody knows it.
+    /// provider"): a key without `Expiration` is never asked for again.
     pub fn to_process_document(&self, account_id: Option<&str>) -> SecretString {
         let document = ProcessDocument {
             version: 1,
@@ -61,16 +60,18 @@ impl KeyPair {
             secret_access_key: self.secret_access_key.expose_secret(),
             account_id,
         };
-        self.written(|text| serde_json::to_writer(text, &document))
+        self.to_text(|text| serde_json::to_writer(text, &document))
     }
 
-    /// Into a buffer that never grows: a reallocation would leave a copy of the secret behind.
-    fn written(&self, write: impl FnOnce(&mut Vec<u8>) -> serde_json::Result<()>) -> SecretString {
-        let room =
-            256 + 6 * (self.access_key_id.len() + self.secret_access_key.expose_secret().len());
-        let mut text = Zeroizing::new(Vec::with_capacity(room));
+    /// JSON of the pair, in a buffer that never grows: that would leave a copy of the secret behind.
+    pub fn to_text(
+        &self,
+        write: impl FnOnce(&mut Vec<u8>) -> serde_json::Result<()>,
+    ) -> SecretString {
+        let halves = self.access_key_id.len() + self.secret_access_key.expose_secret().len();
+        let mut text = Zeroizing::new(Vec::with_capacity(256 + 6 * halves));
         write(&mut text).expect("a few strings always serialize into memory");
-        SecretString::from(std::str::from_utf8(&text).expect("serde_json writes UTF-8"))
+        SecretString::from(str::from_utf8(&text).expect("serde_json writes UTF-8"))
     }
 
     /// Reads a CloudStudio document back.
@@ -90,7 +91,7 @@ impl KeyPair {
         }
     }
 
-    /// Whether both hold the same pair.
+    /// Whether both halves are equal.
     pub fn same_as(&self, other: &KeyPair) -> bool {
         self.access_key_id == other.access_key_id
             && self.secret_access_key.expose_secret() == other.secret_access_key.expose_secret()

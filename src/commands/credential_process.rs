@@ -1,5 +1,5 @@
 //! `cloudcred credential-process`: the AWS `credential_process` protocol. AWS's tools call it on
-//! every run: no network, no standard input, no async runtime.
+//! every run, so it is quick: no network, no async runtime.
 
 use std::time::Duration;
 
@@ -13,8 +13,7 @@ use crate::store::vault::Vault;
 /// Tools wait for it, and show nothing meanwhile.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// # Errors
-/// One line: the tool that called shows it as it is.
+/// An error is one line, hint included: the tool that called shows it as it is.
 pub fn run(name: Option<&str>, context: &Context) -> Result<()> {
     document(name, context).map_err(|error| match error.hint {
         Some(hint) => Error::new(error.kind, format!("{}: {hint}", error.message)),

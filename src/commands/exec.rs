@@ -1,5 +1,4 @@
-//! `cloudcred exec`: a command with the pair in its environment, in place of this process. Never a
-//! shell, no async runtime.
+//! `cloudcred exec`: replaces this process by a command with the pair in its environment.
 
 use std::io::ErrorKind;
 use std::path::Path;
@@ -13,9 +12,7 @@ use crate::error::{Error, Kind, Result};
 use crate::export::{ACCESS_KEY_ID, CONFLICTING, SECRET_ACCESS_KEY};
 use crate::process;
 
-/// # Errors
-/// The only way to return: the command did not start. As in a shell, one that is not there ends
-/// with 127, and one that cannot be run with 126.
+/// Returns only when the command did not start: with a shell's 127 if it is not there, or 126.
 pub fn run(flags: Exec, context: &Context) -> Result<()> {
     let Some((program, arguments)) = flags.command.split_first() else {
         return Err(Error::usage("there is no command to run"));
@@ -30,25 +27,30 @@ pub fn run(flags: Exec, context: &Context) -> Result<()> {
         .env(ACCESS_KEY_ID, &pair.access_key_id)
         .env(SECRET_ACCESS_KEY, pair.secret_access_key.expose_secret());
     let cause = process::replace(&mut command);
-    let name = program.to_string_lossy();
-    Err(match cause.kind() {
+    let (kind, what, hint) = match cause.kind() {
         // The script exists, but not the interpreter that its first line names.
-        ErrorKind::NotFound if Path::new(program).is_file() => Error::new(
+        ErrorKind::NotFound if Path::new(program).is_file() => (
             Kind::CommandRefused,
-            format!("the command `{name}` cannot be run: its interpreter is missing"),
-        )
-        .hint("the first line of a script names it, after #!"),
-        ErrorKind::NotFound => {
-            Error::new(Kind::CommandNotFound, format!("the command `{name}` is not found"))
-                .hint("check its spelling and PATH; shell built-ins and aliases are not programs")
-        }
+            "cannot be run: its interpreter is missing".to_owned(),
+            "the first line of a script names it, after #!",
+        ),
+        ErrorKind::NotFound => (
+            Kind::CommandNotFound,
+            "is not found".to_owned(),
+            "check its spelling and PATH; shell built-ins and aliases are not programs",
+        ),
         // A NUL in the pair or in an argument, which no system takes.
-        ErrorKind::InvalidInput => Error::failed(format!("`{name}` cannot be given this pair"))
-            .hint("the secret or an argument holds a NUL character"),
-        _ => {
-            Error::new(Kind::CommandRefused, format!("the command `{name}` cannot be run: {cause}"))
-                .hint("check that it is a program and that you may execute it")
-        }
-    }
-    .caused_by(cause))
+        ErrorKind::InvalidInput => (
+            Kind::Failed,
+            "cannot be given this pair".to_owned(),
+            "the secret or an argument contains a NUL character",
+        ),
+        _ => (
+            Kind::CommandRefused,
+            format!("cannot be run: {cause}"),
+            "check that it is a program and that you may execute it",
+        ),
+    };
+    let message = format!("the command `{}` {what}", program.to_string_lossy());
+    Err(Error::new(kind, message).hint(hint).caused_by(cause))
 }

@@ -1,10 +1,8 @@
-//! `cloudcred export`: the pair as environment variables, for a shell, a file or GitHub Actions. No
-//! network, no async runtime.
+//! `cloudcred export`: the pair as environment variables, for a shell, a file or GitHub Actions.
 
 use std::fs::OpenOptions;
 use std::io::{Read, Seek, SeekFrom, Write};
 
-use anyhow::Context as _;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::cli::Export;
@@ -15,7 +13,7 @@ use crate::export::{self, CONFLICTING, ExportFormat, github_environment};
 use crate::output::Format;
 use crate::secret::KeyPair;
 
-/// For the usual shell of the system.
+/// The usual shell of the system.
 const DEFAULT: ExportFormat =
     if cfg!(windows) { ExportFormat::Powershell } else { ExportFormat::Bash };
 
@@ -33,7 +31,7 @@ pub fn run(flags: Export, context: &Context) -> Result<()> {
     if flags.unset {
         if flags.name.is_some() {
             return Err(Error::usage("--unset takes no name")
-                .hint("it unsets the variables, whichever secret they hold"));
+                .hint("it unsets the variables, whichever secret they contain"));
         }
         return context.output.raw(export::unset(format)?.as_bytes());
     }
@@ -66,8 +64,10 @@ fn hand_over(file: &str, pair: &KeyPair, context: &Context) -> Result<()> {
         .filter(|name| context.env.var(name).is_some())
         .partition(|name| name.ends_with("PROFILE"));
     let delimiter = format!("cloudcred-{:032x}", rand::random::<u128>());
-    append(file, &github_environment(pair, &emptied, &delimiter))
-        .map_err(|cause| Error::from(cause).hint("GITHUB_ENV must name a file of this job"))?;
+    append(file, &github_environment(pair, &emptied, &delimiter)).map_err(|cause| {
+        Error::failed(format!("cannot append to {file}: {cause}"))
+            .hint("GITHUB_ENV must name a file of this job")
+    })?;
     for name in profiles {
         // An empty profile is an error to botocore, and nothing can be unset there.
         context.output.warn(&format!(
@@ -80,16 +80,15 @@ fn hand_over(file: &str, pair: &KeyPair, context: &Context) -> Result<()> {
 
 /// Adds the text in one write, on a line of its own. The runner has made the file: one that is
 /// missing is not made here, where others could read it.
-fn append(path: &str, text: &SecretString) -> anyhow::Result<()> {
-    let failed = || format!("cannot append to {path}");
-    let mut file = OpenOptions::new().read(true).append(true).open(path).with_context(failed)?;
-    if file.seek(SeekFrom::End(0)).with_context(failed)? > 0 {
+fn append(path: &str, text: &SecretString) -> std::io::Result<()> {
+    let mut file = OpenOptions::new().read(true).append(true).open(path)?;
+    if file.seek(SeekFrom::End(0))? > 0 {
         let mut last = [0];
-        file.seek(SeekFrom::End(-1)).with_context(failed)?;
-        file.read_exact(&mut last).with_context(failed)?;
+        file.seek(SeekFrom::End(-1))?;
+        file.read_exact(&mut last)?;
         if last != *b"\n" {
-            file.write_all(b"\n").with_context(failed)?;
+            file.write_all(b"\n")?;
         }
     }
-    file.write_all(text.expose_secret().as_bytes()).with_context(failed)
+    file.write_all(text.expose_secret().as_bytes())
 }

@@ -1,5 +1,4 @@
-//! The secret that a command is about: the named one, else the current one. No network, no async
-//! runtime.
+//! The secret that a command is about: the named one, else the current one.
 
 use crate::commands::context::Context;
 use crate::error::Result;
@@ -7,7 +6,6 @@ use crate::secret::KeyPair;
 use crate::store::SecretName;
 use crate::store::index::{Entry, Index};
 
-/// A secret with its pair.
 pub struct Secret {
     pub entry: Entry,
     pub pair: KeyPair,
@@ -36,7 +34,7 @@ pub fn read_listed(name: Option<&str>, index: &Index, context: &Context) -> Resu
     if *id != pair.access_key_id {
         // The new key's ID is not shown: it may be any text.
         context.output.warn(&format!(
-            "the secret `{name}` was changed from outside: it no longer holds the key {id}. To check and list the new one: cloudcred secret show {name} --reveal | cloudcred secret add {name} --key-stdin"
+            "the secret `{name}` was changed from outside: its key is no longer {id}. To check and list the new one: cloudcred secret show {name} --reveal | cloudcred secret add {name} --key-stdin"
         ));
     }
     Ok(Secret { pair, current: index.is_current(name), entry: entry.clone() })

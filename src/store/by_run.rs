@@ -1,4 +1,4 @@
-//! What the vault does for a run: it finds the run's pair again, and gives back what had its name.
+//! What the vault does for a run: it finds the run's pair again, and restores what had its name.
 
 use crate::error::Result;
 use crate::secret::KeyPair;
@@ -11,7 +11,7 @@ pub struct PutByRun<'a> {
     pub name: &'a SecretName,
     pub store: StoreKind,
     pub key_id: &'a str,
-    /// Where the run has kept the pair that it replaced.
+    /// The name under which the run has set aside the pair that it replaced.
     pub aside: Option<&'a SecretName>,
     /// The index's entry from before the run.
     pub replaced: Option<&'a Entry>,
@@ -27,7 +27,7 @@ pub enum Origin {
 }
 
 impl Vault {
-    /// The pair where it is in this store and the index lists the name with its key.
+    /// The pair, if it is in this store and the index lists the name with its key.
     pub fn held(
         &self,
         name: &SecretName,
@@ -35,21 +35,18 @@ impl Vault {
         key_id: &str,
     ) -> Result<Option<KeyPair>> {
         let entry = self.entry(name)?.filter(|it| it.access_key_id == key_id);
-        let Some(entry) = entry else { return Ok(None) };
-        let pair = self.find(store, &entry.name)?;
+        let pair = entry.map_or(Ok(None), |entry| self.find(store, &entry.name))?;
         Ok(pair.filter(|pair| pair.access_key_id == key_id))
     }
 
-    /// The pair of the key wherever the index says that it is: it may have been renamed or moved.
+    /// The pair of the key, under any name and in any store.
     ///
     /// # Errors
-    /// When a store that should have it cannot be read, and no other has it.
+    /// When the pair may be in a store that cannot be read.
     pub fn find_key(&self, key_id: &str) -> Result<Option<KeyPair>> {
         let mut unreadable = None;
-        for entry in Index::load(&self.folders)?.secrets {
-            if entry.access_key_id != key_id {
-                continue;
-            }
+        let entries = Index::load(&self.folders)?.secrets;
+        for entry in entries.iter().filter(|it| it.access_key_id == key_id) {
             match self.find(entry.store, &entry.name) {
                 Ok(Some(pair)) if pair.access_key_id == key_id => return Ok(Some(pair)),
                 Ok(_) => {}
@@ -69,25 +66,22 @@ impl Vault {
         }
         let (store, name) = (self.store(put.store)?, index.spelling(put.name));
         let mut there = store.find(&name)?;
-        let had_it_before = put
-            .replaced
-            .is_some_and(|old| old.access_key_id == put.key_id && old.store == put.store);
-        if !had_it_before && let Some(pair) = there.take_if(|pair| pair.access_key_id == put.key_id)
-        {
+        let is_ours = |key_id: &String| key_id == put.key_id;
+        let had_it_before =
+            put.replaced.is_some_and(|it| is_ours(&it.access_key_id) && it.store == put.store);
+        // Where nothing is left of the run's pair, the old one comes back all the more.
+        if !had_it_before && there.as_ref().is_none_or(|pair| is_ours(&pair.access_key_id)) {
+            let own = there.take();
             there = put.aside.map_or(Ok(None), |aside| store.find(aside))?;
             match &there {
-                Some(old) => store.replace(&name, Some(&pair), old)?,
+                Some(old) => store.replace(&name, own.as_ref(), old)?,
                 None => drop(store.remove(&name)?),
             }
         }
-        if index.find(&name).is_some_and(|it| it.access_key_id == put.key_id) {
+        if index.find(&name).is_none_or(|it| is_ours(&it.access_key_id)) {
             // An entry is of use only beside its pair.
-            let replaced = put.replaced;
-            let is_there = |old: &&Entry| {
-                let there = there.as_ref();
-                there.is_some_and(|there| there.access_key_id == old.access_key_id)
-            };
-            match replaced.filter(is_there) {
+            let there = there.map(|pair| pair.access_key_id);
+            match put.replaced.filter(|old| there.as_ref() == Some(&old.access_key_id)) {
                 Some(entry) => index.put(entry.clone()),
                 None => index.remove(&name),
             }
@@ -99,17 +93,14 @@ impl Vault {
         Ok(())
     }
 
-    /// Removes the run's pair from where it was renamed or moved to since. Where it is still in its
-    /// own place, another secret of the same key is somebody's copy, and stays.
+    /// Removes the run's pair if it was renamed or moved since. If it is still in its own place,
+    /// another secret of the same key is somebody's copy, and stays.
     fn forget_elsewhere(&self, index: &mut Index, put: &PutByRun<'_>) -> Result<()> {
         let is_it = |entry: &&Entry| entry.access_key_id == put.key_id;
-        let own = index.find(put.name).filter(is_it);
-        if own.is_some_and(|own| own.store == put.store) {
+        if index.find(put.name).filter(is_it).is_some_and(|own| own.store == put.store) {
             return Ok(());
         }
-        let Some(moved) = index.secrets.iter().find(is_it).cloned() else {
-            return Ok(());
-        };
+        let Some(moved) = index.secrets.iter().find(is_it).cloned() else { return Ok(()) };
         let store = self.store(moved.store)?;
         if store.find(&moved.name)?.is_some_and(|pair| pair.access_key_id == put.key_id) {
             store.remove(&moved.name)?;
@@ -118,7 +109,7 @@ impl Vault {
         Ok(())
     }
 
-    /// Removes the pair that a run has set aside; whether there was one.
+    /// Removes the pair that a run has set aside, if there is one.
     pub fn discard(&self, store: StoreKind, aside: &SecretName) -> Result<bool> {
         let _locked = Index::lock(&self.folders)?;
         self.store(store)?.remove(aside)

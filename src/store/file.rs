@@ -1,4 +1,4 @@
-//! The file store: one CloudStudio document a file, 0600 in a 0700 folder.
+//! The file store: one CloudStudio document per file, mode 0600 in a 0700 folder.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -60,20 +60,14 @@ impl Store for FileStore {
     fn find(&self, name: &SecretName) -> Result<Option<KeyPair>> {
         let path = self.path(name);
         self.keep_private(&path);
-        let Some(content) =
-            private_file::read(&path, LONGEST_DOCUMENT).map_err(Folders::unusable)?
-        else {
-            return Ok(None);
-        };
-        let content = Zeroizing::new(content);
-        std::str::from_utf8(&content)
-            .map_err(|_| Error::failed("it is not text"))
-            .and_then(KeyPair::from_document)
-            .map(Some)
-            .map_err(|error| {
-                Error::failed(format!("{}: {}", path.display(), error.message))
-                    .hint("restore the file, or remove it and set the secret up again")
-            })
+        let content = private_file::read(&path, LONGEST_DOCUMENT).map_err(Folders::unusable)?;
+        let Some(content) = content.map(Zeroizing::new) else { return Ok(None) };
+        // Neither error repeats the content.
+        let text = str::from_utf8(&content).map_err(|_| Error::failed("it is not text"));
+        text.and_then(KeyPair::from_document).map(Some).map_err(|error| {
+            Error::failed(format!("{}: {}", path.display(), error.message))
+                .hint("restore the file, or remove it and set the secret up again")
+        })
     }
 
     fn remove(&self, name: &SecretName) -> Result<bool> {
@@ -82,11 +76,11 @@ impl Store for FileStore {
 }
 
 /// Removes what killed processes have left: half-written documents, secrets and all, and the canary
-/// of a probe. For whoever holds the index's lock, as everybody does who writes here.
+/// of a probe. The index must be locked, as it is for every write here.
 pub fn sweep(folders: &Folders) -> Result<()> {
     let folder = folder(folders);
-    private_file::sweep(&folder, Duration::ZERO).map_err(Folders::unusable)?;
     let canary = folder.join(format!("{}.json", SecretName::canary()));
+    private_file::sweep(&folder, Duration::ZERO).map_err(Folders::unusable)?;
     if canary.is_file() {
         private_file::remove(&canary).map_err(Folders::unusable)?;
     }

@@ -1,6 +1,6 @@
 //! The secret index `secrets.toml`: which secrets exist, where, for whom, and which is current.
 //!
-//! No secrets in it. Changed under a lock, written as a whole, renamed into place.
+//! It contains no secrets. It is changed under a lock and replaced as a whole.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -18,21 +18,23 @@ use crate::store::{SecretName, StoreKind, file};
 /// Room for tens of thousands of secrets; a larger file is something else.
 const LONGEST_INDEX: u64 = 16 * 1024 * 1024;
 
-/// What is known of one secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     pub name: SecretName,
     pub store: StoreKind,
     pub access_key_id: String,
     /// Twelve digits; absent, like the ARN, for a pair that was stored unverified.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub account_id: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub arn: Option<String>,
     pub created_at: Timestamp,
     /// When STS last answered for the pair; absent for one that was never proven.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub verified_at: Option<Timestamp>,
+    /// The other store, while a copy there is still to be removed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left_in: Option<StoreKind>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -52,7 +54,7 @@ impl Default for Index {
 }
 
 impl Index {
-    /// For a command that only reads: it leaves the file as it is, whatever that is.
+    /// For a command that only reads: a damaged file stays where it is.
     pub fn load(folders: &Folders) -> Result<Self> {
         let path = path(folders);
         read(&path)?.map_err(|why| {
@@ -67,8 +69,7 @@ impl Index {
         Index::load(folders).or_else(|_| Ok(Index::lock(folders)?.index))
     }
 
-    /// Loads, changes and writes the index while nobody else does. Where `change` fails, it stays as
-    /// it is.
+    /// Changes the index under the lock. Where `change` fails, it stays as it is.
     pub fn update<T>(folders: &Folders, change: impl FnOnce(&mut Index) -> Result<T>) -> Result<T> {
         let mut locked = Index::lock(folders)?;
         let result = change(&mut locked.index)?;
@@ -76,9 +77,9 @@ impl Index {
         Ok(result)
     }
 
-    /// Loads the index and keeps every other cloudcred from changing it, or what it lists, for as
-    /// long as the value lives. Half-written files beside it and in the file store belong to nobody
-    /// then, and are removed.
+    /// Loads the index and keeps every other process from changing it, or what it lists, for as long
+    /// as the value lives. Half-written files beside it and in the file store are removed: no live
+    /// process is writing them.
     ///
     /// # Errors
     /// A damaged index is also set aside, and nothing takes its place before the next command.
@@ -95,6 +96,10 @@ impl Index {
 
     pub fn find(&self, name: &SecretName) -> Option<&Entry> {
         self.secrets.iter().find(|entry| entry.name.same_place_as(name))
+    }
+
+    pub fn find_mut(&mut self, name: &SecretName) -> Option<&mut Entry> {
+        self.secrets.iter_mut().find(|entry| entry.name.same_place_as(name))
     }
 
     /// The name as it is listed: a name has one spelling, since case may not matter to a store.
@@ -122,18 +127,9 @@ impl Index {
 
     /// Adds the entry in place of the one with its name.
     pub fn put(&mut self, entry: Entry) {
-        let same = |old: &Entry| old.name.same_place_as(&entry.name);
-        match self.secrets.iter().position(same) {
-            Some(at) => self.secrets[at] = entry,
+        match self.find_mut(&entry.name) {
+            Some(old) => *old = entry,
             None => self.secrets.push(entry),
-        }
-    }
-
-    /// Notes that AWS has just accepted the pair.
-    pub fn verified(&mut self, name: &SecretName, at: Timestamp) {
-        let mut entries = self.secrets.iter_mut();
-        if let Some(entry) = entries.find(|entry| entry.name.same_place_as(name)) {
-            entry.verified_at = Some(at);
         }
     }
 
@@ -145,27 +141,16 @@ impl Index {
         }
     }
 
-    /// Gives the secret another name, under which it stays current if it was.
-    pub fn rename(&mut self, old: &SecretName, new: &SecretName) {
-        if self.is_current(old) {
-            self.current = Some(new.clone());
-        }
-        let mut entries = self.secrets.iter_mut();
-        if let Some(entry) = entries.find(|entry| entry.name.same_place_as(old)) {
-            entry.name = new.clone();
-        }
-    }
-
     pub fn is_current(&self, name: &SecretName) -> bool {
         self.current.as_ref().is_some_and(|current| current.same_place_as(name))
     }
 }
 
-/// The index in the hands of one process.
+/// The index, while no other process may change it.
 pub struct Locked {
     pub index: Index,
     path: PathBuf,
-    /// Let go of when the file is closed.
+    /// Released when the file is closed.
     _lock: File,
 }
 
@@ -175,18 +160,17 @@ impl Locked {
         private_file::write(&self.path, self.text()?.as_bytes()).map_err(Folders::unusable)
     }
 
-    /// Writes the index, or takes back what it was to list. A write may fail at its very end, when
-    /// the new index is in place and only its folder may not be on disk yet: then nothing is taken
-    /// back, since the index lists it.
-    pub fn save_or(&self, take_back: impl FnOnce()) -> Result<()> {
-        self.save().inspect_err(|_| {
+    /// Writes the index, or takes back what it was to list, and says what to report. A write may fail
+    /// at its very end, when the new index is in place and only its folder may not be on disk yet:
+    /// then nothing is taken back, since the index lists it.
+    pub fn save_or(&self, take_back: impl FnOnce(Error) -> Error) -> Result<()> {
+        self.save().map_err(|error| {
             let there = private_file::read(&self.path, LONGEST_INDEX);
-            let new = self.text().map(String::into_bytes);
-            // Where it cannot be read, a copy too many is better than one too few.
-            if let (Ok(there), Ok(new)) = (there, new)
-                && there != Some(new)
-            {
-                take_back();
+            let new = self.text().map(|text| Some(text.into_bytes()));
+            match (there, new) {
+                (Ok(there), Ok(new)) if there != new => take_back(error),
+                // Where it cannot be read, a copy too many is better than one too few.
+                _ => error,
             }
         })
     }
@@ -198,29 +182,24 @@ impl Locked {
 
 /// The index, or what is damaged in it.
 fn read(path: &Path) -> Result<Result<Index, String>> {
-    /// All that a later version is sure to have in common with this one.
-    #[derive(Deserialize)]
-    struct Versioned {
-        version: u32,
-    }
     let Some(content) = private_file::read(path, LONGEST_INDEX).map_err(Folders::unusable)? else {
         return Ok(Ok(Index::default()));
     };
-    let Ok(text) = std::str::from_utf8(&content) else {
+    let Ok(text) = str::from_utf8(&content) else {
         return Ok(Err("it is not text".to_owned()));
     };
-    match toml::from_str(text) {
-        Ok(Versioned { version }) if version > 1 => Err(Error::failed(format!(
+    let table: toml::Table = match text.parse() {
+        Ok(table) => table,
+        Err(error) => return Ok(Err(error.message().to_owned())),
+    };
+    match table.get("version").and_then(toml::Value::as_integer) {
+        Some(version @ 2..) => Err(Error::failed(format!(
             "the secret index {} has version {version}, which this cloudcred does not know",
             path.display(),
         ))
         .hint("a newer cloudcred wrote it: use that one")),
-        // Without a version, the parser's message about the whole index says more.
-        Ok(Versioned { version: 1 }) | Err(_) => {
-            let index = toml::from_str(text);
-            Ok(index.map_err(|error: toml::de::Error| error.message().to_owned()))
-        }
-        Ok(Versioned { version }) => Ok(Err(format!("its version is {version}"))),
+        Some(version @ ..=0) => Ok(Err(format!("its version is {version}"))),
+        Some(1) | None => Ok(table.try_into().map_err(|error| error.message().to_owned())),
     }
 }
 
@@ -231,10 +210,8 @@ fn damaged(path: &Path, why: &str) -> String {
 /// Keeps a damaged index under another name, so that it is neither lost nor in the way.
 fn set_aside(path: &Path, why: &str) -> Error {
     let damaged = damaged(path, why);
-    let mut names = (1..).map(|number| match number {
-        1 => path.with_extension("toml.damaged"),
-        _ => path.with_extension(format!("toml.damaged-{number}")),
-    });
+    let numbered = (2..).map(|number| path.with_extension(format!("toml.damaged-{number}")));
+    let mut names = std::iter::once(path.with_extension("toml.damaged")).chain(numbered);
     let aside = names.find(|name| !name.exists()).unwrap_or_default();
     match std::fs::rename(path, &aside) {
         Ok(()) => Error::failed(format!("{damaged} and was set aside as {}", aside.display()))
@@ -261,6 +238,7 @@ mod tests {
             arn: Some("arn:aws:iam::111122223333:user/ana".into()),
             created_at: Timestamp::UNIX_EPOCH,
             verified_at: None,
+            left_in: None,
         }
     }
 

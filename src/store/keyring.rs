@@ -20,7 +20,7 @@ const SERVICE: &str = "CloudStudio";
 
 pub struct Keyring {
     patience: Duration,
-    /// Then it is not asked again: its owner would have to wait, or unlock it, a second time.
+    /// Then it is not asked again: the user would have to wait, or unlock it, a second time.
     has_failed: Cell<bool>,
 }
 
@@ -113,17 +113,10 @@ fn refused(error: KeyringError) -> Error {
             Error::failed(format!("the keyring is locked or refuses access: {cause}"))
                 .hint(format!("unlock it and try again, or {INSTEAD}"))
         }
-        // The other messages are the platform's own; none holds the password.
-        other => Error::failed(format!("the keyring refuses: {}", message(&other))).hint(INSTEAD),
-    }
-}
-
-/// `BadEncoding` and `BadDataFormat` carry the entry's bytes: their text is never shown.
-fn message(error: &KeyringError) -> String {
-    match error {
+        // These two carry the entry's bytes: their text is never shown.
         KeyringError::BadEncoding(_) | KeyringError::BadDataFormat(..) => {
-            "the entry is not text".to_owned()
+            Error::failed("the keyring's entry is not text").hint(INSTEAD)
         }
-        other => other.to_string(),
+        other => Error::failed(format!("the keyring refuses: {other}")).hint(INSTEAD),
     }
 }

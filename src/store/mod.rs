@@ -1,6 +1,6 @@
 //! Where CloudStudio secrets live: two stores, and the index that says which secret is where.
 //!
-//! Whoever changes a secret does it through the [`vault`]. Nothing here calls AWS, asks or prints.
+//! Secrets are changed through the [`vault`] only. Nothing here calls AWS, asks or prints.
 
 pub mod by_run;
 pub mod file;
@@ -21,7 +21,7 @@ pub use name::SecretName;
 /// Tells the user something that stops nothing.
 pub type Warn = Arc<dyn Fn(&str) + Send + Sync>;
 
-/// `--store`: what keeps a secret.
+/// `--store`: where a secret is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum StoreKind {
@@ -41,7 +41,7 @@ impl StoreKind {
     }
 }
 
-/// What keeps pairs under names. Each operation stands alone; only the vault brings them together.
+/// Pairs under names. Each operation stands alone; only the vault brings them together.
 pub trait Store {
     fn kind(&self) -> StoreKind;
 
@@ -58,14 +58,18 @@ pub trait Store {
 
     /// Puts the pair in place of `old` and reads it back. Where that fails, `old` is put back.
     fn replace(&self, name: &SecretName, old: Option<&KeyPair>, pair: &KeyPair) -> Result<()> {
-        let kept = self.put(name, pair).and_then(|()| {
-            if self.has(name, pair)? {
-                return Ok(());
-            }
-            Err(Error::failed("the store does not give back what was put into it")
-                .hint("choose another one with --store"))
-        });
-        kept.inspect_err(|_| self.restore(name, old))
+        if let Err(error) = self.put(name, pair) {
+            // What is refused has changed nothing, except where a file is refused at the very end.
+            self.restore(name, old, Error::cancelled());
+            return Err(error);
+        }
+        let error = match self.has(name, pair) {
+            Ok(true) => return Ok(()),
+            Ok(false) => Error::failed("the store does not give back what was put into it")
+                .hint("choose another one with --store"),
+            Err(error) => error,
+        };
+        Err(self.restore(name, old, error))
     }
 
     /// Puts the pair where no other one is. An earlier attempt may have put it there already.
@@ -77,14 +81,17 @@ pub trait Store {
         }
     }
 
-    /// Gives the name back what it had, as far as the store allows: something has failed already,
-    /// and that is what the user is told.
-    fn restore(&self, name: &SecretName, old: Option<&KeyPair>) {
+    /// Gives the name back what it had, after an error: the one to report, since this may fail too.
+    fn restore(&self, name: &SecretName, old: Option<&KeyPair>, error: Error) -> Error {
         let restored = match old {
             Some(old) => self.put(name, old),
             None => self.remove(name).map(drop),
         };
-        restored.unwrap_or_default();
+        if restored.is_ok() {
+            return error;
+        }
+        let (store, why) = (self.kind().name(), error.message);
+        half_done(format!("{why}; the new key stays in the {store} store as `{name}`"))
     }
 
     /// Clears the place that a secret has left.
@@ -99,7 +106,9 @@ pub trait Store {
     fn probe(&self) -> Result<()> {
         let canary = SecretName::canary();
         let pair = KeyPair::new("AKIAPROBEPROBEPROBE0", "probe".into());
-        self.replace(&canary, None, &pair)?;
+        // A canary that stays harms nobody, and the next probe removes it.
+        self.replace(&canary, None, &pair)
+            .map_err(|error| Error { kind: Kind::Failed, ..error })?;
         self.remove(&canary).map(drop)
     }
 }

@@ -1,8 +1,8 @@
 //! The vault: a pair under a name, changed without losing it.
 //!
-//! Every change holds the index's lock and keeps one order: the pair is written to its new place and read
-//! back, the index is saved, the old place is cleared. Whenever the process dies, the pair is where
-//! the index says, and the same command again does the rest.
+//! Every change locks the index and keeps one order: the pair is written to its new place and read
+//! back, the index is saved, the old place is cleared. Whenever the process dies, the same command
+//! again does the rest.
 
 use std::time::Duration;
 
@@ -12,25 +12,25 @@ use crate::env::Folders;
 use crate::error::{Error, Result};
 use crate::secret::KeyPair;
 use crate::store::file::FileStore;
-use crate::store::index::{Entry, Index};
+use crate::store::index::{Entry, Index, Locked};
 use crate::store::keyring::Keyring;
 use crate::store::{SecretName, Store, StoreKind, Warn, half_done, taken};
 
 #[derive(Clone)]
 pub struct Vault {
     pub folders: Folders,
-    /// How long a keyring call may take: its owner may have to unlock the keyring first.
+    /// How long a keyring call may take: the user may have to unlock the keyring first.
     pub patience: Duration,
     pub warn: Warn,
 }
 
-/// Which other pair a new one may take the name of.
+/// Which other pair a new one may replace.
 #[derive(Clone, Copy)]
 pub enum Over<'a> {
     Nothing,
     /// The pair of this key.
     Key(&'a str),
-    /// The pair of this key, which is first kept under the name `aside` in the same store.
+    /// The pair of this key, which is first copied to the name `aside` in the same store.
     SetAside {
         key_id: Option<&'a str>,
         aside: &'a SecretName,
@@ -51,11 +51,10 @@ impl Over<'_> {
     }
 }
 
-/// What [`Vault::put`] came to.
+/// What [`Vault::put`] has done.
 pub struct Put {
     pub entry: Entry,
     pub is_current: bool,
-    /// Whether anything is different now.
     pub changed: bool,
     /// The key that had the name before.
     pub replaced: Option<String>,
@@ -65,17 +64,15 @@ pub struct Put {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Unreadable {
     Refuse,
-    /// Remove it from the index all the same.
+    /// Remove it from the index only.
     Forget,
 }
 
 impl Vault {
-    /// What the index says of the name.
     pub fn entry(&self, name: &SecretName) -> Result<Option<Entry>> {
         Ok(Index::load(&self.folders)?.find(name).cloned())
     }
 
-    /// The current secret's name.
     pub fn current(&self) -> Result<Option<SecretName>> {
         Ok(Index::load(&self.folders)?.current)
     }
@@ -89,29 +86,20 @@ impl Vault {
     pub fn read(&self, entry: &Entry) -> Result<KeyPair> {
         let (name, store) = (&entry.name, entry.store);
         self.find(store, name)?.ok_or_else(|| {
-            Error::failed(format!(
-                "the secret `{name}` is no longer in the {} store",
-                store.name()
-            ))
+            let store = store.name();
+            Error::failed(format!("the secret `{name}` is no longer in the {store} store"))
             .hint(format!(
                 "put it back with `cloudcred secret add {name}`, or forget it with `cloudcred secret remove {name} --forget`"
             ))
         })
     }
 
-    /// The key of another pair that has the name in this store, or in the one that is listed.
-    pub fn other_key(
-        &self,
-        name: &SecretName,
-        store: StoreKind,
-        pair: &KeyPair,
-    ) -> Result<Option<String>> {
-        let index = Index::load_to_change(&self.folders)?;
-        let listed = index.find(name);
-        let name = listed.map_or(name, |entry| &entry.name);
-        let old = listed.map(|entry| entry.store).filter(|old| *old != store);
-        for store in [Some(store), old].into_iter().flatten() {
-            if let Some(other) = self.find(store, name)?.filter(|it| !it.same_as(pair)) {
+    /// The key of another pair under the entry's name, in its store or in the one that is listed.
+    pub fn other_key(&self, entry: &Entry, pair: &KeyPair) -> Result<Option<String>> {
+        let mut stores = vec![entry.store];
+        stores.extend(self.entry(&entry.name)?.map(|it| it.store));
+        for store in stores {
+            if let Some(other) = self.find(store, &entry.name)?.filter(|it| !it.same_as(pair)) {
                 return Ok(Some(other.access_key_id));
             }
         }
@@ -129,66 +117,66 @@ impl Vault {
     ///
     /// # Errors
     /// The store's; or that the name has another pair than `over` allows. Then all is as it was.
-    /// `PartlyApplied` where an old copy cannot be removed.
+    /// `PartlyApplied` where that, or an old copy, could not be cleared.
     pub fn put(&self, entry: &Entry, pair: &KeyPair, over: Over<'_>) -> Result<Put> {
         let mut locked = Index::lock(&self.folders)?;
         let listed = locked.index.find(&entry.name).cloned();
         let name = &locked.index.spelling(&entry.name);
         let store = self.store(entry.store)?;
         let before = store.find(name)?;
-        let elsewhere = match listed.as_ref().filter(|it| it.store != entry.store) {
-            Some(listed) => {
-                let old = self.store(listed.store)?;
-                old.find(name)?.map(|there| (old, there))
-            }
-            None => None,
-        };
-        let is_in_place = before.as_ref().is_some_and(|there| there.same_as(pair));
-        let mut replaced = None;
-        let in_other_store = elsewhere.iter().map(|(_, there)| (there, false));
-        for (other, is_here) in before.iter().map(|it| (it, true)).chain(in_other_store) {
-            if other.same_as(pair) {
-                continue;
-            }
-            // A pair is set aside in its own store: one elsewhere was not there at planning.
-            let is_set_aside = matches!(over, Over::SetAside { .. });
-            if !over.allows(other, pair) || (is_set_aside && !is_here) {
-                return Err(Error::failed(format!(
-                    "the secret `{name}` was changed by somebody else meanwhile"
-                ))
+        let old_store = listed.as_ref().map(|it| it.store).filter(|old| *old != entry.store);
+        let elsewhere = old_store.map_or(Ok(None), |old| self.find(old, name))?;
+        let is_other = |there: &&KeyPair| !there.same_as(pair);
+        let (other, other_elsewhere) =
+            (before.as_ref().filter(is_other), elsewhere.as_ref().filter(is_other));
+        let is_set_aside = matches!(over, Over::SetAside { .. });
+        // A pair is set aside in its own store: one elsewhere was not there at planning.
+        if other.into_iter().chain(other_elsewhere).any(|it| !over.allows(it, pair))
+            || (is_set_aside && other_elsewhere.is_some())
+        {
+            return Err(Error::failed(format!("the secret `{name}` was changed meanwhile"))
                 .hint("run the command again; it plans with what is there now"));
-            }
-            replaced.get_or_insert_with(|| other.access_key_id.clone());
         }
-        if let (Over::SetAside { aside, .. }, Some(old)) = (over, &before)
+        if let (Over::SetAside { aside, .. }, Some(old)) = (over, other)
             && old.access_key_id != pair.access_key_id
         {
             store.replace(aside, None, old)?;
         }
+        let is_in_place = before.as_ref().is_some_and(|there| there.same_as(pair));
         if !is_in_place {
             store.replace(name, before.as_ref(), pair)?;
         }
+        let left_in = listed.as_ref().and_then(|it| it.left_in);
+        let left_in = elsewhere.as_ref().and(old_store).or(left_in);
         let known = listed.filter(|old| old.access_key_id == pair.access_key_id);
-        let entry = merged(entry, name, pair, known.as_ref());
+        let entry = Entry { left_in, ..merged(entry, name, pair, known.as_ref()) };
         locked.index.put(entry.clone());
-        locked.save_or(|| {
-            if !is_in_place {
-                store.restore(name, before.as_ref());
-            }
+        locked.save_or(|error| {
+            if is_in_place { error } else { store.restore(name, before.as_ref(), error) }
         })?;
-        if let Some((old_store, _)) = &elsewhere {
-            old_store.clear(name)?;
-        }
+        self.clear_left(&mut locked, name)?;
         Ok(Put {
             is_current: locked.index.is_current(name),
-            changed: !(is_in_place && known.is_some() && elsewhere.is_none()),
+            changed: !is_in_place || known.is_none() || left_in.is_some(),
             entry,
-            replaced,
+            replaced: other.or(other_elsewhere).map(|it| it.access_key_id.clone()),
         })
     }
 
-    /// Gives a secret another name. `follow` brings along whatever reads it by its name: it runs
-    /// once the new name is good, and before the old one is not.
+    /// Clears the store that a secret has left, which the index remembers until it is done.
+    fn clear_left(&self, locked: &mut Locked, name: &SecretName) -> Result<()> {
+        let Some(entry) = locked.index.find_mut(name) else { return Ok(()) };
+        if let Some(left) = entry.left_in {
+            self.store(left)?.clear(&entry.name)?;
+            entry.left_in = None;
+            // Where this is not written, the next command clears once more.
+            locked.save().unwrap_or_default();
+        }
+        Ok(())
+    }
+
+    /// Gives a secret another name. `follow` changes whatever reads it by its name: it runs once the
+    /// new name works, and while the old one still does.
     ///
     /// # Errors
     /// `PartlyApplied` where an old copy cannot be removed; or `follow`'s.
@@ -212,49 +200,49 @@ impl Vault {
         if let Some(other) = index.find(new) {
             return Err(taken(&other.name, other.store));
         }
+        self.clear_left(&mut locked, old)?;
         let store = self.store(entry.store)?;
         store.keep(new, &self.read(&entry)?)?;
-        index.rename(old, new);
-        locked.save_or(|| store.restore(new, None))?;
+        let index = &mut locked.index;
+        if index.is_current(old) {
+            index.current = Some(new.clone());
+        }
+        if let Some(entry) = index.find_mut(old) {
+            entry.name = new.clone();
+        }
+        locked.save_or(|error| store.restore(new, None, error))?;
         follow()?;
         store.clear(&entry.name)
     }
 
-    /// Moves a secret into another store; whether it was not there yet.
+    /// Moves a secret into another store; its name, and whether anything was to be done.
     ///
     /// # Errors
     /// `PartlyApplied` where the old copy cannot be removed.
-    pub fn relocate(&self, name: &SecretName, kind: StoreKind) -> Result<(Entry, bool)> {
+    pub fn relocate(&self, name: &SecretName, kind: StoreKind) -> Result<(SecretName, bool)> {
         let mut locked = Index::lock(&self.folders)?;
         let mut entry = locked.index.require(name)?.clone();
+        self.clear_left(&mut locked, name)?;
         let pair = self.read(&entry)?;
-        let store = self.store(kind)?;
         if entry.store == kind {
-            // An earlier attempt may have died before it cleared the old place. A store that does
-            // not answer has nothing that could be cleared now.
-            let other = self.store(match kind {
-                StoreKind::Keyring => StoreKind::File,
-                StoreKind::File => StoreKind::Keyring,
-            })?;
-            let is_left = other.has(&entry.name, &pair).unwrap_or(false);
-            let cleared = is_left && other.remove(&entry.name).unwrap_or(false);
-            return Ok((entry, cleared));
+            return Ok((entry.name, entry.left_in.is_some()));
         }
+        let store = self.store(kind)?;
         store.probe()?;
         store.keep(&entry.name, &pair)?;
-        let old = self.store(entry.store)?;
+        entry.left_in = Some(entry.store);
         entry.store = kind;
         locked.index.put(entry.clone());
-        locked.save_or(|| store.restore(&entry.name, None))?;
-        old.clear(&entry.name)?;
-        Ok((entry, true))
+        locked.save_or(|error| store.restore(&entry.name, None, error))?;
+        self.clear_left(&mut locked, name)?;
+        Ok((entry.name, true))
     }
 
     /// Removes a secret. `before` runs under the lock, once it is sure that the secret is still the
     /// one that was looked at, and before anything is removed.
     ///
     /// # Errors
-    /// `PartlyApplied` where it is removed but still listed: an entry without its pair is told and
+    /// `PartlyApplied` where it is removed but still listed: an entry without its pair is reported and
     /// can be removed again, while a pair without an entry would be forgotten.
     pub fn remove(
         &self,
@@ -263,21 +251,23 @@ impl Vault {
         before: impl FnOnce(&Index) -> Result<()>,
     ) -> Result<()> {
         let mut locked = Index::lock(&self.folders)?;
-        let (name, store) = (&entry.name, self.store(entry.store)?);
+        let name = &entry.name;
         let there = locked.index.require(name)?;
         if there.access_key_id != entry.access_key_id || there.store != entry.store {
             return Err(Error::failed(format!("the secret `{name}` was changed meanwhile"))
                 .hint("look at it again with `cloudcred secret list`"));
         }
         before(&locked.index)?;
-        match store.remove(name) {
-            Err(error) if unreadable == Unreadable::Refuse => return Err(error),
-            Err(error) => (self.warn)(&format!(
-                "the {} store may still have a secret `{name}`: {}",
-                entry.store.name(),
-                error.message
-            )),
-            Ok(_) => {}
+        for kind in there.left_in.into_iter().chain([there.store]) {
+            match self.store(kind)?.remove(name) {
+                Err(error) if unreadable == Unreadable::Refuse => return Err(error),
+                Err(error) => (self.warn)(&format!(
+                    "the {} store may still have a secret `{name}`: {}",
+                    kind.name(),
+                    error.message
+                )),
+                Ok(_) => {}
+            }
         }
         locked.index.remove(name);
         locked.save().map_err(|error| {
@@ -294,7 +284,7 @@ impl Vault {
         let name = locked.index.require(name)?.name.clone();
         let previous = locked.index.current.replace(name);
         locked.save().inspect_err(|_| {
-            // The new index may be in place all the same.
+            // The new index may be in place even so.
             locked.index.current.clone_from(&previous);
             locked.save().unwrap_or_default();
         })?;
@@ -315,7 +305,9 @@ impl Vault {
     /// Notes that AWS has just accepted the pair.
     pub fn verified(&self, name: &SecretName, at: Timestamp) -> Result<()> {
         Index::update(&self.folders, |index| {
-            index.verified(name, at);
+            if let Some(entry) = index.find_mut(name) {
+                entry.verified_at = Some(at);
+            }
             Ok(())
         })
     }

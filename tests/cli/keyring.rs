@@ -101,12 +101,12 @@ fn a_secret_whose_keyring_is_gone_is_removed_from_the_list_only_when_told() {
     assert_eq!(without.read(".aws/config"), config);
     let asked = without.command(&remove[..3]);
     let mut terminal = Terminal::start(&asked, 300);
-    terminal.wait_for("Remove it from the list all the same?");
+    terminal.wait_for("Remove it from the list anyway?");
     terminal.type_text("n\r");
     assert_eq!(terminal.exit().0, 130);
     assert_eq!(without.read(".aws/config"), config);
     let forgotten = without.run(&[&remove[..], &["--forget"]].concat()).expect(0);
-    assert!(forgotten.stderr.contains("stays there"), "{forgotten}");
+    assert!(forgotten.stderr.contains("may still have"), "{forgotten}");
     assert_eq!(without.read(".aws/config"), "");
     let list = without.run(&["secret", "list"]).expect(0);
     assert!(list.stdout.contains("no secrets yet"), "{list}");

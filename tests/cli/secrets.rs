@@ -144,11 +144,11 @@ fn a_person_is_asked_hidden_and_again_and_before_anything_is_given_up() {
         .type_text(&format!("{}\r{wrong}\r", account.creator.access_key_id))
         .wait_for("SignatureDoesNotMatch")
         // The last word before the question: only then is what is typed hidden.
-        .wait_for("unasked)")
+        .wait_for("asking AWS)")
         .type_text(&lines(&account.creator).replace('\n', "\r"))
         .wait_for("Replace it?")
         .type_text("y\r")
-        .wait_for("is kept, in place of the key");
+        .wait_for("is stored, in place of the key");
     let (code, printed) = terminal.exit();
     assert_eq!(code, 0, "{printed}");
     for hidden in [&wrong, &account.creator.secret_access_key] {
@@ -216,7 +216,7 @@ fn a_secret_that_is_gone_is_told_with_how_to_mend_it() {
     ] {
         says(
             &home.run(command).expect(1),
-            &["no longer in its place", "secret add ana", "secret remove ana"],
+            &["no longer in the file store", "secret add ana", "secret remove ana"],
         );
     }
     // Both ways of mending.
@@ -259,7 +259,7 @@ fn a_secret_changed_from_outside_is_used_told_and_noted() {
 fn what_a_killed_write_has_left_is_removed_by_the_next_command_that_writes() {
     let home = home();
     keep(&home, "ana", &made_up_pair(1));
-    let left = [".cloudcred-a1b2c3", ".probe.json"];
+    let left = [".cloudcred-a1B2c3D4e5F6.tmp", ".probe.json"];
     for name in left {
         home.write(&format!("{FOLDER}/{name}"), "half a document");
     }

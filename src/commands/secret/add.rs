@@ -1,17 +1,16 @@
-//! `cloudcred secret add`: keeps a pair that the user has already, once AWS has said whose it is.
+//! `cloudcred secret add`: stores a pair that the user has already, once AWS has said whose it is.
 
 use std::time::{Duration, Instant};
 
-use serde::Serialize;
+use serde_json::json;
 
-use crate::aws::failure::{Failure, Reason};
+use crate::aws::failure::Reason;
 use crate::aws::identity::{Identity, caller_identity};
 use crate::cli::AddSecret;
 use crate::commands::aws::Aws;
 use crate::commands::context::Context;
-use crate::commands::secret::{Listed, whose};
+use crate::commands::secret::{answer, confirm, listed, whose};
 use crate::error::{Error, Kind, Result};
-use crate::output::{Page, Report};
 use crate::prompt::{Prompt, Question};
 use crate::secret::KeyPair;
 use crate::store::index::{Entry, Index};
@@ -23,53 +22,17 @@ const PROPAGATION: Duration = Duration::from_secs(8);
 /// How long STS may take to answer.
 const ANSWER: Duration = Duration::from_secs(10);
 
-#[derive(Serialize)]
-struct Added {
-    changed: bool,
-    verified: bool,
-    /// The key that the name stood for before.
-    replaced: Option<String>,
-    secret: Listed,
-    #[serde(skip)]
-    whose: String,
-}
-
-impl Report for Added {
-    fn text(&self, page: &Page) -> String {
-        let name = &self.secret.name;
-        let what = match &self.replaced {
-            _ if !self.changed => "is there already".to_owned(),
-            None => "is kept".to_owned(),
-            Some(old) => format!("is kept, in place of the key {}", old.escape_debug()),
-        };
-        let headline = page.strong(format!("CloudStudio secret `{name}` {what}."));
-        let store = self.secret.store.name();
-        let mut text = format!(
-            "{headline}\n  {}, {}, in the {store} store\n",
-            self.secret.access_key_id, self.whose
-        );
-        if !self.secret.current {
-            text.push_str(&format!("  set current: cloudcred secret use {name}\n"));
-        }
-        text
-    }
-}
-
 pub fn run(flags: AddSecret, context: &Context) -> Result<()> {
     let name = SecretName::existing(&flags.name)?;
     let folders = context.env.folders()?;
-    let listed = Index::load_to_change(&folders)?.find(&name).cloned();
-    let name = match &listed {
-        Some(entry) => entry.name.clone(),
-        None => SecretName::new(&flags.name)?,
+    let old = Index::load_to_change(&folders)?.find(&name).cloned();
+    let (name, store) = match old {
+        Some(entry) => (entry.name, entry.store),
+        None => (SecretName::new(&flags.name)?, StoreKind::Keyring),
     };
-    let store = match (flags.store, &listed) {
-        (Some(store), _) => store,
-        (None, Some(entry)) => entry.store,
-        (None, None) => StoreKind::Keyring,
-    };
+    let store = flags.store.unwrap_or(store);
     let vault = context.vault(&folders);
-    // Before a secret is pasted that could then not be kept.
+    // Before a secret is pasted that could then not be stored.
     vault.probe(store)?;
     let mut prompt = context.prompt()?;
     let (pair, identity) = proven_pair(&flags, context, prompt.as_mut())?;
@@ -87,6 +50,7 @@ pub fn run(flags: AddSecret, context: &Context) -> Result<()> {
         arn: identity.as_ref().map(|it| it.arn.clone()),
         created_at: now,
         verified_at: identity.as_ref().map(|_| now),
+        left_in: None,
     };
     let mut agreed: Option<String> = None;
     let put = loop {
@@ -99,32 +63,38 @@ pub fn run(flags: AddSecret, context: &Context) -> Result<()> {
             Ok(put) => break put,
             Err(refused) => refused,
         };
-        agreed = match vault.other_key(&entry.name, store, &pair)? {
-            Some(id) if !flags.replace && agreed.as_ref() != Some(&id) => {
-                confirm_replacement(&entry.name, &id, prompt.as_mut())?;
-                Some(id)
-            }
-            _ => return Err(refused),
+        let other = vault.other_key(&entry, &pair)?;
+        let Some(id) = other.as_ref().filter(|_| !flags.replace && agreed != other) else {
+            return Err(refused);
         };
+        let (name, shown) = (&entry.name, id.escape_debug());
+        let text = format!("There is a secret `{name}` already ({shown}). Replace it?");
+        confirm(prompt.as_mut(), &text, "--replace")?;
+        agreed = other;
     };
-    context.output.result(&Added {
-        changed: put.changed,
-        verified: identity.is_some(),
-        replaced: put.replaced,
-        whose: whose(&put.entry),
-        secret: Listed::of(&put.entry, put.is_current),
+    let (entry, is_current) = (&put.entry, put.is_current);
+    let json = json!({
+        "changed": put.changed,
+        "verified": identity.is_some(),
+        "replaced": put.replaced,
+        "secret": listed(entry, is_current),
+    });
+    answer(context, json, |page| {
+        let name = &entry.name;
+        let what = match &put.replaced {
+            _ if !put.changed => "is there already".to_owned(),
+            None => "is stored".to_owned(),
+            Some(old) => format!("is stored, in place of the key {}", old.escape_debug()),
+        };
+        let headline = page.strong(format!("CloudStudio secret `{name}` {what}."));
+        let (id, store) = (&entry.access_key_id, entry.store.name());
+        let next = if is_current {
+            String::new()
+        } else {
+            format!("  set current: cloudcred secret use {name}\n")
+        };
+        format!("{headline}\n  {id}, {}, in the {store} store\n{next}", whose(entry))
     })
-}
-
-fn confirm_replacement(name: &SecretName, id: &str, prompt: &mut dyn Prompt) -> Result<()> {
-    // Escaped, since another program may have written it.
-    let shown = id.escape_debug();
-    let text = format!("There is a secret `{name}` already ({shown}). Replace it?");
-    if prompt.confirm(Question::required(&text, "--replace"))? {
-        Ok(())
-    } else {
-        Err(Error::cancelled().hint("nothing was changed"))
-    }
 }
 
 /// The pair, and whose it is unless `--no-verify` is given. A person may try again.
@@ -142,9 +112,7 @@ fn proven_pair(
             let text = "Access key, both halves (not shown)";
             prompt.key_pair(Question::required(text, "--key-stdin < FILE"))?
         };
-        let Some(aws) = &aws else {
-            return Ok((pair, None));
-        };
+        let Some(aws) = &aws else { return Ok((pair, None)) };
         match verified(&pair, aws, context) {
             Ok(identity) => return Ok((pair, Some(identity))),
             Err(refused) if refused.kind == Kind::Credentials && asked => {
@@ -174,14 +142,10 @@ fn verified(pair: &KeyPair, aws: &Aws, context: &Context) -> Result<Identity> {
         }
     });
     context.output.done();
-    answer?.map_err(unverified)
-}
-
-fn unverified(failure: Failure) -> Error {
-    let error = Error::from(failure);
-    let hint = match error.kind {
-        Kind::Credentials => "copy both halves again".to_owned(),
-        _ => error.hint.clone().unwrap_or_default(),
-    };
-    error.hint(format!("{hint}; --no-verify keeps the key without asking AWS"))
+    answer?.map_err(|failure| {
+        let error = Error::from(failure);
+        let is_rejected = error.kind == Kind::Credentials;
+        let error = if is_rejected { error.hint("copy both halves again") } else { error };
+        error.and_hint("--no-verify stores the key without asking AWS")
+    })
 }

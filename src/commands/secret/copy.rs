@@ -4,33 +4,16 @@
 use std::time::{Duration, Instant};
 
 use secrecy::SecretString;
-use serde::Serialize;
+use serde_json::json;
 
 use crate::cli::{CopySecret, Field};
 use crate::clipboard::Clipboard;
-use crate::commands::{Context, pick_secret};
+use crate::commands::context::Context;
+use crate::commands::pick_secret;
+use crate::commands::secret::answer;
 use crate::error::{Error, Result};
 use crate::interrupt::Interrupt;
-use crate::output::{Page, Report, table};
-use crate::store::SecretName;
-
-#[derive(Serialize)]
-struct Copied {
-    name: SecretName,
-    field: &'static str,
-    cleared: bool,
-}
-
-impl Report for Copied {
-    fn text(&self, _: &Page) -> String {
-        let text = if self.cleared {
-            "the clipboard is cleared\n"
-        } else {
-            "the clipboard holds something else by now and was left alone\n"
-        };
-        text.to_owned()
-    }
-}
+use crate::output::table;
 
 pub fn run(flags: &CopySecret, context: &Context) -> Result<()> {
     let secret = pick_secret::read(flags.name.as_deref(), context)?;
@@ -38,12 +21,26 @@ pub fn run(flags: &CopySecret, context: &Context) -> Result<()> {
     let reveal =
         |error: Error| error.hint(format!("print it: cloudcred secret show {name} --reveal"));
     let mut clipboard = Clipboard::open(&context.env, &context.output).map_err(reveal)?;
-    let (field, text) = match flags.field {
-        Field::AccessKey => ("access_key", SecretString::from(secret.pair.access_key_id)),
-        Field::SecretKey => ("secret_key", secret.pair.secret_access_key),
-        Field::Json => ("json", secret.pair.to_document()),
+    let (text, field, what, paste) = match flags.field {
+        Field::Json => (
+            secret.pair.to_document(),
+            "json",
+            "the document",
+            "paste it in place of what the editor shows, and apply",
+        ),
+        Field::AccessKey => (
+            SecretString::from(secret.pair.access_key_id),
+            "access_key",
+            "the access_key",
+            "paste it as access_key; then copy the other half with --field secret_key",
+        ),
+        Field::SecretKey => (
+            secret.pair.secret_access_key,
+            "secret_key",
+            "the secret_key",
+            "paste it as secret_key, and apply",
+        ),
     };
-    let patience = Duration::from_secs(flags.clear_after);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -52,11 +49,28 @@ pub fn run(flags: &CopySecret, context: &Context) -> Result<()> {
         // Before there is anything to be cleared.
         let mut interrupt = Interrupt::listen()?;
         clipboard.put(&text).map_err(reveal)?;
-        tell(&name, flags, &clipboard, context);
-        wait(patience, &mut interrupt, context).await;
+        let output = &context.output;
+        output.say(&format!("On the clipboard: {what} of `{name}`. In CloudStudio:"));
+        let steps = [["1", "AWS provider → add secret"], ["2", paste], ["3", "set current"]];
+        let rows = steps.map(|row| row.map(str::to_owned).to_vec());
+        output.say(table(&rows, output.page().width).trim_end());
+        if matches!(clipboard, Clipboard::Terminal(_)) {
+            let seconds = flags.clear_after;
+            output.say(&format!(
+                "It was sent to your terminal, which may not accept it: then `cloudcred secret show {name} --reveal` prints it. In {seconds} s the clipboard is cleared, whatever is on it by then."
+            ));
+        }
+        wait(Duration::from_secs(flags.clear_after), &mut interrupt, context).await;
         clipboard.clear(&text)
     })?;
-    context.output.result(&Copied { name, field, cleared })
+    answer(context, json!({"name": name, "field": field, "cleared": cleared}), |_| {
+        let text = if cleared {
+            "the clipboard is cleared\n"
+        } else {
+            "something else is on the clipboard by now: it was left alone\n"
+        };
+        text.to_owned()
+    })
 }
 
 /// Until the time is over or the user ends it.
@@ -78,28 +92,4 @@ async fn wait(patience: Duration, interrupt: &mut Interrupt, context: &Context) 
         }
     }
     context.output.done();
-}
-
-/// What is on the clipboard, and the three steps in the app.
-fn tell(name: &SecretName, flags: &CopySecret, clipboard: &Clipboard, context: &Context) {
-    let (what, paste) = match flags.field {
-        Field::Json => ("the document of", "paste it in place of what the editor shows, and apply"),
-        Field::AccessKey => (
-            "the access_key of",
-            "paste it as access_key; then copy the other half with --field secret_key",
-        ),
-        Field::SecretKey => ("the secret_key of", "paste it as secret_key, and apply"),
-    };
-    let output = &context.output;
-    output.say(&format!("On the clipboard: {what} `{name}`. In CloudStudio:"));
-    let steps = ["AWS provider → add secret", paste, "set current"];
-    let rows: Vec<Vec<String>> =
-        (1..).zip(steps).map(|(number, step)| vec![number.to_string(), step.to_owned()]).collect();
-    output.say(table(&rows, output.page().width).trim_end());
-    if matches!(clipboard, Clipboard::Terminal(_)) {
-        let seconds = flags.clear_after;
-        output.say(&format!(
-            "It was sent to your terminal, which may not accept it: then `cloudcred secret show {name} --reveal` prints it. In {seconds} s the clipboard is cleared, whatever it holds by then."
-        ));
-    }
 }

@@ -1,50 +1,35 @@
 //! `cloudcred secret list`: what the index knows. Opens no store, so it takes a few milliseconds.
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde_json::json;
 
 use crate::commands::context::Context;
-use crate::commands::secret::{Listed, whose};
+use crate::commands::secret::{answer, listed, whose};
 use crate::error::Result;
-use crate::output::{Page, Report, table};
+use crate::output::table;
 use crate::store::index::{Entry, Index};
-
-#[derive(Serialize)]
-struct List {
-    secrets: Vec<Listed>,
-    #[serde(skip)]
-    rows: Vec<Vec<String>>,
-}
-
-impl Report for List {
-    fn text(&self, page: &Page) -> String {
-        if self.secrets.is_empty() {
-            return "no secrets yet: `cloudcred setup` makes one, `cloudcred secret add NAME` keeps one that you have\n"
-                .to_owned();
-        }
-        table(&self.rows, page.width)
-    }
-}
 
 pub fn run(context: &Context) -> Result<()> {
     let index = Index::load(&context.env.folders()?)?;
     let now = context.env.now();
     let is_current = |entry: &Entry| index.is_current(&entry.name);
-    let rows = index.secrets.iter().map(|entry| {
-        let current = if is_current(entry) { "current" } else { "" };
-        vec![
-            entry.name.to_string(),
-            current.to_owned(),
-            entry.store.name().to_owned(),
-            whose(entry),
-            entry.access_key_id.clone(),
-            age(entry.created_at, now),
-        ]
-    });
-    let secrets = index.secrets.iter();
-    context.output.result(&List {
-        rows: rows.collect(),
-        secrets: secrets.map(|it| Listed::of(it, is_current(it))).collect(),
+    let secrets: Vec<_> = index.secrets.iter().map(|it| listed(it, is_current(it))).collect();
+    answer(context, json!({ "secrets": secrets }), |page| {
+        if index.secrets.is_empty() {
+            return "no secrets yet: `cloudcred setup` makes one, `cloudcred secret add NAME` stores a key that you have\n"
+                .to_owned();
+        }
+        let rows = index.secrets.iter().map(|entry| {
+            vec![
+                entry.name.to_string(),
+                if is_current(entry) { "current" } else { "" }.to_owned(),
+                entry.store.name().to_owned(),
+                whose(entry),
+                entry.access_key_id.clone(),
+                age(entry.created_at, now),
+            ]
+        });
+        table(&rows.collect::<Vec<_>>(), page.width)
     })
 }
 

@@ -1,50 +1,15 @@
 //! `cloudcred secret remove`: forgets a secret on this machine. Its key stays at AWS.
 
-use serde::Serialize;
+use serde_json::json;
 
 use crate::aws_profile::{self, Forget, Readers};
 use crate::commands::context::Context;
+use crate::commands::secret::{answer, confirm};
 use crate::error::{Error, Kind, Result};
-use crate::output::{Page, Report};
-use crate::prompt::{Prompt, Question};
 use crate::shared_config::Locations;
 use crate::store::index::{Entry, Index};
 use crate::store::vault::Unreadable;
 use crate::store::{SecretName, half_done};
-
-#[derive(Serialize)]
-struct Removed {
-    removed: SecretName,
-    access_key_id: String,
-    was_current: bool,
-    /// Those that read it and were removed with it.
-    aws_profiles: Vec<String>,
-    /// Those that read the current secret, which is none now.
-    idle_aws_profiles: Vec<String>,
-}
-
-impl Report for Removed {
-    fn text(&self, _: &Page) -> String {
-        let mut text = format!(
-            "removed the secret `{}` from this machine; its key {} still works at AWS\n",
-            self.removed, self.access_key_id
-        );
-        if !self.aws_profiles.is_empty() {
-            let names = self.aws_profiles.join(", ");
-            text.push_str(&format!("removed the AWS profile that read it: {names}\n"));
-        }
-        if self.was_current {
-            text.push_str(
-                "no secret is current any more: `cloudcred secret use NAME` sets another one\n",
-            );
-        }
-        if !self.idle_aws_profiles.is_empty() {
-            let names = self.idle_aws_profiles.join(", ");
-            text.push_str(&format!("until then nothing is read through the AWS profile {names}\n"));
-        }
-        text
-    }
-}
 
 /// With `forget`, the entry goes even where its store cannot be read.
 pub fn run(name: &str, forget: bool, context: &Context) -> Result<()> {
@@ -62,13 +27,20 @@ pub fn run(name: &str, forget: bool, context: &Context) -> Result<()> {
         Ok(_) => Unreadable::Refuse,
         Err(_) if forget => Unreadable::Forget,
         Err(error) => {
-            confirm_forgetting(error, &entry.name, prompt.as_mut(), context)?;
+            let (name, why) = (&entry.name, &error.message);
+            if !context.attended {
+                return Err(error.hint(format!(
+                    "nothing was changed; `cloudcred secret remove {name} --forget` removes it from the list anyway"
+                )));
+            }
+            let text = format!("`{name}` cannot be read: {why}. Remove it from the list anyway?");
+            confirm(prompt.as_mut(), &text, "--forget")?;
             Unreadable::Forget
         }
     };
     if !context.global.yes {
         let question = question(&entry, &index, &readers);
-        agreed(prompt.as_mut(), &question, "--yes")?;
+        confirm(prompt.as_mut(), &question, "--yes")?;
     }
     let (mut was_current, mut is_last, mut aws_profiles) = (false, false, Vec::new());
     let removed = vault.remove(&entry, unreadable, |index| {
@@ -83,34 +55,35 @@ pub fn run(name: &str, forget: bool, context: &Context) -> Result<()> {
         Ok(())
     });
     removed.map_err(|error| partly(error, &aws_profiles))?;
-    let mut idle_aws_profiles = readers.as_current;
+    let mut idle = readers.as_current;
     if !was_current || is_last {
-        idle_aws_profiles.clear();
+        idle.clear();
     }
-    context.output.result(&Removed {
-        removed: entry.name,
-        access_key_id: entry.access_key_id,
-        was_current,
-        aws_profiles,
-        idle_aws_profiles,
+    let (name, id) = (&entry.name, &entry.access_key_id);
+    let json = json!({
+        "removed": name,
+        "access_key_id": id,
+        "was_current": was_current,
+        "aws_profiles": aws_profiles,
+        "idle_aws_profiles": idle,
+    });
+    answer(context, json, |_| {
+        let mut text = format!(
+            "removed the secret `{name}` from this machine; its key {id} still works at AWS\n"
+        );
+        if !aws_profiles.is_empty() {
+            let names = aws_profiles.join(", ");
+            text += &format!("removed the AWS profile that read it: {names}\n");
+        }
+        if was_current {
+            text += "no secret is current any more: `cloudcred secret use NAME` sets another one\n";
+        }
+        if !idle.is_empty() {
+            let names = idle.join(", ");
+            text += &format!("until then nothing is read through the AWS profile {names}\n");
+        }
+        text
     })
-}
-
-/// Asks what to do about a secret whose store cannot be read.
-fn confirm_forgetting(
-    error: Error,
-    name: &SecretName,
-    prompt: &mut dyn Prompt,
-    context: &Context,
-) -> Result<()> {
-    if !context.attended {
-        return Err(error.hint(format!(
-            "nothing was changed; `cloudcred secret remove {name} --forget` removes it from the list all the same"
-        )));
-    }
-    let why = error.message;
-    let text = format!("`{name}` cannot be read: {why}. Remove it from the list all the same?");
-    agreed(prompt, &text, "--forget")
 }
 
 fn question(entry: &Entry, index: &Index, readers: &Readers) -> String {
@@ -128,14 +101,6 @@ fn question(entry: &Entry, index: &Index, readers: &Readers) -> String {
         text.push_str(&format!(", and the AWS profile that reads it ({names})"));
     }
     text + "?"
-}
-
-fn agreed(prompt: &mut dyn Prompt, text: &str, flag: &str) -> Result<()> {
-    if prompt.confirm(Question::required(text, flag))? {
-        Ok(())
-    } else {
-        Err(Error::cancelled().hint("nothing was changed"))
-    }
 }
 
 /// The vault's error, where AWS profiles were removed before it.

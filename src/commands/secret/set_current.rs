@@ -1,47 +1,19 @@
 //! `cloudcred secret use`: "set current". The current secret is the one that `exec`, `export` and
 //! `credential-process` use when they are given no name.
 
-use serde::Serialize;
+use serde_json::json;
 
 use crate::aws_profile::{self, AwsProfile, Holder};
 use crate::cli::UseSecret;
-use crate::commands::secret::{state, whose};
-use crate::commands::{Context, pick_secret};
-use crate::error::{Error, Result};
-use crate::output::{Page, Report, table};
-use crate::prompt::Question;
+use crate::commands::context::Context;
+use crate::commands::pick_secret;
+use crate::commands::secret::{answer, confirm, state, whose};
+use crate::env::Folders;
+use crate::error::Result;
+use crate::output::table;
 use crate::shared_config::Locations;
-use crate::store::index::Index;
-use crate::store::{SecretName, half_done};
-
-#[derive(Serialize)]
-struct Used {
-    changed: bool,
-    current: SecretName,
-    previous: Option<SecretName>,
-    aws_profile: Option<String>,
-    #[serde(skip)]
-    rows: Vec<Vec<String>>,
-}
-
-impl Report for Used {
-    fn text(&self, page: &Page) -> String {
-        let profile = match self.aws_profile.as_deref() {
-            Some("default") => "AWS's tools read it through the default profile\n".to_owned(),
-            Some(name) => format!(
-                "AWS's tools read it through the profile `{name}`: set AWS_PROFILE={name} where CloudStudio starts\n"
-            ),
-            None => String::new(),
-        };
-        format!(
-            "{}{profile}{}\n",
-            table(&self.rows, page.width),
-            page.dim(
-                "  for `cloudcred exec`, `export`, and profiles that read the current secret;\n  the app's own list has a \"set current\" of its own"
-            )
-        )
-    }
-}
+use crate::store::half_done;
+use crate::store::index::{Entry, Index};
 
 pub fn run(flags: &UseSecret, context: &Context) -> Result<()> {
     let folders = context.env.folders()?;
@@ -53,26 +25,39 @@ pub fn run(flags: &UseSecret, context: &Context) -> Result<()> {
     let profile = profile.map(|it| new_profile(it, context)).transpose()?;
     let vault = context.vault(&folders);
     let previous = vault.set_current(&name)?;
-    let written = match &profile {
-        Some(profile) => profile.write().map_err(|error| {
-            profile.take_back();
+    let written =
+        profile.map_or(Ok(false), |it| it.write()).map_err(|error| {
             match vault.restore_current(&name, previous.as_ref()) {
                 Ok(()) => error,
-                Err(_) => still_current(&name, error),
+                Err(_) => half_done(format!(
+                    "`{name}` is current now, but its AWS profile is not written: {}",
+                    error.message
+                )),
             }
-        })?,
-        None => false,
-    };
+        })?;
     let index = Index::load(&folders)?;
-    let rows = index.secrets.iter().map(|entry| {
-        vec![entry.name.to_string(), state(index.is_current(&entry.name)).to_owned(), whose(entry)]
+    let row = |it: &Entry| {
+        vec![it.name.to_string(), state(index.is_current(&it.name)).to_owned(), whose(it)]
+    };
+    let rows: Vec<_> = index.secrets.iter().map(row).collect();
+    let json = json!({
+        "changed": written || previous.as_ref() != Some(&name),
+        "current": name,
+        "previous": previous,
+        "aws_profile": flags.aws_profile,
     });
-    context.output.result(&Used {
-        changed: written || previous.as_ref() != Some(&name),
-        aws_profile: flags.aws_profile.clone(),
-        rows: rows.collect(),
-        current: name,
-        previous,
+    answer(context, json, |page| {
+        let profile = match flags.aws_profile.as_deref() {
+            Some("default") => "AWS's tools read it through the default profile\n".to_owned(),
+            Some(name) => format!(
+                "AWS's tools read it through the profile `{name}`: set AWS_PROFILE={name} where CloudStudio starts\n"
+            ),
+            None => String::new(),
+        };
+        let note = page.dim(
+            "  for `cloudcred exec`, `export`, and profiles that read the current secret;\n  the app's own list has a \"set current\" of its own",
+        );
+        format!("{}{profile}{note}\n", table(&rows, page.width))
     })
 }
 
@@ -85,24 +70,14 @@ struct NewProfile {
 }
 
 impl NewProfile {
+    /// Writes it, or leaves the files as they were; whether anything is different now.
     fn write(&self) -> Result<bool> {
-        let replaces = self.replaces.as_ref();
-        aws_profile::write(&self.locations, &self.profile, replaces)
+        let (locations, before) = (&self.locations, self.replaces.as_ref());
+        aws_profile::write(locations, &self.profile, before).inspect_err(|_| {
+            // What failed before this is what the user is told.
+            aws_profile::take_back(locations, &self.profile, before).unwrap_or_default();
+        })
     }
-
-    /// For when something has failed already, and that is what the user is told.
-    fn take_back(&self) {
-        let before = self.replaces.as_ref();
-        let taken_back = aws_profile::take_back(&self.locations, &self.profile, before);
-        taken_back.unwrap_or_default();
-    }
-}
-
-fn still_current(name: &SecretName, error: Error) -> Error {
-    half_done(format!(
-        "`{name}` is current now, but its AWS profile is not written: {}",
-        error.message
-    ))
 }
 
 /// A profile that reads the current secret, so that switching the secret needs no other edit. One of
@@ -122,10 +97,7 @@ fn new_profile(name: &str, context: &Context) -> Result<NewProfile> {
             there.described(),
             profile.described()
         );
-        let question = Question::required(&text, "--yes");
-        if !context.prompt()?.confirm(question)? {
-            return Err(Error::cancelled().hint("nothing was changed"));
-        }
+        confirm(context.prompt()?.as_mut(), &text, "--yes")?;
     }
     if let Some(name) = context.env.moves_data() {
         context.output.warn(&aws_profile::works_only_with(name));

@@ -4,8 +4,9 @@
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Serialize, Serializer};
 
+use crate::commands::context::Context;
+use crate::commands::pick_secret;
 use crate::commands::secret::{state, whose};
-use crate::commands::{Context, pick_secret};
 use crate::error::Result;
 use crate::output::{Format, Page, Report, visible};
 use crate::store::{SecretName, StoreKind};

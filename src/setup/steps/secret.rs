@@ -80,6 +80,7 @@ impl Destination {
             arn: Some(work.owner.arn.clone()),
             created_at: work.access.env.now(),
             verified_at: None,
+            left_in: None,
         };
         let aside = SecretName::set_aside_by(&work.run);
         let over = Over::SetAside { key_id: self.replaces.as_deref(), aside: &aside };

@@ -24,6 +24,7 @@ impl Case {
             arn: None,
             created_at: Timestamp::UNIX_EPOCH,
             verified_at: None,
+            left_in: None,
         };
         self.vault.put(&entry, &pair(number), over)
     }
@@ -214,4 +215,110 @@ fn the_current_secret_comes_back_unless_another_is_current_by_now() {
     assert_eq!(current(), Some(bob.clone()), "it was not ours");
     case.vault.restore_current(&bob, previous.as_ref()).expect("writable");
     assert_eq!(current(), Some(ana));
+}
+
+#[test]
+fn a_replaced_pair_comes_back_though_the_new_one_was_removed() {
+    let (case, ana) = (case(), name("ana"));
+    let aside = SecretName::set_aside_by("run");
+    let (first, second) = (id(1), id(2));
+    case.put(&ana, 1, Over::Nothing).expect("free");
+    let replaced = case.entry(&ana);
+    let over = Over::SetAside { key_id: Some(&first), aside: &aside };
+    let put = case.put(&ana, 2, over).expect("agreed");
+    case.vault.remove(&put.entry, Unreadable::Refuse, |_| Ok(())).expect("by its user");
+    let by_run = PutByRun {
+        name: &ana,
+        store: StoreKind::File,
+        key_id: &second,
+        aside: Some(&aside),
+        replaced: replaced.as_ref(),
+        origin: Origin::Created,
+    };
+    case.vault.give_back(&by_run).expect("writable");
+    assert_eq!(case.keys(&ana), both(1));
+    assert_eq!(case.entry(&ana), replaced);
+}
+
+#[test]
+fn a_copy_in_the_other_store_is_remembered_until_it_is_cleared() {
+    let (case, ana) = (case(), name("ana"));
+    // As if the process had died between the index and the removal of the file.
+    case.put(&ana, 1, Over::Nothing).expect("free");
+    let set = |store, left_in| {
+        let change = |index: &mut Index| {
+            let entry = index.find_mut(&ana).expect("listed");
+            (entry.store, entry.left_in) = (store, left_in);
+            Ok(())
+        };
+        Index::update(&case.vault.folders, change).expect("writable");
+    };
+    let left_in = || case.entry(&ana).expect("listed").left_in;
+    let (file, keyring) = (StoreKind::File, StoreKind::Keyring);
+    set(keyring, Some(file));
+    let mut locked = Index::lock(&case.vault.folders).expect("readable");
+    case.vault.clear_left(&mut locked, &ana).expect("removable");
+    drop(locked);
+    assert_eq!(left_in(), None);
+    assert_eq!(case.keys(&ana).0, None);
+    // A copy that cannot be cleared now stays listed, and so it is for a pair that is put again.
+    set(file, Some(keyring));
+    for _ in 0..2 {
+        let refused = case.put(&ana, 2, Over::Nothing).err().expect("no keyring waits 0 s");
+        assert_eq!(refused.kind, crate::error::Kind::PartlyApplied);
+        assert_eq!((case.keys(&ana), left_in()), (both(2), Some(keyring)));
+    }
+}
+
+/// A keyring that is locked after some calls.
+struct Locking {
+    calls: std::cell::Cell<u8>,
+    pair: std::cell::RefCell<Option<KeyPair>>,
+}
+
+impl Locking {
+    fn after(calls: u8) -> Self {
+        Locking { calls: calls.into(), pair: None.into() }
+    }
+
+    fn call(&self) -> Result<()> {
+        let left = self.calls.get().checked_sub(1).ok_or_else(|| Error::failed("it is locked"))?;
+        self.calls.set(left);
+        Ok(())
+    }
+}
+
+impl Store for Locking {
+    fn kind(&self) -> StoreKind {
+        StoreKind::Keyring
+    }
+
+    fn put(&self, _: &SecretName, pair: &KeyPair) -> Result<()> {
+        self.call()?;
+        self.pair.replace(Some(pair.clone()));
+        Ok(())
+    }
+
+    fn find(&self, _: &SecretName) -> Result<Option<KeyPair>> {
+        self.call()?;
+        Ok(self.pair.borrow().clone())
+    }
+
+    fn remove(&self, _: &SecretName) -> Result<bool> {
+        self.call()?;
+        Ok(self.pair.take().is_some())
+    }
+}
+
+#[test]
+fn what_a_locked_keyring_does_not_give_back_is_reported() {
+    use crate::error::Kind;
+    let ana = name("ana");
+    for (calls, kind) in [(0, Kind::Failed), (1, Kind::PartlyApplied)] {
+        let store = Locking::after(calls);
+        let error = store.replace(&ana, None, &pair(1)).expect_err("locked");
+        assert_eq!((error.kind, store.pair.borrow().is_some()), (kind, calls == 1), "{error}");
+        assert_eq!(Locking::after(calls).probe().expect_err("locked").kind, Kind::Failed);
+    }
+    Locking::after(2).replace(&ana, None, &pair(1)).expect("written and read back");
 }
