@@ -297,14 +297,21 @@ mod here {
 
     #[cfg(target_os = "linux")]
     #[test(CCompiler)]
-    fn an_index_that_cannot_be_written_takes_the_profile_back() {
-        let home = scene();
-        home.write(CONFIG, BEFORE);
-        // The profile's file and its folder come first.
-        let home = crate::support::fsync_fault::full_once(home, 3);
-        let failed = use_ana(&home, &[], 1);
-        assert!(failed.stdout.contains("secrets.toml"), "{failed}");
-        assert_eq!(home.read(CONFIG), BEFORE);
+    fn a_profile_or_an_index_that_cannot_be_written_leaves_both_as_they_were() {
+        // The index and its folder, then the profile's file and its folder.
+        for (write, path) in [(1, "secrets.toml"), (2, "secrets.toml"), (3, CONFIG), (4, CONFIG)] {
+            let home = scene();
+            home.run(&["secret", "use", "bob"]).expect(0);
+            home.write(CONFIG, BEFORE);
+            let home = crate::support::fsync_fault::full_once(home, write);
+            let failed = use_ana(&home, &[], 1);
+            assert!(failed.stdout.contains(path), "{write}: {failed}");
+            assert_eq!(home.read(CONFIG), BEFORE, "{write}");
+            let home = home.variable("FSYNC_FAULT", "");
+            let bob = home.run(&["export", "--output", "json"]).expect(0).json();
+            let id = made_up_pair(2).access_key_id;
+            assert_eq!(bob["AWS_ACCESS_KEY_ID"], id.as_str(), "{write}");
+        }
     }
 
     #[cfg(target_os = "linux")]

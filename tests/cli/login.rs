@@ -147,7 +147,7 @@ fn a_profile_with_other_credentials_is_refused_before_anything_is_opened() {
 }
 
 #[test]
-fn an_answer_of_another_sign_in_ends_it_with_nothing_written() {
+fn an_answer_of_another_sign_in_gets_an_error_page_and_ours_is_still_waited_for() {
     let (_, _, home) = scene();
     let (running, address) = start(&home, LOGIN);
     let (other, other_address) = start(&home, LOGIN);
@@ -155,15 +155,21 @@ fn an_answer_of_another_sign_in_ends_it_with_nothing_written() {
     let (callback, _) = ours.split_once('?').expect("a query");
     let theirs = sign_in(&other_address);
     let (other_callback, query) = theirs.split_once('?').expect("a query");
-    let page = visit(&format!("{callback}?{query}"));
-    assert!(page.body.contains("This did not work"), "{}", page.body);
-    failed(running.end(), 1, "belongs to another sign-in", "run the command again", &home);
+    for query in [query, "code=x", "error=access_denied", "state=&code=x"] {
+        let page = visit(&format!("{callback}?{query}"));
+        assert_eq!(page.status, 400, "{query}");
+        assert!(page.body.contains("not the sign-in"), "{}", page.body);
+    }
 
     let page = visit(&format!("{other_callback}/elsewhere?{query}"));
     assert_eq!(page.status, 404);
     let state = query.split('&').next().expect("the state");
-    visit(&format!("{other_callback}?{state}&error=access_denied"));
+    let page = visit(&format!("{other_callback}?{state}&error=access_denied"));
+    assert!(page.body.contains("This did not work"), "{}", page.body);
     failed(other.end(), 4, "access_denied", "SignInLocalDevelopmentAccess", &home);
+
+    visit(&ours);
+    running.end().expect(0);
 }
 
 #[test]
@@ -365,8 +371,8 @@ fn the_cache_is_never_a_folder_that_only_some_tools_find() {
 #[test]
 fn what_a_kill_left_in_the_cache_goes_with_the_next_sign_in() {
     let (_, _, home) = scene();
-    let left = ".aws/login/cache/.cloudcred-AbCdEf";
-    let young = ".aws/login/cache/.cloudcred-FeDcBa";
+    let left = ".aws/login/cache/.cloudcred-AbCdEf123456.tmp";
+    let young = ".aws/login/cache/.cloudcred-FeDcBa654321.tmp";
     for file in [left, young] {
         home.write(file, "a token");
     }
@@ -403,7 +409,7 @@ fn a_pasted_code_is_not_shown() {
 
 const STORED: &str = ".local/share/cloudcred/secrets/aws/cloudstudio-admin.json";
 
-/// The pair works, and what led to it is in the cache and nowhere else.
+/// The pair works, and what led to it is written nowhere: no profile, no cache.
 #[track_caller]
 fn ends_with_a_pair(account: &SeededAccount, server: &SignInServer, home: &Home, printed: &str) {
     let pair = stored_pair(&home.read(STORED));
@@ -411,11 +417,11 @@ fn ends_with_a_pair(account: &SeededAccount, server: &SignInServer, home: &Home,
     assert_eq!(user.access_keys[0].0, pair.access_key_id);
     let cli = crate::home().credentials(&pair);
     aws_cli::run(&cli, &["iam", "list-users"]).expect(0);
-    let cache = cache_of(home);
+    assert!(!home.path().join(".aws").exists());
     for secret in server.secrets().iter().chain([&pair.secret_access_key]) {
         assert!(!printed.contains(secret), "{printed}");
         let mut holding = home.files_holding(secret);
-        holding.retain(|file| *file != cache && *file != home.path().join(STORED));
+        holding.retain(|file| *file != home.path().join(STORED));
         assert!(holding.is_empty(), "{holding:?}");
     }
 }
@@ -433,7 +439,10 @@ fn one_command_leads_from_an_empty_home_to_a_stored_pair() {
     assert_eq!(report["mode"], "iam-user");
     ends_with_a_pair(&account, &server, &home, &format!("{ran}"));
 
-    // What the session made, it can take back.
+    // The session is gone with the process: taking it back asks for credentials.
+    let ran = home.run(&["undo", "--yes"]).expect(3);
+    assert!(ran.stderr.contains("--key-stdin"), "{ran}");
+    log_in(&home, &[]);
     home.run(&["undo", "--yes"]).expect(0);
     assert!(account.user("cloudstudio-admin").is_none());
 }
@@ -447,7 +456,7 @@ fn a_sign_in_that_is_given_up_makes_nothing() {
     visit(&sign_in(&address));
     failed(running.end(), 4, "TOKEN_EXPIRED", "", &home);
     assert_eq!(account.changing_calls(), [""; 0]);
-    for other in ["--key-stdin", "--dry-run", "--mode=existing"] {
+    for other in ["--key-stdin", "--mode=existing"] {
         home.run(&["setup", "--login", other]).expect(2);
     }
     // What could not be answered afterwards is told before anybody signs in.

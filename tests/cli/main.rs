@@ -39,9 +39,14 @@ mod secret;
 #[cfg(unix)]
 mod secrets;
 mod setup;
+#[cfg(target_os = "linux")]
+mod store_faults;
 mod shared_files;
+mod sign_in_faults;
 #[cfg(unix)]
 mod wizard;
+#[cfg(unix)]
+mod wizard_faults;
 
 use common::*;
 

@@ -250,6 +250,7 @@ fn the_key_is_deleted_when_root_says_so_once_more() {
         .press(Key::Enter)
         .wait_for("Let the profile `default` read the secret?");
     assert!(!scene.home.path().join(".aws/config").exists(), "the sign-in leaves nothing");
+    assert!(!scene.home.path().join(".aws/login").exists());
     terminal.type_text("y\r").wait_for("is deleted");
     let (code, printed) = terminal.exit();
     assert_eq!(code, 0, "{printed}");

@@ -120,7 +120,7 @@ fn the_wizard_makes_a_root_key_with_the_one_it_has_found() {
         .wait_for("Use the root user's key")
         .press(Key::Down)
         .press(Key::Enter)
-        .wait_for("all the same")
+        .wait_for("anyway")
         .press(Key::Down)
         .press(Key::Enter)
         .wait_for("? Type `use root`")

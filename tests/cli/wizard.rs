@@ -128,7 +128,7 @@ fn a_password_is_typed_twice_and_never_shown_on_a_narrow_terminal() {
         .type_text("Correct-Horse-7!\n")
         .wait_for("? The same again")
         .type_text("Correct-Horse-8!\n")
-        .wait_for("the two are not the same")
+        .wait_for("the passwords do not match")
         .type_text("Correct-Horse-7!\n");
     // The second of two questions with the same words: wait for what it is drawn with.
     terminal.type_text("Correct-Horse-7!\n");
@@ -254,7 +254,7 @@ fn a_root_key_is_pasted_hidden_after_the_risk_was_acknowledged() {
         .wait_for("can lock you out")
         .wait_for("? Type `use root`")
         .type_text("yes\n")
-        .wait_for("that is something else")
+        .wait_for("or end with Ctrl-C")
         .type_text("use root\n")
         .wait_for("step by step")
         .press(Key::Enter)
@@ -286,7 +286,7 @@ fn a_working_root_key_is_used_to_create_the_user_instead() {
         .press(Key::Down)
         .press(Key::Enter)
         .wait_for("profile `default` is the root user's and works")
-        .wait_for("all the same")
+        .wait_for("anyway")
         .press(Key::Enter);
     terminal.wait_for("? User name").press(Key::CtrlC);
     assert_eq!(terminal.exit().0, 130);
@@ -444,7 +444,7 @@ fn the_console_is_explained_and_its_key_kept() {
         .type_text(&format!("{}\n{}\n", pair.access_key_id, &pair.secret_access_key[..30]))
         .wait_for("30 of 40")
         .type_text(&format!("{}\n{}\n", pair.access_key_id, pair.secret_access_key))
-        .wait_for("It works")
+        .wait_for("The key works")
         .wait_for("user/made-by-hand")
         .wait_for("? Name of the")
         .press(Key::Enter)

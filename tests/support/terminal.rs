@@ -100,10 +100,17 @@ impl Terminal {
     /// Waits until the screen shows the text.
     #[track_caller]
     pub fn wait_for(&mut self, text: &str) -> &mut Terminal {
+        self.wait_for_times(text, 1)
+    }
+
+    /// Waits until the screen shows the text so many times.
+    #[track_caller]
+    pub fn wait_for_times(&mut self, text: &str, times: usize) -> &mut Terminal {
         let deadline = Instant::now() + LIMIT;
-        while !self.screen().contains(text) {
+        let is_shown = |terminal: &Terminal| terminal.screen().matches(text).count() >= times;
+        while !is_shown(self) {
             let still_open = self.receive(deadline);
-            if self.screen().contains(text) {
+            if is_shown(self) {
                 break;
             }
             assert!(

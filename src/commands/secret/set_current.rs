@@ -8,7 +8,6 @@ use crate::cli::UseSecret;
 use crate::commands::context::Context;
 use crate::commands::pick_secret;
 use crate::commands::secret::{answer, confirm, state, whose};
-use crate::env::Folders;
 use crate::error::Result;
 use crate::output::table;
 use crate::shared_config::Locations;
@@ -25,16 +24,15 @@ pub fn run(flags: &UseSecret, context: &Context) -> Result<()> {
     let profile = profile.map(|it| new_profile(it, context)).transpose()?;
     let vault = context.vault(&folders);
     let previous = vault.set_current(&name)?;
-    let written =
-        profile.map_or(Ok(false), |it| it.write()).map_err(|error| {
-            match vault.restore_current(&name, previous.as_ref()) {
-                Ok(()) => error,
-                Err(_) => half_done(format!(
-                    "`{name}` is current now, but its AWS profile is not written: {}",
-                    error.message
-                )),
-            }
-        })?;
+    let written = profile.map_or(Ok(false), |it| it.write()).map_err(|error| {
+        match vault.restore_current(&name, previous.as_ref()) {
+            Ok(()) => error,
+            Err(_) => half_done(format!(
+                "`{name}` is current now, but its AWS profile is not written: {}",
+                error.message
+            )),
+        }
+    })?;
     let index = Index::load(&folders)?;
     let row = |it: &Entry| {
         vec![it.name.to_string(), state(index.is_current(&it.name)).to_owned(), whose(it)]
