@@ -13,20 +13,17 @@ use base64::Engine;
 use base64::alphabet;
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, URL_SAFE_NO_PAD};
-use rand::seq::IndexedRandom;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::aws::failure::{Failure, Reason};
 use crate::aws::sdk::Sdk;
-use crate::aws::signin::dpop::ProofKey;
+use crate::aws::signin::dpop::{ProofKey, random_text};
 use crate::error::{Error, Result};
 
 pub use session::{SignedIn, cache_file, cache_folder};
 
-/// RFC 7636: letters, digits and `-._~`; 43 to 128 of them.
-const UNRESERVED: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
 const OPERATION: &str = "signin:CreateOAuth2Token";
 
 /// One attempt to sign in; its secrets are good for this one alone.
@@ -195,16 +192,6 @@ fn refused(error: SdkError<CreateOAuth2TokenError, HttpResponse>) -> Error {
         ),
         _ => error.hint("nothing was written; run the command again"),
     }
-}
-
-/// From the characters that need no escape in an address.
-fn random_text(length: usize) -> String {
-    // rand's thread generator is cryptographically secure and seeded by the system.
-    let mut rng = rand::rng();
-    let mut text = String::with_capacity(length);
-    let drawn = std::iter::repeat_with(|| UNRESERVED.choose(&mut rng));
-    text.extend(drawn.flatten().take(length).map(|byte| char::from(*byte)));
-    text
 }
 
 #[cfg(test)]

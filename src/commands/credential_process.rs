@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use secrecy::ExposeSecret;
 
-use crate::commands::{Context, pick_secret};
+use crate::commands::context::Context;
+use crate::commands::pick_secret;
 use crate::error::{Error, Result};
 use crate::store::index::Index;
 use crate::store::vault::Vault;

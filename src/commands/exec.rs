@@ -7,7 +7,8 @@ use std::process::Command;
 use secrecy::ExposeSecret;
 
 use crate::cli::Exec;
-use crate::commands::{Context, pick_secret};
+use crate::commands::context::Context;
+use crate::commands::pick_secret;
 use crate::error::{Error, Kind, Result};
 use crate::export::{ACCESS_KEY_ID, CONFLICTING, SECRET_ACCESS_KEY};
 use crate::process;

@@ -6,7 +6,8 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::cli::Export;
-use crate::commands::{Context, pick_secret};
+use crate::commands::context::Context;
+use crate::commands::pick_secret;
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::export::{self, CONFLICTING, ExportFormat, github_environment};

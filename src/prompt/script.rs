@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use secrecy::SecretString;
 
 use crate::error::Result;
-use crate::prompt::{Check, Choice, Prompt, Question};
+use crate::prompt::question::{Check, Choice, Prompt, Question};
 use crate::secret::KeyPair;
 
 pub enum Answer {

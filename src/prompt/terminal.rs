@@ -22,10 +22,10 @@ use crate::error::{Error, Result};
 use crate::interrupt::{Interrupt, signal_runtime, start_thread};
 use crate::output::{printable, visible, whole_words};
 use crate::pasted::{self, Pasted};
+use crate::prompt::question::{Check, Choice, Prompt, Question};
 use crate::prompt::terminal::input::{read_hidden_line, read_line, read_long_line};
 use crate::prompt::terminal::mode::{Keys, TerminalMode};
 use crate::prompt::terminal::selection::Selection;
-use crate::prompt::{Check, Choice, Prompt, Question};
 use crate::secret::KeyPair;
 
 /// The terminal behind standard input and standard error.

@@ -15,6 +15,7 @@ use p256::ecdsa::signature::Signer;
 use p256::ecdsa::{Signature, SigningKey};
 use p256::elliptic_curve::sec1::ToEncodedPoint;
 use p256::pkcs8::AssociatedOid;
+use rand::seq::IndexedRandom;
 use sec1::der::SecretDocument;
 use sec1::der::pem::{LineEnding, PemLabel};
 use sec1::{EcParameters, EcPrivateKey};
@@ -22,7 +23,18 @@ use secrecy::SecretString;
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use crate::aws::signin::random_text;
+/// RFC 7636: letters, digits and `-._~`; 43 to 128 of them.
+const UNRESERVED: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
+
+/// From the characters that need no escape in an address.
+pub fn random_text(length: usize) -> String {
+    // rand's thread generator is cryptographically secure and seeded by the system.
+    let mut rng = rand::rng();
+    let mut text = String::with_capacity(length);
+    let drawn = std::iter::repeat_with(|| UNRESERVED.choose(&mut rng));
+    text.extend(drawn.flatten().take(length).map(|byte| char::from(*byte)));
+    text
+}
 
 /// A P-256 key; wiped when dropped.
 #[derive(Clone)]

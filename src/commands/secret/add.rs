@@ -9,7 +9,7 @@ use crate::aws::identity::{Identity, caller_identity};
 use crate::cli::AddSecret;
 use crate::commands::aws::Aws;
 use crate::commands::context::Context;
-use crate::commands::secret::{answer, confirm, listed, whose};
+use crate::commands::secret::answer::{answer, confirm, listed, whose};
 use crate::error::{Error, Kind, Result};
 use crate::prompt::{Prompt, Question};
 use crate::secret::KeyPair;

@@ -10,7 +10,7 @@ use crate::cli::{CopySecret, Field};
 use crate::clipboard::Clipboard;
 use crate::commands::context::Context;
 use crate::commands::pick_secret;
-use crate::commands::secret::answer;
+use crate::commands::secret::answer::answer;
 use crate::error::{Error, Result};
 use crate::interrupt::Interrupt;
 use crate::output::table;

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use crate::commands::context::Context;
-use crate::commands::secret::{answer, listed, whose};
+use crate::commands::secret::answer::{answer, listed, whose};
 use crate::error::Result;
 use crate::output::table;
 use crate::store::index::{Entry, Index};

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::aws_profile::{self, Forget, Readers};
 use crate::commands::context::Context;
-use crate::commands::secret::{answer, confirm};
+use crate::commands::secret::answer::{answer, confirm};
 use crate::error::{Error, Kind, Result};
 use crate::shared_config::Locations;
 use crate::store::index::{Entry, Index};

@@ -7,7 +7,7 @@ use crate::aws_profile::{self, AwsProfile, Holder};
 use crate::cli::UseSecret;
 use crate::commands::context::Context;
 use crate::commands::pick_secret;
-use crate::commands::secret::{answer, confirm, state, whose};
+use crate::commands::secret::answer::{answer, confirm, state, whose};
 use crate::error::Result;
 use crate::output::table;
 use crate::shared_config::Locations;

@@ -6,7 +6,7 @@ use serde::{Serialize, Serializer};
 
 use crate::commands::context::Context;
 use crate::commands::pick_secret;
-use crate::commands::secret::{state, whose};
+use crate::commands::secret::answer::{state, whose};
 use crate::error::Result;
 use crate::output::{Format, Page, Report, visible};
 use crate::store::{SecretName, StoreKind};

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use console::{Term, measure_text_width};
 
-use crate::prompt::{Choice, Question};
+use crate::prompt::question::{Choice, Question};
 
 pub struct Selection<'a> {
     pub term: &'a Term,

@@ -165,8 +165,10 @@ impl Source {
 
 fn is_for_tests(attributes: &[Attribute]) -> bool {
     attributes.iter().any(|attribute| {
-        let is_cfg_test =
-            |list: &syn::MetaList| list.path.is_ident("cfg") && list.tokens.to_string() == "test";
+        let is_cfg_test = |list: &syn::MetaList| {
+            list.path.is_ident("cfg")
+                && list.tokens.to_string().split(' ').any(|word| word == "test")
+        };
         attribute.path().is_ident("test") || attribute.meta.require_list().is_ok_and(is_cfg_test)
     })
 }
