@@ -98,18 +98,29 @@ pub async fn caller_identity(
     limit: Duration,
 ) -> Result<Identity, Failure> {
     const OPERATION: &str = "sts:GetCallerIdentity";
-    let call = sdk.sts(session).get_caller_identity().send();
-    let answer = tokio::time::timeout(limit, call).await.map_err(|_| Failure {
-        operation: OPERATION,
-        code: None,
-        message: format!("no answer within {} s", limit.as_secs()),
-        reason: Reason::Unclear,
-    })?;
-    let answer = answer.map_err(|error| Failure::of(OPERATION, error))?;
-    match (answer.account, answer.arn) {
-        (Some(account), Some(arn)) => Ok(Identity::new(account, arn)),
-        _ => Err(Failure::without(OPERATION, "the account or the ARN")),
-    }
+    let ask = || async {
+        let answer = sdk.sts(session).get_caller_identity().send().await;
+        let answer = answer.map_err(|error| Failure::of(OPERATION, error))?;
+        match (answer.account, answer.arn) {
+            (Some(account), Some(arn)) => Ok(Identity::new(account, arn)),
+            _ => Err(Failure::without(OPERATION, "the account or the ARN")),
+        }
+    };
+    let answered = async {
+        match ask().await {
+            // The SDK does not repeat a call whose answer was cut on the way.
+            Err(failure) if failure.reason == Reason::Unclear => ask().await,
+            answer => answer,
+        }
+    };
+    tokio::time::timeout(limit, answered).await.unwrap_or_else(|_| {
+        Err(Failure {
+            operation: OPERATION,
+            code: None,
+            message: format!("no answer within {} s", limit.as_secs()),
+            reason: Reason::Unclear,
+        })
+    })
 }
 
 #[cfg(test)]

@@ -37,22 +37,10 @@ use crate::store::index::Index;
 /// The exit code: other than 0 where the user is ready and its root key was not retired, which is told
 /// already.
 pub fn run(mut flags: Setup, context: &Context) -> Result<u8> {
-    flags::check_combination(&flags, context.global.output)?;
-    flags::check_values(&flags)?;
-    if flags.login && flags.mode == ModeChoice::Auto {
-        // The session is there to create the user.
-        flags.mode = ModeChoice::IamUser;
-    }
-    if flags.login && !context.attended {
-        flags::check_answers_to_come(&flags, context.global.yes)?;
-    }
+    check(&mut flags, context)?;
     let dry_run = flags.dry_run;
     let mut prompt = context.prompt()?;
     let piped = flags::read_piped(&flags, context, prompt.as_mut())?;
-    if let Some(name) = &flags.aws_profile {
-        let profile = AwsProfile::new(name, context.env.program()?, None, None)?;
-        aws_profile::check_free(&Locations::of(&context.env)?, &profile)?;
-    }
     let aws = Aws::start(context)?;
     let index =
         if dry_run { Index::load(&aws.folders) } else { Index::load_to_change(&aws.folders) }?;
@@ -124,6 +112,24 @@ pub fn run(mut flags: Setup, context: &Context) -> Result<u8> {
         retire::after_retirement(&goal, &mut report, &lookups, context)?;
     }
     finish::deliver(&report, context).map(|()| 0)
+}
+
+/// Checks what flags say, before anything is asked or read.
+fn check(flags: &mut Setup, context: &Context) -> Result<()> {
+    flags::check_combination(flags, context.global.output)?;
+    flags::check_values(flags)?;
+    if flags.login && flags.mode == ModeChoice::Auto {
+        // The session is there to create the user.
+        flags.mode = ModeChoice::IamUser;
+    }
+    if flags.login && !context.attended {
+        flags::check_answers_to_come(flags, context.global.yes)?;
+    }
+    if let Some(name) = &flags.aws_profile {
+        let profile = AwsProfile::new(name, context.env.program()?, None, None)?;
+        aws_profile::check_free(&Locations::of(&context.env)?, &profile)?;
+    }
+    Ok(())
 }
 
 /// Asks until the request is complete and meets nothing that stands in its way.
