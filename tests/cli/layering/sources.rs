@@ -167,7 +167,11 @@ fn is_for_tests(attributes: &[Attribute]) -> bool {
     attributes.iter().any(|attribute| {
         let is_cfg_test = |list: &syn::MetaList| {
             list.path.is_ident("cfg")
-                && list.tokens.to_string().split(' ').any(|word| word == "test")
+                && list
+                    .tokens
+                    .to_string()
+                    .split(|c: char| !c.is_alphanumeric())
+                    .any(|word| word == "test")
         };
         attribute.path().is_ident("test") || attribute.meta.require_list().is_ok_and(is_cfg_test)
     })
