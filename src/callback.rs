@@ -149,7 +149,7 @@ async fn read(mut stream: TcpStream, port: u16) -> Option<Request> {
     match query_of(&head, port) {
         Some(query) => Some(Request { stream, query }),
         None => {
-            answer(stream, "404 Not Found", "There is nothing here.").await;
+            answer(stream, "404 Not@Credential", "There is nothing here.").await;
             None
         }
     }

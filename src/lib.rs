@@ -17,7 +17,7 @@ pub mod clipboard;
 pub mod interrupt;
 pub mod stdin;
 pub mod prompt;
-pub mod shared_config;
+pub mod aws_files;
 pub mod store;
 pub mod aws_profile;
 pub mod aws;

@@ -2,9 +2,9 @@
 //! they depend on, and what is wrong with them. Plain values in and out; reads nothing.
 
 use crate::aws::kind::Kind;
+use crate::aws_files::{Profile, Profiles, excerpt};
 use crate::diagnostic::Diagnostic;
 use crate::error::{did_you_mean, near_names};
-use crate::shared_config::{Profile, Profiles, excerpt};
 
 /// What a profile's keys amount to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -270,13 +270,13 @@ pub fn sources_of(profile: &Profile, all: &Profiles) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::shared_config::SharedConfig;
-    use crate::shared_config::text::{FileKind, SharedFile};
+    use crate::aws_files::AwsFiles;
+    use crate::aws_files::text::{AwsFile, FileKind};
 
     fn profiles(config: &str) -> Profiles {
-        let files = SharedConfig {
-            config: SharedFile::parse(FileKind::Config, config.as_bytes()),
-            credentials: SharedFile::parse(FileKind::Credentials, b""),
+        let files = AwsFiles {
+            config: AwsFile::parse(FileKind::Config, config.as_bytes()),
+            credentials: AwsFile::parse(FileKind::Credentials, b""),
         };
         files.profiles()
     }

@@ -9,14 +9,14 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 
 use crate::aws::configured::{configured, value};
+use crate::aws::credential::{Credential, Source, State};
 use crate::aws::failure::{Failure, Reason};
-use crate::aws::found::{Found, Source, State};
 use crate::aws::identity::caller_identity;
 use crate::aws::kind::Kind;
 use crate::aws::profiles::provider;
 use crate::aws::sdk::{Sdk, Session};
+use crate::aws_files::{Profile, Profiles};
 use crate::error::{Error, Result};
-use crate::shared_config::{Profile, Profiles};
 use jiff::Timestamp;
 
 /// How long STS may take to answer for the new session.
@@ -66,7 +66,7 @@ impl MfaRole {
 
     /// Assumes the role with this code, which is good for one call, and checks the session. `all` holds
     /// the profile's sources.
-    pub async fn assume(&self, sdk: &Sdk, all: &Profiles, code: &str) -> Result<Found> {
+    pub async fn assume(&self, sdk: &Sdk, all: &Profiles, code: &str) -> Result<Credential> {
         let region = sdk.region_of(self.region.as_deref());
         let config = sdk.provider_config(region.clone());
         let provider = match &self.origin {
@@ -105,7 +105,7 @@ impl MfaRole {
             region,
         };
         let identity = caller_identity(sdk, &session, LIMIT).await?;
-        Ok(Found {
+        Ok(Credential {
             source: Source::Profile(self.profile.clone()),
             kind: Kind::AssumeRole(match &self.origin {
                 Origin::Profile(name) => Some(name.clone()),
@@ -167,8 +167,8 @@ pub fn check_code(code: &str) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::shared_config::SharedConfig;
-    use crate::shared_config::text::{FileKind, SharedFile};
+    use crate::aws_files::AwsFiles;
+    use crate::aws_files::text::{AwsFile, FileKind};
 
     #[test]
     fn a_role_with_a_device_and_an_origin_needs_a_code() {
@@ -182,9 +182,9 @@ mod tests {
                       [profile h]\nrole_arn = r\nsource_profile = h\nmfa_serial = m\n\
                       aws_access_key_id = k\naws_secret_access_key = k\n\
                       [profile s]\naws_access_key_id = k\naws_secret_access_key = k\n";
-        let profiles = SharedConfig {
-            config: SharedFile::parse(FileKind::Config, config.as_bytes()),
-            credentials: SharedFile::parse(FileKind::Credentials, b""),
+        let profiles = AwsFiles {
+            config: AwsFile::parse(FileKind::Config, config.as_bytes()),
+            credentials: AwsFile::parse(FileKind::Credentials, b""),
         }
         .profiles();
         let all = profiles.profiles.iter();

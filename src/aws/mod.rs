@@ -10,7 +10,7 @@ pub mod account;
 pub mod dependents;
 pub mod kind;
 pub mod configured;
-pub mod found;
+pub mod credential;
 mod unusable;
 mod program;
 pub mod profiles;

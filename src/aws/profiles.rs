@@ -22,17 +22,17 @@ use tokio::time::timeout;
 use crate::aws::account;
 use crate::aws::configured::{configured, has_credentials, program_of, sources_of};
 use crate::aws::console::Console;
-use crate::aws::found::{Found, Source, State, UNREACHABLE, UNRESOLVABLE};
+use crate::aws::credential::{Credential, Source, State, UNREACHABLE, UNRESOLVABLE};
 use crate::aws::identity::caller_identity;
 use crate::aws::kind::Kind;
 use crate::aws::program::Program;
 use crate::aws::sdk::{Sdk, Session};
 use crate::aws::unusable::{rejected, unresolvable};
+use crate::aws_files::{AwsFiles, Profile, Profiles};
 use crate::diagnostic::Diagnostic;
 use crate::env::Env;
 use crate::error::{Error, Result, did_you_mean, near_names};
 use crate::secret::KeyPair;
-use crate::shared_config::{Profile, Profiles, SharedConfig};
 
 /// How many credentials are checked at once.
 const AT_ONCE: usize = 32;
@@ -59,8 +59,8 @@ pub enum Scope<'a> {
 ///
 /// # Errors
 /// When a named profile is not in the files.
-pub async fn find(sdk: &Sdk, env: &Env, scope: Scope<'_>) -> Result<Vec<Found>> {
-    let listed = list(sdk, env, &SharedConfig::of(env), scope)?;
+pub async fn find(sdk: &Sdk, env: &Env, scope: Scope<'_>) -> Result<Vec<Credential>> {
+    let listed = list(sdk, env, &AwsFiles::of(env), scope)?;
     Ok(check(sdk, listed, |_| ()).await)
 }
 
@@ -68,7 +68,7 @@ pub async fn find(sdk: &Sdk, env: &Env, scope: Scope<'_>) -> Result<Vec<Found>> 
 ///
 /// # Errors
 /// When a named profile is not in the files.
-pub fn list(sdk: &Sdk, env: &Env, files: &SharedConfig, scope: Scope<'_>) -> Result<Vec<Found>> {
+pub fn list(sdk: &Sdk, env: &Env, files: &AwsFiles, scope: Scope<'_>) -> Result<Vec<Credential>> {
     let profiles = files.profiles();
     if let Scope::Profiles(names) = scope {
         let profile = |name: &String| match profiles.find(name) {
@@ -99,7 +99,11 @@ pub fn list(sdk: &Sdk, env: &Env, files: &SharedConfig, scope: Scope<'_>) -> Res
 
 /// Resolves and verifies what may work, in the given order; `progress` gets the number of those that
 /// are done. An instance role is left out where there is no instance.
-pub async fn check(sdk: &Sdk, listed: Vec<Found>, progress: impl Fn(usize)) -> Vec<Found> {
+pub async fn check(
+    sdk: &Sdk,
+    listed: Vec<Credential>,
+    progress: impl Fn(usize),
+) -> Vec<Credential> {
     let permits = Arc::new(Semaphore::new(AT_ONCE));
     let checks = listed.into_iter().map(|found| {
         let (sdk, permits) = (sdk.clone(), Arc::clone(&permits));
@@ -133,7 +137,7 @@ async fn concurrently<T: Send + 'static>(
 /// Asks IAM about the users of working long-term keys, and about the root users of the first accounts,
 /// all at once: keeps the lists of keys, and returns what is wrong with whole accounts. What may not
 /// be read is left out; so are keys in a number that would take more than one round trip.
-pub async fn audit(sdk: &Sdk, found: &mut [Found]) -> Vec<Diagnostic> {
+pub async fn audit(sdk: &Sdk, found: &mut [Credential]) -> Vec<Diagnostic> {
     let mut warnings = Vec::new();
     let works = || found.iter().filter_map(|found| Some((found, found.identity()?)));
     let mut keys = distinct(
@@ -187,9 +191,9 @@ fn distinct(all: impl Iterator<Item = (String, Session)>) -> Vec<(String, Sessio
 }
 
 /// Checks a pair that the user gave.
-pub async fn check_given(sdk: &Sdk, pair: &KeyPair) -> Found {
+pub async fn check_given(sdk: &Sdk, pair: &KeyPair) -> Credential {
     let session = sdk.session(pair, sdk.region());
-    let mut found = Found::unchecked(Source::Given, Kind::Static, session);
+    let mut found = Credential::unchecked(Source::Given, Kind::Static, session);
     found.access_key_id = Some(pair.access_key_id.clone());
     found.state = verified(sdk, &found).await;
     found
@@ -208,10 +212,10 @@ fn unknown_profile(name: &str, profiles: &Profiles) -> Error {
 }
 
 /// Every source there may be, in the order of the default chain.
-fn candidates(sdk: &Sdk, env: &Env, profiles: &Profiles) -> Vec<Found> {
-    let candidate = |source, kind, provider| Found {
+fn candidates(sdk: &Sdk, env: &Env, profiles: &Profiles) -> Vec<Credential> {
+    let candidate = |source, kind, provider| Credential {
         region: sdk.configured_region(None),
-        ..Found::unchecked(source, kind, Session { provider, region: sdk.region() })
+        ..Credential::unchecked(source, kind, Session { provider, region: sdk.region() })
     };
     let config = sdk.provider_config(sdk.region());
     let is_set = |name| env.var(name).is_some();
@@ -270,7 +274,7 @@ fn candidates(sdk: &Sdk, env: &Env, profiles: &Profiles) -> Vec<Found> {
     all
 }
 
-fn of_profile(sdk: &Sdk, profile: &Profile, all: &Profiles) -> Found {
+fn of_profile(sdk: &Sdk, profile: &Profile, all: &Profiles) -> Credential {
     let own_region = profile.get("region");
     let region = sdk.region_of(own_region);
     let configured = configured(profile, all);
@@ -280,7 +284,7 @@ fn of_profile(sdk: &Sdk, profile: &Profile, all: &Profiles) -> Found {
         _ => None,
     };
     let source = Source::Profile(profile.name.clone());
-    Found {
+    Credential {
         signs_in: configured.signs_in,
         mfa_serial: configured.mfa_serial,
         access_key_id,
@@ -289,7 +293,7 @@ fn of_profile(sdk: &Sdk, profile: &Profile, all: &Profiles) -> Found {
             Some(defect) => State::Fails(Diagnostic { code: UNRESOLVABLE, ..defect }),
             None => State::Unchecked,
         },
-        ..Found::unchecked(source, configured.kind, Session { provider, region })
+        ..Credential::unchecked(source, configured.kind, Session { provider, region })
     }
 }
 
@@ -319,7 +323,7 @@ pub fn provider(
 }
 
 /// `None` for an instance role where there is no instance.
-async fn check_one(sdk: &Sdk, mut found: Found) -> Option<Found> {
+async fn check_one(sdk: &Sdk, mut found: Credential) -> Option<Credential> {
     if !matches!(found.state, State::Unchecked) {
         return Some(found);
     }
@@ -348,7 +352,7 @@ async fn check_one(sdk: &Sdk, mut found: Found) -> Option<Found> {
     Some(found)
 }
 
-async fn verified(sdk: &Sdk, found: &Found) -> State {
+async fn verified(sdk: &Sdk, found: &Credential) -> State {
     match caller_identity(sdk, &found.session, LIMIT).await {
         Ok(identity) => State::Works(identity),
         Err(failure) => State::Fails(rejected(found, &failure)),
@@ -360,16 +364,16 @@ mod tests {
     use super::*;
     use crate::aws::failure::deepest;
     use crate::aws::unusable::PROGRAM_FAILED;
-    use crate::shared_config::text::{FileKind, SharedFile};
+    use crate::aws_files::text::{AwsFile, FileKind};
 
     #[tokio::test]
     async fn a_program_at_the_end_of_a_chain_is_run_by_us() {
         let config = "[profile a]\nrole_arn = arn\nsource_profile = b\n[profile b]\nrole_arn = arn\nsource_profile = c\n\
              [profile c]\ncredential_process = echo no >&2; exit 1\n\
              [profile self]\nrole_arn = arn\nsource_profile = self\ncredential_process = echo no >&2; exit 1\n";
-        let files = SharedConfig {
-            config: SharedFile::parse(FileKind::Config, config.as_bytes()),
-            ..SharedConfig::default()
+        let files = AwsFiles {
+            config: AwsFile::parse(FileKind::Config, config.as_bytes()),
+            ..AwsFiles::default()
         };
         let all = files.profiles();
         let region = aws_config::Region::from_static("us-east-1");

@@ -12,8 +12,8 @@ use aws_sdk_sts::operation::assume_role_with_web_identity::AssumeRoleWithWebIden
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 use crate::aws::configured::SignIn;
+use crate::aws::credential::{Credential, EXPIRED, REJECTED, Source, UNREACHABLE, UNRESOLVABLE};
 use crate::aws::failure::{Failure, Reason, causes, deepest};
-use crate::aws::found::{EXPIRED, Found, REJECTED, Source, UNREACHABLE, UNRESOLVABLE};
 use crate::diagnostic::Diagnostic;
 
 /// How the error of a program begins.
@@ -22,7 +22,7 @@ pub const PROGRAM_FAILED: &str = "credential_process: ";
 const ROLE_OF_SSO: &str = "sso:GetRoleCredentials";
 
 /// Why AWS refused a call with these credentials.
-pub fn rejected(found: &Found, failure: &Failure) -> Diagnostic {
+pub fn rejected(found: &Credential, failure: &Failure) -> Diagnostic {
     let code = failure.code.as_deref().unwrap_or_default();
     let sign_in = sign_in_again(found);
     let of_role = format!("the role and its source must allow {}", failure.operation);
@@ -59,7 +59,7 @@ fn unreachable(why: &str) -> Diagnostic {
 }
 
 /// Why credentials could not be resolved.
-pub fn unresolvable(found: &Found, error: &CredentialsError) -> Diagnostic {
+pub fn unresolvable(found: &Credential, error: &CredentialsError) -> Diagnostic {
     if let Some(failure) = refused_call(error) {
         return rejected(found, &failure);
     }
@@ -96,7 +96,7 @@ fn refused_call(error: &CredentialsError) -> Option<Failure> {
 /// A session that is over shows as a missing or an expired cache, or as a refused refresh. aws-config
 /// distinguishes the first two by words only, and drops the cause where it cannot load a cache
 /// (`sso/token.rs`).
-fn of_sign_in(found: &Found, error: &CredentialsError) -> Diagnostic {
+fn of_sign_in(found: &Credential, error: &CredentialsError) -> Diagnostic {
     let cause = deepest(error);
     let is_over = match within::<CreateOAuth2TokenError>(error).map(ProvideErrorMetadata::code) {
         Some(Some("InternalServerException" | "TooManyRequestsException") | None) => {
@@ -121,7 +121,7 @@ fn within<'e, E: StdError + 'static>(error: &'e (dyn StdError + 'static)) -> Opt
     causes(error).find_map(|error| error.downcast_ref())
 }
 
-fn sign_in_again(found: &Found) -> String {
+fn sign_in_again(found: &Credential) -> String {
     match &found.signs_in {
         Some(SignIn { profile, sso: true }) => format!("aws sso login --profile {profile}"),
         // `aws login` is in version 2 of the AWS CLI only.

@@ -6,14 +6,14 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 
 use crate::aws::configured::configured;
-use crate::aws::found::{EXPIRED, Found, State};
+use crate::aws::credential::{Credential, EXPIRED, State};
 use crate::aws::kind::Kind;
 use crate::aws::profiles::selected_profile;
+use crate::aws_files::text::{FileKind, Problem, Section};
+use crate::aws_files::{AwsFiles, Locations, Profiles};
 use crate::diagnostic::Diagnostic;
 use crate::env::Env;
 use crate::private_file;
-use crate::shared_config::text::{FileKind, Problem, Section};
-use crate::shared_config::{Locations, Profiles, SharedConfig};
 
 /// AWS advises to replace keys that are older ("Rotate access keys", IAM user guide).
 const OLD_DAYS: i64 = 90;
@@ -22,8 +22,8 @@ const FILES: [FileKind; 2] = [FileKind::Config, FileKind::Credentials];
 
 /// The warnings about each of the found ones, in their order, and those about the files themselves.
 pub fn warnings(
-    found: &[Found],
-    files: &SharedConfig,
+    found: &[Credential],
+    files: &AwsFiles,
     env: &Env,
 ) -> (Vec<Vec<Diagnostic>>, Vec<Diagnostic>) {
     let profiles = files.profiles();
@@ -146,7 +146,7 @@ fn default_profile(env: &Env) -> Option<Diagnostic> {
     ))
 }
 
-fn root_key(found: &Found) -> Option<Diagnostic> {
+fn root_key(found: &Credential) -> Option<Diagnostic> {
     found.identity().filter(|identity| identity.is_root() && found.kind == Kind::Static)?;
     let profile = found.source.profile_name().map(|name| format!(" --profile {name}"));
     let profile = profile.unwrap_or_default();
@@ -159,7 +159,7 @@ fn root_key(found: &Found) -> Option<Diagnostic> {
     ))
 }
 
-fn of_keys(found: &Found, now: Timestamp) -> Vec<Diagnostic> {
+fn of_keys(found: &Credential, now: Timestamp) -> Vec<Diagnostic> {
     let mut all = Vec::new();
     let own = found.keys.iter().find(|key| Some(&key.id) == found.access_key_id.as_ref());
     let created = own.and_then(|key| key.created_at);
@@ -206,17 +206,17 @@ mod tests {
 
     use super::*;
     use crate::aws::account::AccessKey;
-    use crate::aws::found::Source;
-    use crate::shared_config::text::{FileKind, SharedFile};
+    use crate::aws::credential::Source;
+    use crate::aws_files::text::{AwsFile, FileKind};
 
     fn codes(
         config: &str,
         credentials: &str,
-        found: &[Found],
+        found: &[Credential],
     ) -> (Vec<Vec<&'static str>>, Vec<&'static str>) {
-        let files = SharedConfig {
-            config: SharedFile::parse(FileKind::Config, config.as_bytes()),
-            credentials: SharedFile::parse(FileKind::Credentials, credentials.as_bytes()),
+        let files = AwsFiles {
+            config: AwsFile::parse(FileKind::Config, config.as_bytes()),
+            credentials: AwsFile::parse(FileKind::Credentials, credentials.as_bytes()),
         };
         let env = Env::for_tests(&[
             ("AWS_ACCESS_KEY_ID", "AKIA"),
@@ -233,7 +233,7 @@ mod tests {
     #[test]
     fn a_problem_belongs_to_the_profile_around_it() {
         let found =
-            ["default", "a"].map(|name| Found::for_tests(Source::Profile(name.into()), ANA));
+            ["default", "a"].map(|name| Credential::for_tests(Source::Profile(name.into()), ANA));
         let config = "[foo]\n[default]\nx = 1\n[profile a]\nk = 1\nk = 2\nnothing\n[ profile b ]\n";
         let (of_found, of_files) = codes(config, "", &found);
         assert_eq!(of_found[0], ["environment_shadows_profile"]);
@@ -243,7 +243,7 @@ mod tests {
 
     #[test]
     fn keys_beside_a_sign_in_are_reported() {
-        let found = [Found::for_tests(Source::Profile("a".into()), ANA)];
+        let found = [Credential::for_tests(Source::Profile("a".into()), ANA)];
         let keys = "[a]\naws_access_key_id = AKIA\naws_secret_access_key = s\n";
         for config in [
             "[profile a]\nlogin_session = arn\n",
@@ -264,7 +264,7 @@ mod tests {
             created_at: Some(days_ago(days).expect("a time")),
         };
         let root = "arn:aws:iam::111122223333:root";
-        let mut found = Found::for_tests(Source::Given, root);
+        let mut found = Credential::for_tests(Source::Given, root);
         found.keys = vec![key("AKIAIOSFODNN7EXAMPLE", 116, true), key("AKIAOTHER", 24, true)];
         let all = codes("", "", &[found.clone()]).0;
         assert_eq!(all[0], ["root_key", "old_key", "two_keys"]);

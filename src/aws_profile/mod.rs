@@ -7,11 +7,11 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::aws_files::text::{AwsFile, FileKind, is_identifier};
+use crate::aws_files::{AwsFiles, Locations};
 use crate::aws_profile::process::{Call, calling, quoted};
 use crate::env::is_region;
 use crate::error::{Error, Result};
-use crate::shared_config::text::{FileKind, SharedFile, is_identifier};
-use crate::shared_config::{Locations, SharedConfig};
 use crate::store::SecretName;
 
 const KEY_ID: &str = "aws_access_key_id";
@@ -81,7 +81,7 @@ impl AwsProfile {
     }
 
     /// Writes its values into the profile of its name.
-    fn set(&self, file: &mut SharedFile) -> Result<()> {
+    fn set(&self, file: &mut AwsFile) -> Result<()> {
         self.properties().into_iter().try_for_each(|(key, value)| file.set(&self.name, key, value))
     }
 }
@@ -103,7 +103,7 @@ pub fn holder(locations: &Locations, wanted: &AwsProfile) -> Result<Holder> {
     holder_in(&locations.read(), locations, wanted)
 }
 
-fn holder_in(files: &SharedConfig, locations: &Locations, wanted: &AwsProfile) -> Result<Holder> {
+fn holder_in(files: &AwsFiles, locations: &Locations, wanted: &AwsProfile) -> Result<Holder> {
     locations.check_sound(files)?;
     let name = &wanted.name;
     let own = Call::read(&wanted.process).map_or("", |call| call.program);
@@ -123,21 +123,21 @@ fn holder_in(files: &SharedConfig, locations: &Locations, wanted: &AwsProfile) -
 
 /// The profile, if its `credential_process` is this program, which is written as `own`. It may have
 /// keys of somebody else as well.
-fn ours(file: &SharedFile, name: &str, own: &str) -> Option<AwsProfile> {
+fn ours(file: &AwsFile, name: &str, own: &str) -> Option<AwsProfile> {
     let process = value(file, name, PROCESS)?;
     Call::read(&process).filter(|call| call.is_ours(own))?;
     Some(AwsProfile { name: name.to_owned(), process, region: value(file, name, REGION) })
 }
 
 /// A value of one line, without the indented comments that are part of it to the SDKs.
-fn value(file: &SharedFile, profile: &str, key: &str) -> Option<String> {
+fn value(file: &AwsFile, profile: &str, key: &str) -> Option<String> {
     let value = file.get(profile, key)?;
     let mut lines = value.lines().filter(|line| !line.starts_with(['#', ';']));
     let first = lines.next()?.to_owned();
     lines.next().is_none().then_some(first)
 }
 
-fn has_only_our_keys(file: &SharedFile, name: &str) -> bool {
+fn has_only_our_keys(file: &AwsFile, name: &str) -> bool {
     file.properties(name).all(|it| [PROCESS, REGION].contains(&it.key.as_str()))
 }
 
@@ -153,8 +153,7 @@ pub fn write(
 ) -> Result<bool> {
     let name = &profile.name;
     locations.update(FileKind::Config, |file| {
-        let files =
-            SharedConfig { config: file.clone(), credentials: locations.read().credentials };
+        let files = AwsFiles { config: file.clone(), credentials: locations.read().credentials };
         match holder_in(&files, locations, profile)? {
             Holder::Nobody => file.add(name, &profile.properties())?,
             Holder::Ours(there) if there.serves_as(profile) => return Ok(false),
@@ -226,7 +225,7 @@ pub fn take_place_of_key(
     access_key_id: &str,
 ) -> Result<bool> {
     let name = &profile.name;
-    let remove_key = |file: &mut SharedFile| {
+    let remove_key = |file: &mut AwsFile| {
         if file.get(name, KEY_ID).as_deref() == Some(access_key_id) {
             file.remove_key(name, KEY_ID);
             file.remove_key(name, "aws_secret_access_key");
@@ -255,7 +254,7 @@ pub fn take_place_of_key(
 }
 
 /// The whole profile, or only our key where somebody has added others.
-fn remove(file: &mut SharedFile, name: &str) {
+fn remove(file: &mut AwsFile, name: &str) {
     if has_only_our_keys(file, name) {
         file.remove(name);
     } else {
@@ -276,7 +275,7 @@ pub fn readers(locations: &Locations, program: &Path, secret: &SecretName) -> Re
     readers_in(&locations.read().config, program, secret)
 }
 
-fn readers_in(file: &SharedFile, program: &Path, secret: &SecretName) -> Readers {
+fn readers_in(file: &AwsFile, program: &Path, secret: &SecretName) -> Readers {
     let own = quoted(program).unwrap_or_default();
     let mut readers = Readers::default();
     for profile in file.profile_names().iter().filter_map(|name| ours(file, name, &own)) {

@@ -4,19 +4,19 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::aws::found::{Found, REJECTED, Source, State};
+use crate::aws::credential::{Credential, REJECTED, Source, State};
 use crate::aws::mfa::{MfaRole, check_code};
 use crate::aws::profiles::{Scope, audit, check, list};
 use crate::aws::sdk::Sdk;
 use crate::aws::warnings::warnings;
+use crate::aws_files::text::FileKind;
+use crate::aws_files::{AwsFiles, Profiles};
 use crate::cli::Check;
 use crate::commands::aws::Aws;
 use crate::commands::context::Context;
 use crate::diagnostic::Diagnostic;
 use crate::error::{Error, Kind, Result};
 use crate::output::{Page, Report, table, visible};
-use crate::shared_config::text::FileKind;
-use crate::shared_config::{Profiles, SharedConfig};
 
 #[derive(Serialize)]
 struct CheckReport {
@@ -46,7 +46,7 @@ struct Checked {
 }
 
 impl Checked {
-    fn new(found: &Found, profiles: &Profiles, warnings: Vec<Diagnostic>) -> Self {
+    fn new(found: &Credential, profiles: &Profiles, warnings: Vec<Diagnostic>) -> Self {
         let identity = found.identity();
         Checked {
             name: found.source.name().to_owned(),
@@ -121,7 +121,7 @@ impl Report for CheckReport {
 /// # Errors
 /// `Usage`, when there are several: AWS takes a code once.
 fn role_of_the_code<'c>(
-    found: &[Found],
+    found: &[Credential],
     profiles: &Profiles,
     context: &'c Context,
 ) -> Result<Option<(MfaRole, &'c str)>> {
@@ -142,7 +142,7 @@ fn role_of_the_code<'c>(
 /// Replaces what the role is without its code by what it is with it.
 async fn assume(
     (role, code): (&MfaRole, &str),
-    found: &mut [Found],
+    found: &mut [Credential],
     sdk: &Sdk,
     profiles: &Profiles,
 ) {
@@ -151,7 +151,7 @@ async fn assume(
         return;
     };
     match role.assume(sdk, profiles, code).await {
-        Ok(assumed) => *found = Found { region: found.region.take(), ..assumed },
+        Ok(assumed) => *found = Credential { region: found.region.take(), ..assumed },
         Err(error) => {
             let hint = error.hint.unwrap_or_default();
             found.state = State::Fails(Diagnostic::new(REJECTED, error.message, hint));
@@ -160,7 +160,7 @@ async fn assume(
 }
 
 pub fn run(flags: Check, context: &Context) -> Result<u8> {
-    let files = SharedConfig::of(&context.env);
+    let files = AwsFiles::of(&context.env);
     let profiles = files.profiles();
     let aws = Aws::start(context)?;
     let named = &context.global.profiles;
@@ -197,7 +197,7 @@ pub fn run(flags: Check, context: &Context) -> Result<u8> {
     let checked = checked.map(|(found, warnings)| Checked::new(found, &profiles, warnings));
     context.output.result(&CheckReport { profiles: checked.collect(), warnings })?;
     // Offline, a credential without a known defect counts as working.
-    let works = |found: &Found| match found.state {
+    let works = |found: &Credential| match found.state {
         State::Works(_) => true,
         State::Unchecked => flags.offline,
         State::Fails(_) => false,

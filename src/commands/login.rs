@@ -10,6 +10,8 @@ use zeroize::Zeroizing;
 use crate::aws::configured::{CREDENTIAL_KEYS, LOGIN_SESSION};
 use crate::aws::profiles::selected_profile;
 use crate::aws::signin::{cache_file, cache_folder};
+use crate::aws_files::text::FileKind;
+use crate::aws_files::{AwsFiles, Locations};
 use crate::aws_profile;
 use crate::cli::Login;
 use crate::commands::aws::Aws;
@@ -20,8 +22,6 @@ use crate::output::{Page, Report, table};
 use crate::pasted;
 use crate::private_file;
 use crate::prompt::{Prompt, Question};
-use crate::shared_config::text::FileKind;
-use crate::shared_config::{Locations, SharedConfig};
 
 /// Whose session it is, and which profile uses it.
 #[derive(Serialize)]
@@ -158,11 +158,7 @@ pub fn run(flags: Login, context: &Context) -> Result<()> {
 }
 
 /// The one that a flag names, else the one that AWS's tools use by default, if it is free.
-fn choose_profile(
-    files: &SharedConfig,
-    prompt: &mut dyn Prompt,
-    context: &Context,
-) -> Result<String> {
+fn choose_profile(files: &AwsFiles, prompt: &mut dyn Prompt, context: &Context) -> Result<String> {
     let check = |name: &str| session_of(name, files).map(drop);
     if let Some(name) = context.global.profile() {
         check(name)?;
@@ -186,7 +182,7 @@ fn choose_profile(
 /// When the profile holds other credentials, because AWS's tools disagree which of two kinds counts;
 /// or when its name needs quotes in the file, or has them there, which only some tools understand: a
 /// second section would hide the first one from those.
-fn session_of(name: &str, files: &SharedConfig) -> Result<Option<String>> {
+fn session_of(name: &str, files: &AwsFiles) -> Result<Option<String>> {
     aws_profile::check_name(name)?;
     let taken = |how: String| {
         Error::failed(format!("the profile `{name}` {how}"))
@@ -221,17 +217,17 @@ fn put_back(cache: &Path, before: Option<&[u8]>, context: &Context) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::aws_files::text::AwsFile;
     use crate::error::Kind;
-    use crate::shared_config::text::SharedFile;
 
     #[test]
     fn a_profile_with_other_credentials_is_refused_by_what_it_holds() {
         let config = "[default]\nregion = x\n[profile signed]\nlogin_session = arn\n\
                       [profile process]\ncredential_process = x\n[profile sso]\nsso_session = s\n\
                       [profile \"quoted\"]\nregion = x\n";
-        let files = SharedConfig {
-            config: SharedFile::parse(FileKind::Config, config.as_bytes()),
-            credentials: SharedFile::parse(
+        let files = AwsFiles {
+            config: AwsFile::parse(FileKind::Config, config.as_bytes()),
+            credentials: AwsFile::parse(
                 FileKind::Credentials,
                 b"[keys]\naws_access_key_id = AKIA\n",
             ),

@@ -3,9 +3,10 @@
 use std::future::Future;
 
 use crate::aws::account::{self, PasswordPolicy};
-use crate::aws::found::Found;
+use crate::aws::credential::Credential;
 use crate::aws::mfa::{MfaRole, check_code};
 use crate::aws::profiles;
+use crate::aws_files::AwsFiles;
 use crate::browser;
 use crate::commands::aws::Aws;
 use crate::commands::context::Context;
@@ -14,13 +15,12 @@ use crate::error::{Error, Result};
 use crate::prompt::{Prompt, Question};
 use crate::secret::KeyPair;
 use crate::setup::wizard::Lookups;
-use crate::shared_config::SharedConfig;
 use crate::store::keyring::Keyring;
 
 /// The roles in the `~/.aws` files that need the code of an MFA device. Files that cannot be read
 /// have none; whoever needs them reports that.
 pub fn mfa_roles(context: &Context) -> Vec<MfaRole> {
-    let profiles = SharedConfig::of(&context.env).profiles();
+    let profiles = AwsFiles::of(&context.env).profiles();
     let all = profiles.profiles.iter();
     all.filter_map(|profile| MfaRole::of(profile, &profiles)).collect()
 }
@@ -43,20 +43,20 @@ impl LiveLookups<'_> {
 }
 
 impl Lookups for LiveLookups<'_> {
-    fn check_pair(&self, pair: &KeyPair) -> Result<Found> {
+    fn check_pair(&self, pair: &KeyPair) -> Result<Credential> {
         let sdk = &self.aws.sdk;
         self.read("Asking AWS whose key this is …", async {
             Ok(profiles::check_given(sdk, pair).await)
         })
     }
 
-    fn sign_in(&self, prompt: &mut dyn Prompt) -> Result<Found> {
+    fn sign_in(&self, prompt: &mut dyn Prompt) -> Result<Credential> {
         let browser = Browser { no_browser: self.no_browser, ..Browser::default() };
         let session = BrowserSession::start(browser, self.aws, prompt, self.context)?;
         Ok(session.credentials(self.aws))
     }
 
-    fn assume_with_mfa(&self, role: &MfaRole, prompt: &mut dyn Prompt) -> Result<Found> {
+    fn assume_with_mfa(&self, role: &MfaRole, prompt: &mut dyn Prompt) -> Result<Credential> {
         let code = match &self.context.global.mfa_code {
             Some(code) => code.clone(),
             None => {
@@ -66,7 +66,7 @@ impl Lookups for LiveLookups<'_> {
         };
         check_code(&code)?;
         let sdk = &self.aws.sdk;
-        let profiles = SharedConfig::of(&self.context.env).profiles();
+        let profiles = AwsFiles::of(&self.context.env).profiles();
         self.read("Assuming the role …", role.assume(sdk, &profiles, &code))
     }
 
@@ -74,7 +74,7 @@ impl Lookups for LiveLookups<'_> {
         browser::open(&self.context.env, address).map_err(Error::from)
     }
 
-    fn password_policy(&self, caller: &Found) -> Result<Option<PasswordPolicy>> {
+    fn password_policy(&self, caller: &Credential) -> Result<Option<PasswordPolicy>> {
         let iam = self.aws.sdk.iam(&caller.session);
         self.read("Asking AWS for the password policy …", async {
             // If it may not be read, AWS itself checks the password when it is set.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use crate::aws::found::{Found, Source, State};
+use crate::aws::credential::{Credential, Source, State};
 use crate::aws::identity::{Identity, caller_identity};
 use crate::aws::kind::Kind;
 use crate::aws::signin::{Attempt, SignedIn};
@@ -57,9 +57,9 @@ impl BrowserSession {
         Ok(BrowserSession { signed_in, identity: identity? })
     }
 
-    pub fn credentials(self, aws: &Aws) -> Found {
+    pub fn credentials(self, aws: &Aws) -> Credential {
         let region = aws.sdk.region();
-        Found {
+        Credential {
             source: Source::SignIn,
             kind: Kind::Login,
             signs_in: None,

@@ -7,19 +7,19 @@ use tokio::time::timeout;
 
 use crate::aws::account::{self, AccessKey, PasswordPolicy, User};
 use crate::aws::console::Console;
+use crate::aws::credential::Credential;
 use crate::aws::evidence::{Look, settled};
 use crate::aws::failure::{Failure, Reason};
-use crate::aws::found::Found;
 use crate::aws::identity::{Identity, caller_identity};
 use crate::aws::sdk::{Sdk, Session};
+use crate::aws_files::Locations;
+use crate::aws_files::text::FileKind;
 use crate::aws_profile::{self, AwsProfile, Holder};
 use crate::diagnostic::Diagnostic;
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::secret::KeyPair;
 use crate::setup::request::{ConsolePassword, IamUserRequest, Request, RootRequest, SecretTarget};
-use crate::shared_config::Locations;
-use crate::shared_config::text::FileKind;
 use crate::store::StoreKind;
 use crate::store::index::Index;
 use crate::store::vault::Vault;
@@ -138,7 +138,7 @@ impl Reader<'_> {
     }
 
     /// Nothing where the caller may not read it: the decision does not rest on it.
-    async fn about_root(&self, caller: &Found) -> Vec<String> {
+    async fn about_root(&self, caller: &Credential) -> Vec<String> {
         let account = caller.identity().map(|it| it.account_id.as_str()).unwrap_or_default();
         let console = Console::of_region(caller.session.region.as_ref());
         let iam = self.sdk.iam(&caller.session);

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::aws::found::Source;
+use crate::aws::credential::Source;
 use crate::aws::identity::Identity;
 use crate::setup::request::Mode;
 use crate::setup::steps::lasting_store;

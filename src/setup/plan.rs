@@ -7,7 +7,7 @@ mod tests;
 use jiff::Timestamp;
 
 use crate::aws::account::{AccessKey, User};
-use crate::aws::found::Found;
+use crate::aws::credential::Credential;
 use crate::aws::identity::Identity;
 use crate::aws_profile::{self, Holder};
 use crate::error::{Error, Result};
@@ -123,7 +123,7 @@ fn unused(flags: &[&str]) -> Option<String> {
 }
 
 /// The wizard lets only working credentials through.
-fn caller(found: &Found) -> Result<Identity> {
+fn caller(found: &Credential) -> Result<Identity> {
     found.identity().cloned().ok_or_else(|| {
         let unchecked = || Error::credentials("these credentials were not checked");
         found.failure().unwrap_or_else(unchecked)

@@ -3,7 +3,7 @@
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 
-use crate::aws::found::Source;
+use crate::aws::credential::Source;
 use crate::output::{Page, Report, table};
 use crate::setup::goal::Kept;
 use crate::setup::journal::{Record, Status};

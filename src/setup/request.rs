@@ -6,7 +6,7 @@ mod rules;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
-use crate::aws::found::Found;
+use crate::aws::credential::Credential;
 use crate::secret::KeyPair;
 use crate::store::{SecretName, StoreKind};
 
@@ -34,7 +34,7 @@ pub enum Request {
 
 pub struct ExistingRequest {
     /// What stays in place.
-    pub found: Found,
+    pub found: Credential,
     /// Flags that then mean nothing.
     pub unused: Vec<&'static str>,
 }
@@ -50,7 +50,7 @@ impl Request {
     }
 
     /// The credentials that do the work, or that stay in place.
-    pub fn caller(&self) -> &Found {
+    pub fn caller(&self) -> &Credential {
         match self {
             Request::Existing(request) => &request.found,
             Request::IamUser(request) => &request.bootstrap,
@@ -61,7 +61,7 @@ impl Request {
 
 pub struct IamUserRequest {
     /// The credentials that create the user.
-    pub bootstrap: Found,
+    pub bootstrap: Credential,
     pub user_name: String,
     /// At least one.
     pub policy_arns: Vec<String>,
@@ -94,7 +94,7 @@ pub struct RootRequest {
     /// The key to keep; `None` where a new one is to be made.
     pub pair: Option<KeyPair>,
     /// That key, or what makes the new one. Checked: it works, and it is root's.
-    pub checked: Found,
+    pub checked: Credential,
     /// Flags that mean nothing without a user.
     pub unused: Vec<&'static str>,
     pub if_exists: Option<IfExists>,

@@ -247,7 +247,6 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Whether nothing that the run made at AWS can be left, since its user is gone.
     pub fn work(&self) -> &Work<'a> {
         &self.work
     }
@@ -256,7 +255,7 @@ impl<'a> Run<'a> {
     /// refuses to delete a user that something still hangs on, and what hung on it goes with it.
     async fn take_back(&mut self, first: usize, stoppable: Stoppable) -> Result<Vec<String>> {
         self.survey().await?;
-        let made: Vec<(usize, Step, Outcome)> = (first..self.record().steps.len())
+        let mut made: Vec<(usize, Step, Outcome)> = (first..self.record().steps.len())
             .rev()
             .filter_map(|index| {
                 let record = &self.record().steps[index];
@@ -267,13 +266,19 @@ impl<'a> Run<'a> {
         loop {
             let was_gone = self.work.user_is_gone();
             let mut left: Vec<Leftover> = Vec::new();
-            for (index, step, outcome) in &made {
+            // Changes that come in late at AWS are looked for in each round; a step that was taken back
+            // no longer waits for what it knows to be gone.
+            for (index, step, outcome) in &mut made {
+                let status = self.record().steps[*index].status;
+                if status == Status::TakenBack && !step.changes_aws() {
+                    continue;
+                }
                 if stoppable == Stoppable::ByUser && self.work.interrupt.arrived().await {
                     let run = &self.work.run;
                     let goes_on = format!("`cloudcred undo {run}` goes on with it");
                     return Err(Error::cancelled().hint(goes_on));
                 }
-                left.extend(self.take_step_back(*index, step.clone(), *outcome).await);
+                left.extend(self.take_step_back(*index, step, *outcome).await);
             }
             let may_change = left.iter().any(|left| left.passing)
                 && passing_since.get_or_insert_with(Instant::now).elapsed() < SETTLING * 2;
@@ -293,7 +298,7 @@ impl<'a> Run<'a> {
     async fn take_step_back(
         &mut self,
         index: usize,
-        mut step: Step,
+        step: &mut Step,
         outcome: Outcome,
     ) -> Option<Leftover> {
         let (what, _) = step.described();
@@ -304,7 +309,7 @@ impl<'a> Run<'a> {
         }
         let left = step.take_back(&mut self.work, outcome).await.err();
         let status = if left.is_none() { Status::TakenBack } else { Status::Left };
-        self.try_set(index, step, status);
+        self.try_set(index, step.clone(), status);
         left
     }
 

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::process::Command;
 
 use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
-use cloudcred::shared_config::SharedConfig;
-use cloudcred::shared_config::text::{FileKind, SharedFile};
+use cloudcred::aws_files::AwsFiles;
+use cloudcred::aws_files::text::{AwsFile, FileKind};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
@@ -100,8 +100,8 @@ fn sound_file() -> impl Strategy<Value = Vec<u8>> {
     )
 }
 
-fn profiles_of(file: &SharedFile) -> Sections {
-    let files = SharedConfig { config: file.clone(), ..SharedConfig::default() };
+fn profiles_of(file: &AwsFile) -> Sections {
+    let files = AwsFiles { config: file.clone(), ..AwsFiles::default() };
     let profiles = files.profiles().profiles;
     let with_keys = profiles.iter().map(|profile| {
         let properties = profile.properties();
@@ -116,15 +116,15 @@ proptest! {
 
     #[test]
     fn a_file_that_is_not_edited_stays_as_it_is(bytes in any_file()) {
-        prop_assert_eq!(SharedFile::parse(FileKind::Config, &bytes).to_bytes().to_vec(), bytes);
+        prop_assert_eq!(AwsFile::parse(FileKind::Config, &bytes).to_bytes().to_vec(), bytes);
     }
 
     #[test]
     fn an_added_profile_is_removed_without_a_trace(bytes in any_file()) {
-        let mut file = SharedFile::parse(FileKind::Config, &bytes);
+        let mut file = AwsFile::parse(FileKind::Config, &bytes);
         let before = profiles_of(&file);
         file.add("cloudstudio", &[("credential_process", "\"/a b/cloudcred\" credential-process"), ("region", "x")]).expect("it can stand there");
-        let reread = SharedFile::parse(FileKind::Config, &file.to_bytes());
+        let reread = AwsFile::parse(FileKind::Config, &file.to_bytes());
         prop_assert_eq!(reread.get("cloudstudio", "region"), Some("x".to_owned()));
         prop_assert!(reread.to_bytes().starts_with(&bytes));
         let mut others = profiles_of(&reread);
@@ -137,13 +137,13 @@ proptest! {
 
     #[test]
     fn an_added_key_is_removed_without_a_trace(bytes in any_file()) {
-        let mut file = SharedFile::parse(FileKind::Config, &bytes);
+        let mut file = AwsFile::parse(FileKind::Config, &bytes);
         if !file.has("a") {
             return Ok(());
         }
         let before = profiles_of(&file);
         file.set("a", "new_key", "value").expect("it can stand there");
-        let mut reread = SharedFile::parse(FileKind::Config, &file.to_bytes());
+        let mut reread = AwsFile::parse(FileKind::Config, &file.to_bytes());
         prop_assert_eq!(reread.get("a", "new_key"), Some("value".to_owned()));
         let mut others = profiles_of(&reread);
         others.get_mut("a").expect("it was there").remove("new_key");
@@ -154,12 +154,12 @@ proptest! {
 
     #[test]
     fn a_changed_value_is_changed_back_without_a_trace(bytes in any_file()) {
-        let mut file = SharedFile::parse(FileKind::Config, &bytes);
+        let mut file = AwsFile::parse(FileKind::Config, &bytes);
         let Some(old) = file.get("a", "region").filter(|old| !old.is_empty() && !old.contains('\n')) else {
             return Ok(());
         };
         file.set("a", "region", "elsewhere").expect("it can stand there");
-        let mut reread = SharedFile::parse(FileKind::Config, &file.to_bytes());
+        let mut reread = AwsFile::parse(FileKind::Config, &file.to_bytes());
         prop_assert_eq!(reread.get("a", "region"), Some("elsewhere".to_owned()));
         reread.set("a", "region", &old).expect("it can stand there");
         prop_assert_eq!(reread.to_bytes().to_vec(), bytes);
@@ -179,7 +179,7 @@ fn edits(number: usize) -> Vec<Edit> {
     let mut edits = Vec::new();
     for round in 0..number {
         let before = any.new_tree(&mut runner).expect("a file").current();
-        let mut file = SharedFile::parse(FileKind::Config, &before);
+        let mut file = AwsFile::parse(FileKind::Config, &before);
         let profile = match round % 5 {
             0 => {
                 file.add("new", &[("credential_process", "x y"), ("region", "z")])
@@ -284,7 +284,7 @@ fn what_we_call_duplicate_is_what_botocore_refuses() {
     let (mut refused, mut twice) = (0, 0);
     for (number, bytes) in files.iter().enumerate() {
         let text = String::from_utf8_lossy(bytes);
-        let file = SharedFile::parse(FileKind::Config, bytes);
+        let file = AwsFile::parse(FileKind::Config, bytes);
         let has = |code: &str| {
             let mut problems = file.problems().iter();
             problems.any(|problem| problem.code.starts_with(code))

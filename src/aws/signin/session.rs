@@ -17,9 +17,9 @@ use zeroize::{Zeroize, Zeroizing};
 
 use crate::aws::sdk::Session;
 use crate::aws::signin::dpop::ProofKey;
+use crate::aws_files;
 use crate::env::Env;
 use crate::error::{Error, Result};
-use crate::shared_config;
 
 /// A console session, as far as AWS's tools may use it.
 pub struct SignedIn {
@@ -195,7 +195,7 @@ pub fn cache_folder(env: &Env) -> Result<PathBuf> {
         .hint("nothing was changed; set it to the whole path, or unset it")),
         Some(folder) => Ok(PathBuf::from(folder)),
         None => {
-            let home = shared_config::home_of(env).ok_or_else(|| {
+            let home = aws_files::home_of(env).ok_or_else(|| {
                 Error::failed("cannot find your home directory, and so not ~/.aws")
                     .hint(format!("set HOME, or {VARIABLE}"))
             })?;

@@ -1,6 +1,6 @@
 //! With which credentials a past run is acted on.
 
-use crate::aws::found::Found;
+use crate::aws::credential::Credential;
 use crate::aws::profiles::{self, Scope};
 use crate::commands::aws::Aws;
 use crate::commands::context::Context;
@@ -35,7 +35,7 @@ impl PastRun<'_> {
     ///
     /// # Errors
     /// When they do not work, or in another account; or are those that the run made.
-    pub fn caller(&mut self, record: &Record) -> Result<Option<Found>> {
+    pub fn caller(&mut self, record: &Record) -> Result<Option<Credential>> {
         if !record.steps.iter().any(|record| record.step.changes_aws()) {
             return Ok(None);
         }
@@ -48,7 +48,7 @@ impl PastRun<'_> {
         Ok(Some(found))
     }
 
-    fn found(&mut self, record: &Record) -> Result<Found> {
+    fn found(&mut self, record: &Record) -> Result<Credential> {
         let (aws, context, prompt) = (self.aws, self.context, self.prompt.as_mut());
         let profile = context.global.profile().or(record.profile.as_ref());
         let scope = profile
@@ -76,7 +76,7 @@ impl PastRun<'_> {
     }
 }
 
-fn check(found: &Found, record: &Record) -> Result<()> {
+fn check(found: &Credential, record: &Record) -> Result<()> {
     let run = &record.run;
     if let Some(failure) = found.failure() {
         return Err(failure.and_hint("or name credentials that work with --profile or --key-stdin"));

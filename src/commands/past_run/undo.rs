@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::aws_files::Locations;
 use crate::aws_profile;
 use crate::cli::Reopen;
 use crate::commands::aws::Aws;
@@ -17,7 +18,6 @@ use crate::setup::report::StepReport;
 use crate::setup::run::Run;
 use crate::setup::steps::context::RunSecrets;
 use crate::setup::undo_check::undo_check;
-use crate::shared_config::Locations;
 use crate::store::index::Index;
 
 #[derive(Serialize)]

@@ -10,12 +10,12 @@ mod show;
 
 use serde_json::json;
 
+use crate::aws_files::Locations;
 use crate::aws_profile;
 use crate::cli::Secret;
 use crate::commands::context::Context;
 use crate::commands::secret::answer::answer;
 use crate::error::{Error, Result};
-use crate::shared_config::Locations;
 use crate::store::{SecretName, StoreKind, half_done};
 
 pub fn run(command: Secret, context: &Context) -> Result<()> {

@@ -2,11 +2,11 @@
 
 use serde_json::json;
 
+use crate::aws_files::Locations;
 use crate::aws_profile::{self, Forget, Readers};
 use crate::commands::context::Context;
 use crate::commands::secret::answer::{answer, confirm};
 use crate::error::{Error, Kind, Result};
-use crate::shared_config::Locations;
 use crate::store::index::{Entry, Index};
 use crate::store::vault::Unreadable;
 use crate::store::{SecretName, half_done};

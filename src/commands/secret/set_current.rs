@@ -3,6 +3,7 @@
 
 use serde_json::json;
 
+use crate::aws_files::Locations;
 use crate::aws_profile::{self, AwsProfile, Holder};
 use crate::cli::UseSecret;
 use crate::commands::context::Context;
@@ -10,7 +11,6 @@ use crate::commands::pick_secret;
 use crate::commands::secret::answer::{answer, confirm, state, whose};
 use crate::error::Result;
 use crate::output::table;
-use crate::shared_config::Locations;
 use crate::store::half_done;
 use crate::store::index::{Entry, Index};
 

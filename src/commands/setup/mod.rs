@@ -8,9 +8,10 @@ use std::time::Instant;
 use secrecy::SecretString;
 
 use crate::aws::console::Console;
-use crate::aws::found::Found;
+use crate::aws::credential::Credential;
 use crate::aws::profiles::{self, Scope};
 use crate::aws::sdk::Sdk;
+use crate::aws_files::Locations;
 use crate::aws_profile::{self, AwsProfile};
 use crate::cli::{ModeChoice, Setup};
 use crate::commands::aws::Aws;
@@ -31,7 +32,6 @@ use crate::setup::run::Run;
 use crate::setup::steps::Step;
 use crate::setup::steps::context::RunSecrets;
 use crate::setup::wizard::{Lookups, Wizard};
-use crate::shared_config::Locations;
 use crate::store::index::Index;
 
 /// The exit code: other than 0 where the user is ready and its root key was not retired, which is told
@@ -162,7 +162,7 @@ struct Done {
 fn carry_out(
     record: Record,
     secrets: RunSecrets,
-    caller: &Found,
+    caller: &Credential,
     aws: &Aws,
     context: &Context,
 ) -> Result<(Record, Option<Error>)> {
@@ -185,7 +185,7 @@ fn carry_out(
 }
 
 /// The plan for a person's eyes.
-fn show(plan: &Plan, caller: &Found, context: &Context) {
+fn show(plan: &Plan, caller: &Credential, context: &Context) {
     for warning in &plan.warnings {
         context.output.warn(warning);
     }
@@ -197,7 +197,7 @@ fn show(plan: &Plan, caller: &Found, context: &Context) {
 }
 
 /// A session may end while the questions are answered.
-fn check_not_expired(caller: &Found, aws: &Aws, context: &Context) -> Result<()> {
+fn check_not_expired(caller: &Credential, aws: &Aws, context: &Context) -> Result<()> {
     match caller.expires_at {
         Some(end) if end <= aws.sdk.aws_time(context.env.now()) => {
             let whose = caller.source.described();
@@ -252,7 +252,7 @@ fn abandoned_run(
 }
 
 /// Finds and shows the credentials that matter here.
-async fn look(flags: &Setup, sdk: &Sdk, context: &Context) -> Result<Vec<Found>> {
+async fn look(flags: &Setup, sdk: &Sdk, context: &Context) -> Result<Vec<Credential>> {
     if flags.key_stdin && flags.mode != ModeChoice::Auto {
         return Ok(Vec::new());
     }
@@ -273,7 +273,7 @@ async fn look(flags: &Setup, sdk: &Sdk, context: &Context) -> Result<Vec<Found>>
             began.elapsed().as_secs_f64()
         ));
         if !found.is_empty() {
-            let rows: Vec<Vec<String>> = found.iter().map(Found::row).collect();
+            let rows: Vec<Vec<String>> = found.iter().map(Credential::row).collect();
             let text = table(&rows, context.output.page().width);
             context.output.say(&format!("\n{text}"));
         }

@@ -3,8 +3,9 @@
 
 use crate::aws::configured::configured;
 use crate::aws::console::Console;
-use crate::aws::found::Found;
+use crate::aws::credential::Credential;
 use crate::aws::kind::Kind;
+use crate::aws_files::{AwsFiles, Locations};
 use crate::aws_profile::{self, AwsProfile};
 use crate::commands::aws::Aws;
 use crate::commands::context::Context;
@@ -19,7 +20,6 @@ use crate::setup::report::{RootKeyStatus, SetupReport};
 use crate::setup::run::Run;
 use crate::setup::steps::context::RunSecrets;
 use crate::setup::wizard::Lookups;
-use crate::shared_config::{Locations, SharedConfig};
 use crate::store::index::Index;
 
 /// Adds to the report what becomes of the retired key. The run has gone well, whatever happens here.
@@ -56,7 +56,7 @@ pub fn after_retirement(
 }
 
 /// The error for a user that is ready, and whose root key is not retired.
-pub fn not_retired(error: Error, goal: &Goal, caller: &Found) -> Error {
+pub fn not_retired(error: Error, goal: &Goal, caller: &Credential) -> Error {
     let user = goal.owner().short();
     let message = format!("{user} is ready, but its root key was not retired: {}", error.message);
     let kind = error.kind;
@@ -66,7 +66,7 @@ pub fn not_retired(error: Error, goal: &Goal, caller: &Found) -> Error {
 }
 
 /// Where root's keys are in the console.
-pub fn page(caller: &Found) -> String {
+pub fn page(caller: &Credential) -> String {
     Console::of_region(caller.session.region.as_ref()).security_credentials()
 }
 
@@ -161,7 +161,7 @@ fn still_configured(id: &str, aws: &Aws, context: &Context) -> Vec<String> {
     if context.env.var("AWS_ACCESS_KEY_ID") == Some(id) {
         holders.push("the variable AWS_ACCESS_KEY_ID".to_owned());
     }
-    let profiles = SharedConfig::of(&context.env).profiles();
+    let profiles = AwsFiles::of(&context.env).profiles();
     let of_key = |key: Option<&str>| key == Some(id);
     holders.extend(
         profiles

@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::aws::found::Found;
+use crate::aws::credential::Credential;
 use crate::setup::goal::Goal;
 use crate::setup::plan::Plan;
 use crate::setup::steps::context::Outcome;
@@ -75,7 +75,7 @@ pub struct Record {
 
 impl Record {
     /// Of a run that has not begun.
-    pub fn new(run: &str, plan: &Plan, caller: &Found) -> Self {
+    pub fn new(run: &str, plan: &Plan, caller: &Credential) -> Self {
         let steps = plan.steps.iter();
         let steps = steps.map(|step| StepRecord { step: step.clone(), status: Status::Planned });
         Record {

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::aws::account::AccessKey;
-use crate::aws::found::Source;
+use crate::aws::credential::Source;
 use crate::error::Kind;
 use crate::secret::KeyPair;
 use crate::setup::facts::Verdict;
@@ -13,7 +13,7 @@ const ADMINISTRATOR_ACCESS: &str = "arn:aws-cn:iam::aws:policy/AdministratorAcce
 
 fn request() -> IamUserRequest {
     IamUserRequest {
-        bootstrap: Found::for_tests(Source::Environment, CALLER),
+        bootstrap: Credential::for_tests(Source::Environment, CALLER),
         user_name: "ana".into(),
         policy_arns: vec![ADMINISTRATOR_ACCESS.into()],
         permissions_boundary: None,
@@ -219,7 +219,7 @@ fn the_root_users_key_is_stored_once() {
     let request = |if_exists| {
         Request::Root(RootRequest {
             pair: Some(KeyPair::new("AKIA1", "secret".into())),
-            checked: Found::for_tests(Source::Given, root),
+            checked: Credential::for_tests(Source::Given, root),
             unused: Vec::new(),
             if_exists,
             target: target(),
@@ -284,7 +284,7 @@ fn root_makes_a_new_key_where_none_is_given_and_there_is_room() {
     let request = |if_exists| {
         Request::Root(RootRequest {
             pair: None,
-            checked: Found::for_tests(Source::Environment, "arn:aws:iam::111122223333:root"),
+            checked: Credential::for_tests(Source::Environment, "arn:aws:iam::111122223333:root"),
             unused: Vec::new(),
             if_exists,
             target: target(),

@@ -1,6 +1,6 @@
 //! The command that asks for the same without questions.
 
-use crate::aws::found::{Found, Source};
+use crate::aws::credential::{Credential, Source};
 use crate::setup::request::{ConsolePassword, IamUserRequest, Request, SecretTarget};
 use crate::store::StoreKind;
 
@@ -66,7 +66,7 @@ impl CommandLine {
         }
     }
 
-    fn credentials(&mut self, found: &Found) {
+    fn credentials(&mut self, found: &Credential) {
         match &found.source {
             Source::Profile(name) => self.value("profile", name),
             Source::SignIn => self.switch("login", true),

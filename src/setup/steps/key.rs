@@ -150,7 +150,10 @@ impl CreateAccessKey {
             return Ok(Some(true));
         }
         let key = settled(|| async {
-            let keys = account::access_keys(&work.access.fresh_iam()?, self.user()).await?;
+            let keys = match account::access_keys(&work.access.fresh_iam()?, self.user()).await {
+                Err(failure) if failure.reason == Reason::Missing => Vec::new(),
+                keys => keys?,
+            };
             let key = keys.into_iter().find(|key| key.id == id);
             Ok(if key.is_some() { Look::Sure(key) } else { Look::Unsure(None) })
         });

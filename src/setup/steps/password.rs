@@ -186,20 +186,18 @@ impl Change for CreateLoginProfile {
         if outcome == Outcome::Refused || !work.may_act(&self.what())? {
             return Ok(());
         }
+        let access = work.access;
         let result = if work.created_user() {
-            // IAM refuses to delete the user as long as it has a password.
-            iam_delete(&work.access, &self.user_name).await
+            let delete =
+                || async { iam::delete_login_profile(&access.fresh_iam()?, &self.user_name).await };
+            deleted(delete, || async { Ok(self.created_at(&access).await?.is_some()) }).await
         } else {
-            self.remove(&work.access).await
+            self.remove(&access).await
         };
         taken_back(self.what(), outcome, result)?;
         self.made = Made::default();
         Ok(())
     }
-}
-
-async fn iam_delete(access: &Access<'_>, user: &str) -> Result<(), Failure> {
-    iam::delete_login_profile(&access.fresh_iam()?, user).await
 }
 
 #[cfg(test)]

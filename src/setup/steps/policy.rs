@@ -109,11 +109,9 @@ impl Change for AttachPolicy {
             let iam = access.fresh_iam()?;
             self.is_attached(&iam).await
         };
-        let result = if work.created_user() {
-            // IAM refuses to delete the user as long as it has a policy.
-            detach().await
-        } else {
-            deleted(detach, is_listed).await
+        let result = match outcome {
+            Outcome::Refused => detach().await,
+            Outcome::Done | Outcome::Unknown => deleted(detach, is_listed).await,
         };
         taken_back(self.what(), outcome, result)?;
         self.made = Made::default();

@@ -3,10 +3,10 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::aws_files::Locations;
 use crate::aws_profile::{self, AwsProfile, Holder};
 use crate::error::Result;
 use crate::setup::steps::context::{Change, Leftover, Outcome, Settled, Stop, Work};
-use crate::shared_config::Locations;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WriteAwsProfile {

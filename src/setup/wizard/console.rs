@@ -2,7 +2,7 @@
 //! for the key and checks it at once.
 
 use crate::aws::console::Console;
-use crate::aws::found::Found;
+use crate::aws::credential::Credential;
 use crate::error::{Error, Result};
 use crate::prompt::{Choice, Question};
 use crate::secret::KeyPair;
@@ -60,7 +60,7 @@ fn for_user(console: Console, name: &str, description: &str) -> Guide {
 
 impl Wizard<'_> {
     /// Shows the steps for a root key, and asks until the key is root's and works.
-    pub fn root_key_from_console(&mut self) -> Result<(KeyPair, Found)> {
+    pub fn root_key_from_console(&mut self) -> Result<(KeyPair, Credential)> {
         self.lead(&for_root(self.console))?;
         let (pair, found) = self.pasted_root_key()?;
         self.tell_whose(&found)?;
@@ -72,7 +72,7 @@ impl Wizard<'_> {
         &mut self,
         name: &str,
         description: &str,
-    ) -> Result<(KeyPair, Found)> {
+    ) -> Result<(KeyPair, Credential)> {
         self.lead(&for_user(self.console, name, description))?;
         let text = "The new user's access key, both halves (not shown)";
         let (pair, found) = self.ask_for_pair(text, &of_user)?;
@@ -110,12 +110,12 @@ impl Wizard<'_> {
     }
 
     /// Says whose key it is, and whether that is another account than this machine's.
-    fn tell_whose(&mut self, found: &Found) -> Result<()> {
+    fn tell_whose(&mut self, found: &Credential) -> Result<()> {
         let Some(identity) = found.identity() else {
             return Ok(());
         };
         let mut text = format!("The key works and belongs to {}.", identity.described());
-        let mut others = self.credentials.iter().filter_map(Found::identity);
+        let mut others = self.credentials.iter().filter_map(Credential::identity);
         if let Some(other) = others.find(|other| other.account_id != identity.account_id) {
             text.push_str(&format!(
                 " That is another account than that of {}: press Ctrl-C if you did not mean it.",
@@ -126,7 +126,7 @@ impl Wizard<'_> {
     }
 }
 
-fn of_user(found: Found) -> Result<Found> {
+fn of_user(found: Credential) -> Result<Credential> {
     let found = working(found)?;
     let Some(identity) = found.identity().filter(|it| it.user_name().is_none()) else {
         return Ok(found);

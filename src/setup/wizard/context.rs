@@ -4,7 +4,7 @@ use secrecy::SecretString;
 
 use crate::aws::account::PasswordPolicy;
 use crate::aws::console::Console;
-use crate::aws::found::Found;
+use crate::aws::credential::Credential;
 use crate::aws::mfa::MfaRole;
 use crate::cli::Setup;
 use crate::error::{Kind, Result};
@@ -17,7 +17,7 @@ pub struct Wizard<'a> {
     pub flags: Setup,
     pub piped: Piped,
     /// Checked credentials; the first is the one that tools would use.
-    pub credentials: &'a [Found],
+    pub credentials: &'a [Credential],
     pub mfa_roles: &'a [MfaRole],
     pub index: &'a Index,
     pub host_name: Option<&'a str>,
@@ -43,15 +43,15 @@ pub struct Piped {
 /// What is looked up while the questions go on; the wizard itself calls nothing.
 pub trait Lookups {
     /// Asks AWS whose pair this is.
-    fn check_pair(&self, pair: &KeyPair) -> Result<Found>;
+    fn check_pair(&self, pair: &KeyPair) -> Result<Credential>;
     /// Has the person sign in with the browser. The session is checked, and kept in memory only.
-    fn sign_in(&self, prompt: &mut dyn Prompt) -> Result<Found>;
+    fn sign_in(&self, prompt: &mut dyn Prompt) -> Result<Credential>;
     /// Assumes a role with the code of an MFA device, which is asked for unless a flag gives it.
-    fn assume_with_mfa(&self, role: &MfaRole, prompt: &mut dyn Prompt) -> Result<Found>;
+    fn assume_with_mfa(&self, role: &MfaRole, prompt: &mut dyn Prompt) -> Result<Credential>;
     /// Opens a page in the person's browser.
     fn open(&self, address: &str) -> Result<()>;
     /// What the account demands of console passwords; `None` where that may not be read.
-    fn password_policy(&self, caller: &Found) -> Result<Option<PasswordPolicy>>;
+    fn password_policy(&self, caller: &Credential) -> Result<Option<PasswordPolicy>>;
     /// Why the keyring cannot be used, if it cannot. Asked only where that matters, because a locked
     /// keyring may ask its owner to unlock it.
     fn keyring_trouble(&self) -> Result<Option<String>>;
@@ -72,14 +72,14 @@ impl<'a> Wizard<'a> {
     pub fn ask_for_pair(
         &mut self,
         text: &str,
-        accept: &dyn Fn(Found) -> Result<Found>,
-    ) -> Result<(KeyPair, Found)> {
+        accept: &dyn Fn(Credential) -> Result<Credential>,
+    ) -> Result<(KeyPair, Credential)> {
         let question = Question::required(text, "--key-stdin");
         ask_for_pair(question, self.lookups, self.prompt, accept)
     }
 
     /// The role of credentials that lack only the code of an MFA device.
-    pub fn mfa_role(&self, found: &Found) -> Option<&'a MfaRole> {
+    pub fn mfa_role(&self, found: &Credential) -> Option<&'a MfaRole> {
         let name = found.source.profile_name()?;
         let mut roles = self.mfa_roles.iter();
         let role = roles.find(|role| role.profile == name)?;
@@ -92,8 +92,8 @@ pub fn ask_for_pair(
     question: Question,
     lookups: &dyn Lookups,
     prompt: &mut dyn Prompt,
-    accept: &dyn Fn(Found) -> Result<Found>,
-) -> Result<(KeyPair, Found)> {
+    accept: &dyn Fn(Credential) -> Result<Credential>,
+) -> Result<(KeyPair, Credential)> {
     loop {
         let pair = prompt.key_pair(question)?;
         match accept(lookups.check_pair(&pair)?) {
@@ -106,6 +106,6 @@ pub fn ask_for_pair(
     }
 }
 
-pub fn working(found: Found) -> Result<Found> {
+pub fn working(found: Credential) -> Result<Credential> {
     found.failure().map_or(Ok(found), Err)
 }

@@ -1,6 +1,6 @@
 //! Which credentials may create the user.
 
-use crate::aws::found::Found;
+use crate::aws::credential::Credential;
 use crate::aws::mfa::MfaRole;
 use crate::error::Result;
 use crate::prompt::{Choice, Question};
@@ -12,7 +12,7 @@ pub const DEFAULT_USER_NAME: &str = "cloudstudio-admin";
 
 /// Where credentials that create the user can come from.
 enum Origin<'a> {
-    Found(&'a Found),
+    Credential(&'a Credential),
     MfaRole(&'a MfaRole),
     SignIn,
     Paste,
@@ -21,7 +21,7 @@ enum Origin<'a> {
 
 impl Wizard<'_> {
     /// Credentials that create the user; with their pair, if the person gave it.
-    pub fn choose_creator(&mut self) -> Result<(Found, Option<KeyPair>)> {
+    pub fn choose_creator(&mut self) -> Result<(Credential, Option<KeyPair>)> {
         if let Some(pair) = self.piped.pair.take() {
             return Ok((working(self.lookups.check_pair(&pair)?)?, Some(pair)));
         }
@@ -31,7 +31,7 @@ impl Wizard<'_> {
         let mut options: Vec<(Origin, Choice)> = Vec::new();
         options.extend(self.credentials.iter().filter_map(|found| {
             let choice = Choice::new(found.source.described(), found.identity()?.described());
-            Some((Origin::Found(found), choice))
+            Some((Origin::Credential(found), choice))
         }));
         options.extend(self.credentials.iter().filter_map(|found| {
             let role = self.mfa_role(found)?;
@@ -64,7 +64,7 @@ impl Wizard<'_> {
         let (origins, choices): (Vec<Origin>, Vec<Choice>) = options.into_iter().unzip();
         let question = Question::required("Which credentials may create the user?", flag);
         match origins[self.prompt.select(question, &choices, 0)?] {
-            Origin::Found(found) => Ok((found.clone(), None)),
+            Origin::Credential(found) => Ok((found.clone(), None)),
             Origin::MfaRole(role) => Ok((self.lookups.assume_with_mfa(role, self.prompt)?, None)),
             Origin::SignIn => Ok((self.lookups.sign_in(self.prompt)?, None)),
             Origin::Paste => {
@@ -76,7 +76,7 @@ impl Wizard<'_> {
         }
     }
 
-    fn make_key_in_console(&mut self) -> Result<(Found, Option<KeyPair>)> {
+    fn make_key_in_console(&mut self) -> Result<(Credential, Option<KeyPair>)> {
         let question = Question::required("Whose key do you want to make?", "--key-stdin");
         let choices = [
             ("A new IAM user's", "safe, recommended: the very key that CloudStudio gets"),

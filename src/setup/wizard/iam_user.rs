@@ -1,6 +1,6 @@
 //! An IAM user: its name, its console password, and its key's description.
 
-use crate::aws::found::Found;
+use crate::aws::credential::Credential;
 use crate::cli::{IfExists, PasswordChoice};
 use crate::error::Result;
 use crate::prompt::Question;
@@ -13,7 +13,7 @@ use crate::setup::wizard::credentials::DEFAULT_USER_NAME;
 
 impl Wizard<'_> {
     /// `creator` creates the user, if that is decided already.
-    pub fn iam_user(&mut self, creator: Option<Found>) -> Result<Request> {
+    pub fn iam_user(&mut self, creator: Option<Credential>) -> Result<Request> {
         let (bootstrap, pair) = match creator {
             Some(found) => (found, None),
             None => self.choose_creator()?,
@@ -69,7 +69,7 @@ impl Wizard<'_> {
         })))
     }
 
-    fn console_password(&mut self, bootstrap: &Found) -> Result<ConsolePassword> {
+    fn console_password(&mut self, bootstrap: &Credential) -> Result<ConsolePassword> {
         let choice = match self.flags.console_password {
             Some(choice) => choice,
             None => {

@@ -1,6 +1,6 @@
 //! The first question: what CloudStudio should use.
 
-use crate::aws::found::{Found, Source};
+use crate::aws::credential::{Credential, Source};
 use crate::cli::ModeChoice;
 use crate::error::{Error, Result};
 use crate::prompt::{Choice, Question};
@@ -26,7 +26,7 @@ impl Wizard<'_> {
         }
     }
 
-    fn existing(&self, found: Found) -> Request {
+    fn existing(&self, found: Credential) -> Request {
         let unused = self.flags.given_for_a_new_key();
         Request::Existing(ExistingRequest { found, unused })
     }
@@ -42,7 +42,7 @@ impl Wizard<'_> {
             return Ok(self.existing(found));
         }
         let error = Error::answer_needed(QUESTION.text, QUESTION.flag);
-        Err(match first.and_then(Found::failure) {
+        Err(match first.and_then(Credential::failure) {
             Some(failure) => error.and_hint(failure.message),
             None => error,
         })
@@ -50,11 +50,11 @@ impl Wizard<'_> {
 
     fn ask_mode(&mut self) -> Result<Request> {
         let credentials = self.credentials;
-        let keepable: Vec<&Found> = credentials
+        let keepable: Vec<&Credential> = credentials
             .iter()
             .filter(|found| found.identity().is_some_and(|identity| !identity.is_root()))
             .collect();
-        let is_default = |found: &Found| {
+        let is_default = |found: &Credential| {
             let first = credentials.first();
             first.is_some_and(|first| first.source == found.source)
         };
@@ -89,7 +89,7 @@ impl Wizard<'_> {
     }
 
     /// The first credentials where they work, with a code where their role needs one; or why not.
-    pub fn first(&mut self) -> Result<Found> {
+    pub fn first(&mut self) -> Result<Credential> {
         let Some(first) = self.credentials.first() else {
             return Err(Error::credentials("no AWS credentials were found on this machine").hint(
                 "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, name a --profile, give a key with --key-stdin, or sign in with --login",

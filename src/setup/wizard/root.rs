@@ -1,7 +1,7 @@
 //! The root user's key: which one CloudStudio gets, and whether the one that creates an IAM user is
 //! retired afterwards.
 
-use crate::aws::found::Found;
+use crate::aws::credential::Credential;
 use crate::aws::identity::Principal;
 use crate::cli::StoreChoice;
 use crate::error::{Error, Result};
@@ -69,7 +69,10 @@ impl Wizard<'_> {
     }
 
     /// The key to keep, or credentials that make a new one.
-    fn choose_root_key(&mut self, root_found: Option<&Found>) -> Result<(Option<KeyPair>, Found)> {
+    fn choose_root_key(
+        &mut self,
+        root_found: Option<&Credential>,
+    ) -> Result<(Option<KeyPair>, Credential)> {
         if let Some(found) = root_found
             && !self.attended
         {
@@ -93,14 +96,14 @@ impl Wizard<'_> {
     }
 
     /// Asks until the key is root's and works.
-    pub fn pasted_root_key(&mut self) -> Result<(KeyPair, Found)> {
+    pub fn pasted_root_key(&mut self) -> Result<(KeyPair, Credential)> {
         let text = "The root user's access key, both halves (not shown)";
         self.ask_for_pair(text, &of_root)
     }
 
     /// The root key's ID, if it is to be retired. Asked only where the new user can take its place: an
     /// administrator, whose pair is kept.
-    pub fn root_key_to_retire(&mut self, bootstrap: &Found) -> Result<Option<String>> {
+    pub fn root_key_to_retire(&mut self, bootstrap: &Credential) -> Result<Option<String>> {
         let is_flag = self.flags.retire_root_key;
         let id = match self.retirable_root_key(bootstrap) {
             Ok(id) => id,
@@ -130,7 +133,7 @@ impl Wizard<'_> {
     }
 
     /// The ID of the root key that could be retired, or why there is none.
-    fn retirable_root_key(&self, bootstrap: &Found) -> Result<String, &'static str> {
+    fn retirable_root_key(&self, bootstrap: &Credential) -> Result<String, &'static str> {
         if !bootstrap.identity().is_some_and(|it| it.is_root()) {
             return Err("the user is not created with a root key");
         }
@@ -153,7 +156,7 @@ impl Wizard<'_> {
 }
 
 /// Working credentials of the root user, or what they are instead.
-pub fn of_root(found: Found) -> Result<Found> {
+pub fn of_root(found: Credential) -> Result<Credential> {
     let found = working(found)?;
     let Some(identity) = found.identity().filter(|identity| !identity.is_root()) else {
         return Ok(found);

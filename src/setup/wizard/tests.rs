@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use super::*;
 use crate::aws::account::PasswordPolicy;
 use crate::aws::console::Console;
-use crate::aws::found::{Found, Source};
+use crate::aws::credential::{Credential, Source};
 use crate::aws::mfa::MfaRole;
 use crate::cli::{IfExists, ModeChoice, PasswordChoice, Setup, StoreChoice};
 use crate::error::{Kind, Result};
@@ -20,8 +20,8 @@ use crate::store::index::Index;
 const ANA: &str = "arn:aws:iam::111122223333:user/ana";
 const ROOT: &str = "arn:aws:iam::111122223333:root";
 
-fn profile(name: &str, arn: &str) -> Found {
-    Found::for_tests(Source::Profile(name.into()), arn)
+fn profile(name: &str, arn: &str) -> Credential {
+    Credential::for_tests(Source::Profile(name.into()), arn)
 }
 
 fn pair(id: &str) -> KeyPair {
@@ -29,7 +29,7 @@ fn pair(id: &str) -> KeyPair {
 }
 
 struct Machine {
-    found: Vec<Found>,
+    found: Vec<Credential>,
     attended: bool,
     keyring: bool,
     opened: RefCell<Vec<String>>,
@@ -37,7 +37,7 @@ struct Machine {
 }
 
 impl Machine {
-    fn with(found: Vec<Found>) -> Self {
+    fn with(found: Vec<Credential>) -> Self {
         Machine {
             found,
             attended: true,
@@ -75,19 +75,19 @@ impl Machine {
 }
 
 impl Lookups for Machine {
-    fn check_pair(&self, pair: &KeyPair) -> Result<Found> {
+    fn check_pair(&self, pair: &KeyPair) -> Result<Credential> {
         let whose = match pair.access_key_id.as_str() {
             "AKIAROOT" => ROOT,
             _ => ANA,
         };
-        Ok(Found::for_tests(Source::Given, whose))
+        Ok(Credential::for_tests(Source::Given, whose))
     }
 
-    fn sign_in(&self, _: &mut dyn Prompt) -> Result<Found> {
+    fn sign_in(&self, _: &mut dyn Prompt) -> Result<Credential> {
         Ok(profile("signed-in", ANA))
     }
 
-    fn assume_with_mfa(&self, role: &MfaRole, _: &mut dyn Prompt) -> Result<Found> {
+    fn assume_with_mfa(&self, role: &MfaRole, _: &mut dyn Prompt) -> Result<Credential> {
         Ok(profile(&role.profile, ANA))
     }
 
@@ -96,7 +96,7 @@ impl Lookups for Machine {
         Ok(())
     }
 
-    fn password_policy(&self, _: &Found) -> Result<Option<PasswordPolicy>> {
+    fn password_policy(&self, _: &Credential) -> Result<Option<PasswordPolicy>> {
         Ok(None)
     }
 
@@ -327,7 +327,7 @@ fn the_console_leads_to_a_users_key_that_is_kept_as_it_is() {
 #[test]
 fn the_console_leads_to_a_root_key_and_another_account_is_told() {
     let mut other = profile("default", "arn:aws:iam::999988887777:user/ana");
-    other.state = crate::aws::found::State::Works(crate::aws::identity::Identity::new(
+    other.state = crate::aws::credential::State::Works(crate::aws::identity::Identity::new(
         "999988887777",
         "arn:aws:iam::999988887777:user/ana",
     ));

@@ -87,12 +87,9 @@ fn parsing_agrees_with_the_sdks_specification() {
     assert_eq!(cases.tests.len(), 65);
     for case in cases.tests {
         let text = |text: &Option<String>| text.clone().unwrap_or_default().into_bytes();
-        let files = SharedConfig {
-            config: SharedFile::parse(FileKind::Config, &text(&case.input.config_file)),
-            credentials: SharedFile::parse(
-                FileKind::Credentials,
-                &text(&case.input.credentials_file),
-            ),
+        let files = AwsFiles {
+            config: AwsFile::parse(FileKind::Config, &text(&case.input.config_file)),
+            credentials: AwsFile::parse(FileKind::Credentials, &text(&case.input.credentials_file)),
         };
         let problems = files.config.problems().iter().chain(files.credentials.problems());
         let fatal: Vec<_> = problems.filter(|problem| is_fatal(problem)).collect();
@@ -145,11 +142,11 @@ fn the_files_are_where_the_sdks_look_for_them() {
     }
 }
 
-fn parsed(text: &str) -> SharedFile {
-    SharedFile::parse(FileKind::Config, text.as_bytes())
+fn parsed(text: &str) -> AwsFile {
+    AwsFile::parse(FileKind::Config, text.as_bytes())
 }
 
-fn shown(file: &SharedFile) -> String {
+fn shown(file: &AwsFile) -> String {
     String::from_utf8(file.to_bytes().to_vec()).expect("text in, text out")
 }
 
@@ -220,12 +217,11 @@ fn a_key_is_added_behind_the_last_one_of_its_section() {
 #[test]
 fn one_broken_line_hides_nothing_else() {
     let bytes = b"\xEF\xBB\xBF[profile a]\nx = 1\nbroken\n[profile b\ny = 2\n[profile c]\nz = \xFF\nw = 3\n";
-    let file = SharedFile::parse(FileKind::Config, bytes);
+    let file = AwsFile::parse(FileKind::Config, bytes);
     assert_eq!(file.to_bytes().as_slice(), bytes);
     let lines: Vec<_> = file.problems().iter().map(|it| (it.line, it.code)).collect();
     assert_eq!(lines, [(1, "byte_order_mark"), (3, "syntax"), (4, "syntax"), (7, "not_utf8")]);
-    let files =
-        SharedConfig { config: file, credentials: SharedFile::parse(FileKind::Credentials, b"") };
+    let files = AwsFiles { config: file, credentials: AwsFile::parse(FileKind::Credentials, b"") };
     let profiles = files.profiles();
     assert_eq!(profiles.find("a").and_then(|it| it.get("x")), Some("1"));
     assert_eq!(profiles.find("c").and_then(|it| it.get("w")), Some("3"));
@@ -392,6 +388,6 @@ fn what_aws_passes_over_is_named() {
         ]
     );
     assert!(file.problems().iter().all(|problem| !is_fatal(problem)));
-    let file = SharedFile::parse(FileKind::Credentials, b"[profile foo]\n");
+    let file = AwsFile::parse(FileKind::Credentials, b"[profile foo]\n");
     assert!(file.problems()[0].message.contains("write [foo]"));
 }

@@ -14,9 +14,9 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
-use crate::shared_config::text::header::{COMMENT, WHITE_SPACE, complaint, meaning, trimmed};
+use crate::aws_files::text::header::{COMMENT, WHITE_SPACE, complaint, meaning, trimmed};
 
-pub use crate::shared_config::text::header::{FileKind, Section, is_identifier};
+pub use crate::aws_files::text::header::{FileKind, Section, is_identifier};
 
 /// Something in the file that AWS's tools refuse or ignore.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,7 +80,7 @@ impl SectionText {
 }
 
 #[derive(Clone)]
-pub struct SharedFile {
+pub struct AwsFile {
     kind: FileKind,
     /// With their line ends. They may contain secrets.
     lines: Vec<Zeroizing<Vec<u8>>>,
@@ -88,11 +88,11 @@ pub struct SharedFile {
     problems: Vec<Problem>,
 }
 
-impl SharedFile {
+impl AwsFile {
     /// Takes any bytes: a line that cannot be read is a [`Problem`], and hides nothing else.
     pub fn parse(kind: FileKind, bytes: &[u8]) -> Self {
         let mut file =
-            SharedFile { kind, lines: Vec::new(), sections: Vec::new(), problems: Vec::new() };
+            AwsFile { kind, lines: Vec::new(), sections: Vec::new(), problems: Vec::new() };
         for (at, raw) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
             file.lines.push(raw.to_vec().into());
             let mut bytes = without_line_end(raw);
@@ -121,7 +121,7 @@ impl SharedFile {
 
     /// Stands for a file that could not be read.
     pub fn unreadable(kind: FileKind, message: String) -> Self {
-        let mut file = SharedFile::parse(kind, b"");
+        let mut file = AwsFile::parse(kind, b"");
         file.problems.push(Problem { line: 0, code: "unreadable", message });
         file
     }

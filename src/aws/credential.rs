@@ -78,7 +78,7 @@ pub const UNRESOLVABLE: &str = "unresolvable";
 
 /// One credential on this machine.
 #[derive(Clone, Debug)]
-pub struct Found {
+pub struct Credential {
     pub source: Source,
     pub kind: Kind,
     /// The sign-in that it depends on.
@@ -97,9 +97,9 @@ pub struct Found {
     pub state: State,
 }
 
-impl Found {
+impl Credential {
     pub fn unchecked(source: Source, kind: Kind, session: Session) -> Self {
-        Found {
+        Credential {
             source,
             kind,
             signs_in: None,
@@ -147,7 +147,7 @@ impl Found {
 }
 
 #[cfg(test)]
-impl Found {
+impl Credential {
     /// Working credentials of the principal that the ARN names.
     pub fn for_tests(source: Source, arn: &str) -> Self {
         use aws_credential_types::Credentials;
@@ -157,10 +157,10 @@ impl Found {
             provider: SharedCredentialsProvider::new(credentials),
             region: aws_config::Region::from_static("us-east-1"),
         };
-        Found {
+        Credential {
             access_key_id: Some("AKIAIOSFODNN7EXAMPLE".to_owned()),
             state: State::Works(Identity::new("111122223333", arn)),
-            ..Found::unchecked(source, Kind::Static, session)
+            ..Credential::unchecked(source, Kind::Static, session)
         }
     }
 }

@@ -4,9 +4,9 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 
-use crate::shared_config::text::SharedFile;
+use crate::aws_files::text::AwsFile;
 
-impl SharedFile {
+impl AwsFile {
     pub(super) fn report_duplicates(&mut self) {
         let mut found = Vec::new();
         let refused = |what: &str, first: usize| {

@@ -3,14 +3,14 @@
 
 use std::ops::Range;
 
+use crate::aws_files::text::header::{COMMENT, FileKind, WHITE_SPACE, is_identifier};
+use crate::aws_files::text::{AwsFile, split_property, without_comment, without_line_end};
 use crate::error::{Error, Result};
-use crate::shared_config::text::header::{COMMENT, FileKind, WHITE_SPACE, is_identifier};
-use crate::shared_config::text::{SharedFile, split_property, without_comment, without_line_end};
 
 /// Written above a profile that we add, and removed with it.
 const MARK: &str = "# Added by cloudcred";
 
-impl SharedFile {
+impl AwsFile {
     /// Sets a key of a profile that exists. An old value is replaced in its place, and the spacing and
     /// the comments around it are kept.
     ///
@@ -112,7 +112,7 @@ impl SharedFile {
     }
 
     fn read_again(&mut self) {
-        *self = SharedFile::parse(self.kind, &self.to_bytes());
+        *self = AwsFile::parse(self.kind, &self.to_bytes());
     }
 }
 

@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
+use crate::aws_files::text::{AwsFile, FileKind, Property, Section, is_identifier};
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::private_file;
-use crate::shared_config::text::{FileKind, Property, Section, SharedFile, is_identifier};
 
 /// Enough for a hundred thousand profiles; a larger file is something else.
 const LONGEST_FILE: u64 = 32 * 1024 * 1024;
@@ -64,26 +64,26 @@ impl Locations {
     }
 
     /// Reads both. One that does not exist is empty, and one that cannot be read has a problem.
-    pub fn read(&self) -> SharedConfig {
+    pub fn read(&self) -> AwsFiles {
         let read = |kind| match content(self.path(kind)) {
-            Ok(bytes) => SharedFile::parse(kind, &bytes),
-            Err(error) => SharedFile::unreadable(kind, format!("{error:#}")),
+            Ok(bytes) => AwsFile::parse(kind, &bytes),
+            Err(error) => AwsFile::unreadable(kind, format!("{error:#}")),
         };
-        SharedConfig { config: read(FileKind::Config), credentials: read(FileKind::Credentials) }
+        AwsFiles { config: read(FileKind::Config), credentials: read(FileKind::Credentials) }
     }
 
     /// Reads both for an edit.
     ///
     /// # Errors
     /// When AWS's tools refuse one of them, so that nothing in it would be of use.
-    pub fn read_sound(&self) -> Result<SharedConfig> {
+    pub fn read_sound(&self) -> Result<AwsFiles> {
         let files = self.read();
         self.check_sound(&files)?;
         Ok(files)
     }
 
     /// As [`read_sound`](Self::read_sound), for files that were read already.
-    pub fn check_sound(&self, files: &SharedConfig) -> Result<()> {
+    pub fn check_sound(&self, files: &AwsFiles) -> Result<()> {
         let refused = FileKind::BOTH.into_iter().find_map(|kind| {
             let mut problems = files.file(kind).problems().iter();
             Some(problems.find(|it| it.refuses_the_file())?.described(self.path(kind)))
@@ -122,12 +122,12 @@ impl Locations {
     pub fn update<T>(
         &self,
         kind: FileKind,
-        change: impl Fn(&mut SharedFile) -> Result<T>,
+        change: impl Fn(&mut AwsFile) -> Result<T>,
     ) -> Result<T> {
         let path = private_file::behind_links(self.path(kind));
         let edit = || {
             let before = content(&path)?;
-            let mut file = SharedFile::parse(kind, &before);
+            let mut file = AwsFile::parse(kind, &before);
             let result = change(&mut file)?;
             Ok::<_, Error>((before, file.to_bytes(), result))
         };
@@ -185,16 +185,16 @@ fn lock(path: &Path) -> Result<File> {
 }
 
 /// Both files.
-pub struct SharedConfig {
-    pub config: SharedFile,
-    pub credentials: SharedFile,
+pub struct AwsFiles {
+    pub config: AwsFile,
+    pub credentials: AwsFile,
 }
 
-impl Default for SharedConfig {
+impl Default for AwsFiles {
     fn default() -> Self {
-        SharedConfig {
-            config: SharedFile::parse(FileKind::Config, b""),
-            credentials: SharedFile::parse(FileKind::Credentials, b""),
+        AwsFiles {
+            config: AwsFile::parse(FileKind::Config, b""),
+            credentials: AwsFile::parse(FileKind::Credentials, b""),
         }
     }
 }
@@ -270,13 +270,13 @@ pub fn excerpt<'p>(
     text
 }
 
-impl SharedConfig {
+impl AwsFiles {
     /// Both files; empty ones where there is no home folder to find them in.
     pub fn of(env: &Env) -> Self {
-        Locations::of(env).map_or_else(|_| SharedConfig::default(), |locations| locations.read())
+        Locations::of(env).map_or_else(|_| AwsFiles::default(), |locations| locations.read())
     }
 
-    pub fn file(&self, kind: FileKind) -> &SharedFile {
+    pub fn file(&self, kind: FileKind) -> &AwsFile {
         match kind {
             FileKind::Config => &self.config,
             FileKind::Credentials => &self.credentials,
