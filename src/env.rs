@@ -78,6 +78,11 @@ impl Env {
         self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
+    /// The variable's value as it is, also an empty one.
+    pub fn raw(&self, name: &str) -> Option<&str> {
+        self.variables.get(name).map(String::as_str)
+    }
+
     /// The region that the variables name.
     ///
     /// # Errors

@@ -348,6 +348,19 @@ pub fn is_writable(_: &Path) -> bool {
     true
 }
 
+/// Whether it is a file that may be started.
+#[cfg(unix)]
+pub fn is_executable(path: &Path) -> bool {
+    use rustix::fs::{Access, access};
+    path.is_file() && access(path, Access::EXEC_OK).is_ok()
+}
+
+/// On Windows the name decides.
+#[cfg(not(unix))]
+pub fn is_executable(path: &Path) -> bool {
+    path.is_file()
+}
+
 /// A rename survives a power cut only once the folder itself is on disk. Windows writes folders
 /// through, and cannot open one as a file.
 fn sync_parent(path: &Path) -> io::Result<()> {

@@ -13,6 +13,7 @@ pub mod configured;
 pub mod credential;
 mod unusable;
 mod program;
+pub mod resolve;
 pub mod profiles;
 pub mod warnings;
 pub mod mfa;

@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::private_file;
 
 /// Enough for a hundred thousand profiles; a larger file is something else.
-const LONGEST_FILE: u64 = 32 * 1024 * 1024;
+pub const LONGEST_FILE: u64 = 32 * 1024 * 1024;
 
 /// How often an edit is begun again because another program has changed the file meanwhile.
 const ATTEMPTS: usize = 5;

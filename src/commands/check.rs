@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::aws::credential::{Credential, REJECTED, Source, State};
 use crate::aws::mfa::{MfaRole, check_code};
 use crate::aws::profiles::{Scope, audit, check, list};
+use crate::aws::resolve::{Tools, Verdicts};
 use crate::aws::sdk::Sdk;
 use crate::aws::warnings::warnings;
 use crate::aws_files::text::FileKind;
@@ -14,15 +15,21 @@ use crate::aws_files::{AwsFiles, Profiles};
 use crate::cli::Check;
 use crate::commands::aws::Aws;
 use crate::commands::context::Context;
+use crate::commands::tools::{ToolsReport, differences};
 use crate::diagnostic::Diagnostic;
 use crate::error::{Error, Kind, Result};
 use crate::output::{Page, Report, table, visible};
 
 #[derive(Serialize)]
 struct CheckReport {
+    /// In the environment as it is.
+    tools: ToolsReport,
     profiles: Vec<Checked>,
     /// About the files themselves, about what in them belongs to no profile, and about whole accounts.
     warnings: Vec<Diagnostic>,
+    /// Where tools differ or fail, with the profile's name before it.
+    #[serde(skip)]
+    differences: Vec<(String, Diagnostic)>,
 }
 
 /// One credential. Its fields are the contract's.
@@ -40,13 +47,21 @@ struct Checked {
     access_key_id: Option<String>,
     is_root: bool,
     expires_at: Option<Timestamp>,
+    /// Where AWS_PROFILE names it; `None` for what is no profile.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tools: Option<ToolsReport>,
     warnings: Vec<Diagnostic>,
     #[serde(skip)]
     row: Vec<String>,
 }
 
 impl Checked {
-    fn new(found: &Credential, profiles: &Profiles, warnings: Vec<Diagnostic>) -> Self {
+    fn new(
+        found: &Credential,
+        profiles: &Profiles,
+        tools: Option<&Verdicts>,
+        warnings: Vec<Diagnostic>,
+    ) -> Self {
         let identity = found.identity();
         Checked {
             name: found.source.name().to_owned(),
@@ -66,6 +81,7 @@ impl Checked {
             access_key_id: found.access_key_id.clone(),
             is_root: identity.is_some_and(|identity| identity.is_root()),
             expires_at: found.expires_at,
+            tools: tools.map(ToolsReport::new),
             warnings,
             row: found.row(),
         }
@@ -97,8 +113,9 @@ impl Report for CheckReport {
             profile.warnings.iter().map(|warning| (format!("{}: ", profile.name), warning))
         });
         let of_files = self.warnings.iter().map(|warning| (String::new(), warning));
+        let of_tools = self.differences.iter().map(|(name, it)| (name.clone(), it));
         let mut seen: Vec<&Diagnostic> = Vec::new();
-        for (mut name, warning) in of_files.chain(of_profiles) {
+        for (mut name, warning) in of_files.chain(of_profiles).chain(of_tools) {
             // The table says why a profile cannot be used; a file may belong to several profiles.
             if warning.code == "expired" || seen.contains(&warning) {
                 continue;
@@ -193,9 +210,32 @@ pub fn run(flags: Check, context: &Context) -> Result<u8> {
     }
     let (of_found, mut warnings) = warnings(&found, &files, &context.env);
     warnings.extend(of_accounts);
-    let checked = found.iter().zip(of_found);
-    let checked = checked.map(|(found, warnings)| Checked::new(found, &profiles, warnings));
-    context.output.result(&CheckReport { profiles: checked.collect(), warnings })?;
+    let works_here = |it: &Credential| it.source == Source::Instance && it.identity().is_some();
+    let tools = Tools::of(&context.env, found.iter().any(works_here));
+    let by_default = tools.verdicts(None);
+    let mut told = Vec::new();
+    if named.is_empty() {
+        told.extend(differences(&by_default).into_iter().map(|it| (String::new(), it)));
+    }
+    let mut checked = Vec::new();
+    for (found, warnings) in found.iter().zip(of_found) {
+        let of_profile = found.source.profile_name().map(|name| tools.verdicts(Some(name)));
+        if let Some(verdicts) = &of_profile {
+            // The table says already why nobody can use it.
+            let fails = matches!(found.state, State::Fails(_));
+            if !(fails && verdicts.named().iter().all(|(_, verdict)| verdict.is_err())) {
+                let name = format!("{}: ", found.source.name());
+                told.extend(differences(verdicts).into_iter().map(|it| (name.clone(), it)));
+            }
+        }
+        checked.push(Checked::new(found, &profiles, of_profile.as_ref(), warnings));
+    }
+    context.output.result(&CheckReport {
+        tools: ToolsReport::new(&by_default),
+        profiles: checked,
+        warnings,
+        differences: told,
+    })?;
     // Offline, a credential without a known defect counts as working.
     let works = |found: &Credential| match found.state {
         State::Works(_) => true,

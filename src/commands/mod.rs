@@ -1,6 +1,7 @@
 //! One file per command: gather, decide, act, report.
 
 mod aws;
+mod tools;
 mod check;
 mod context;
 mod credential_process;

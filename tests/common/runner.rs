@@ -11,7 +11,7 @@ use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Conclusion, Failed, Trial};
 
-use crate::support::parts::{self, Part};
+use crate::support::parts::Part;
 
 /// One test function, registered by `#[test]`.
 pub struct Case {
@@ -53,7 +53,7 @@ impl Test {
 
     fn into_trial(self) -> Trial {
         let missing = self.missing();
-        let is_skipped = !missing.is_empty() && !parts::all_are_required();
+        let is_skipped = missing.first().is_some_and(|part| !part.is_required());
         let run = move || match missing.first() {
             None => catch(self.run),
             Some(part) => Err(Failed::from(format!(
@@ -101,11 +101,8 @@ pub fn run(tables: Vec<Test>, threads: Option<usize>) -> ExitCode {
 
 fn skipped(tests: &[Test], arguments: &Arguments) -> BTreeMap<Part, Vec<String>> {
     let mut skipped: BTreeMap<Part, Vec<String>> = BTreeMap::new();
-    if parts::all_are_required() {
-        return skipped;
-    }
     for test in tests.iter().filter(|test| test.is_selected(arguments)) {
-        if let Some(part) = test.missing().first() {
+        if let Some(part) = test.missing().first().filter(|part| !part.is_required()) {
             skipped.entry(*part).or_default().push(test.name.clone());
         }
     }

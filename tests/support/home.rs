@@ -69,6 +69,12 @@ impl Home {
         self
     }
 
+    /// With that variable not set.
+    pub fn without(mut self, name: &str) -> Home {
+        self.variables.remove(name);
+        self
+    }
+
     pub fn variables(mut self, variables: impl IntoIterator<Item = (String, String)>) -> Home {
         self.variables.extend(variables);
         self

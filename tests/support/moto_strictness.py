@@ -8,6 +8,7 @@ import re
 import unicodedata
 from datetime import UTC, datetime
 
+from moto.core.authorization import ActionAuthenticatorMixin
 from moto.iam import access_control, models, responses
 from moto.iam.exceptions import (
     DeleteConflictException,
@@ -168,7 +169,19 @@ def check_password(policy, password):
         )
 
 
+def accept_unsigned_web_identity_calls():
+    """The token is their proof; moto looks for a signature all the same."""
+    check = ActionAuthenticatorMixin._authenticate_and_authorize_normal_action
+
+    def check_signed(self, resource="*"):
+        if self._get_action() != "AssumeRoleWithWebIdentity":
+            check(self, resource)
+
+    ActionAuthenticatorMixin._authenticate_and_authorize_normal_action = check_signed
+
+
 def apply():
+    accept_unsigned_web_identity_calls()
     refuse_malformed_names_and_tags()
     refuse_inactive_access_keys()
     refuse_to_delete_users_in_use()

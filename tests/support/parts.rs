@@ -1,7 +1,7 @@
 //! What some tests need of the machine beyond Rust and Python. A test without its part is not run, and
 //! said to be so with the command that installs it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[allow(clippy::upper_case_acronyms)] // as the field writes it
@@ -13,6 +13,7 @@ pub enum Part {
     Keyring,
     XServer,
     CCompiler,
+    Terraform,
 }
 
 impl Part {
@@ -25,6 +26,7 @@ impl Part {
             Part::Keyring => "a keyring",
             Part::XServer => "an X server",
             Part::CCompiler => "a C compiler",
+            Part::Terraform => "Terraform with its AWS provider",
         }
     }
 
@@ -37,6 +39,7 @@ impl Part {
             Part::Keyring => &["dbus-run-session", "gnome-keyring-daemon", "secret-tool"],
             Part::XServer => &["Xvfb", "xclip"],
             Part::CCompiler => &["cc"],
+            Part::Terraform => &["terraform"],
         }
     }
 
@@ -49,7 +52,21 @@ impl Part {
             Part::Keyring => "gnome-keyring libsecret-tools dbus",
             Part::XServer => "xvfb xclip",
             Part::CCompiler => "gcc libc6-dev",
+            Part::Terraform => "terraform",
         }
+    }
+
+    /// Whether its absence is an error in `.ci/run`: no package registry has Terraform, so a machine has
+    /// it or has not.
+    pub fn is_required(self) -> bool {
+        self != Part::Terraform && all_are_required()
+    }
+
+    /// The folder that holds Terraform's AWS provider, where it is not to be downloaded.
+    pub fn terraform_mirror() -> Option<PathBuf> {
+        let named = std::env::var_os("CLOUDCRED_TERRAFORM_MIRROR").map(PathBuf::from);
+        let usual = ["/opt/tf-plugins", "/usr/local/share/terraform/plugins"].map(PathBuf::from);
+        named.into_iter().chain(usual).find(|folder| folder.is_dir())
     }
 
     pub fn is_installed(self) -> bool {
@@ -60,6 +77,10 @@ impl Part {
     }
 
     pub fn install_command(self) -> String {
+        if self == Part::Terraform {
+            return "see developer.hashicorp.com/terraform/install (provider: terraform init)"
+                .to_owned();
+        }
         if Path::new("/etc/debian_version").exists() {
             format!("sudo apt-get install {}", self.debian_packages())
         } else if cfg!(target_os = "macos") {
@@ -74,6 +95,6 @@ impl Part {
 }
 
 /// Whether a missing part is an error, as in `.ci/run`, which has installed them all.
-pub fn all_are_required() -> bool {
+fn all_are_required() -> bool {
     std::env::var_os("CLOUDCRED_TEST_PARTS").is_some_and(|value| value == "all")
 }

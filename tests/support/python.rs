@@ -44,12 +44,22 @@ const AWS_CLI: Requirements = Requirements {
     description: "the AWS CLI, about 26 MB to download and 215 MB installed",
 };
 
+const ANSIBLE: Requirements = Requirements {
+    name: "ansible",
+    text: include_str!("../requirements/ansible.txt"),
+    description: "Ansible with its AWS modules, about 75 MB to download and 700 MB installed",
+};
+
 pub fn moto() -> Environment {
     environment(&MOTO)
 }
 
 pub fn aws_cli() -> Environment {
     environment(&AWS_CLI)
+}
+
+pub fn ansible() -> Environment {
+    environment(&ANSIBLE)
 }
 
 fn environment(requirements: &Requirements) -> Environment {

@@ -1,0 +1,41 @@
+//! Whether somebody has signed in for a profile: the tools keep what they got in cache files.
+
+use std::path::{Path, PathBuf};
+
+use sha1::Sha1;
+use sha2::{Digest, Sha256};
+
+use crate::aws::resolve::settings::Settings;
+use crate::aws_files::home_of;
+use crate::diagnostic::Diagnostic;
+
+/// Looks for the cached token of IAM Identity Center, by the name of its session or its start address.
+pub fn sso_problem(settings: &Settings, key: &str, profile: &str) -> Option<Diagnostic> {
+    let folder = PathBuf::from(home_of(settings.env)?).join(".aws/sso/cache");
+    signed_out(
+        &folder.join(cache_name(&Sha1::digest(key))),
+        format!("aws sso login --profile {profile}"),
+    )
+}
+
+/// Looks for the cached credentials of a browser sign-in.
+pub fn login_problem(settings: &Settings, session: &str, profile: &str) -> Option<Diagnostic> {
+    let folder = match settings.var("AWS_LOGIN_CACHE_DIRECTORY") {
+        Some(folder) => PathBuf::from(folder),
+        None => PathBuf::from(home_of(settings.env)?).join(".aws/login/cache"),
+    };
+    signed_out(
+        &folder.join(cache_name(&Sha256::digest(session))),
+        format!("cloudcred login --profile {profile}"),
+    )
+}
+
+fn cache_name(hash: &[u8]) -> String {
+    let digits: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{digits}.json")
+}
+
+fn signed_out(cache: &Path, command: String) -> Option<Diagnostic> {
+    let hint = format!("sign in: {command}");
+    (!cache.is_file()).then(|| Diagnostic::new("signed_out", "nobody is signed in for it", hint))
+}
