@@ -1,8 +1,7 @@
 //! `cloudcred check`: every AWS credential on this machine, whose it is, whether it works, and what is
 //! wrong with it.
 
-use jiff::Timestamp;
-use serde::Serialize;
+use serde_json::{Value, json};
 
 use crate::aws::credential::{Credential, REJECTED, Source, State};
 use crate::aws::mfa::{MfaRole, check_code};
@@ -11,67 +10,88 @@ use crate::aws::sdk::Sdk;
 use crate::aws::warnings::warnings;
 use crate::aws_files::text::FileKind;
 use crate::aws_files::{AwsFiles, Profiles};
-use crate::cli::Check;
 use crate::commands::aws::Aws;
 use crate::commands::context::Context;
 use crate::diagnostic::Diagnostic;
 use crate::error::{Error, Kind, Result};
-use crate::output::{Page, Report, table, visible};
+use crate::output::{Page, table, visible};
 
-#[derive(Serialize)]
-struct CheckReport {
-    profiles: Vec<Checked>,
-    /// About the files themselves, about what in them belongs to no profile, and about whole accounts.
-    warnings: Vec<Diagnostic>,
+pub fn run(offline: bool, context: &Context) -> Result<u8> {
+    let files = AwsFiles::of(&context.env);
+    let profiles = files.profiles();
+    let aws = Aws::start(context)?;
+    let named = &context.global.profiles;
+    let scope = if named.is_empty() { Scope::Inventory } else { Scope::Profiles(named) };
+    let mut credentials = list(&aws.sdk, &context.env, &files, scope)?;
+    let coded = role_of_the_code(&credentials, &profiles, context)?;
+    let mut of_accounts = Vec::new();
+    if offline {
+        credentials.retain(|credential| credential.source != Source::Instance);
+    } else {
+        let progress = |all: usize, done: usize| {
+            context.output.working(&format!("Checking AWS credentials: {done} of {all} …"));
+        };
+        let all = credentials.len();
+        progress(all, 0);
+        let checked = aws.read(async {
+            let mut credentials = check(&aws.sdk, credentials, |done| progress(all, done)).await;
+            if let Some((role, code)) = &coded {
+                assume((role, code), &mut credentials, &aws.sdk, &profiles).await;
+            }
+            let of_accounts = audit(&aws.sdk, &mut credentials).await;
+            Ok((credentials, of_accounts))
+        });
+        context.output.done();
+        (credentials, of_accounts) = checked?;
+    }
+    let (of_each, mut of_files) = warnings(&credentials, &files, &context.env);
+    of_files.extend(of_accounts);
+    let each = || credentials.iter().zip(&of_each);
+    let checked = each().map(|(it, warnings)| checked(it, warnings, &profiles));
+    let json = json!({ "profiles": checked.collect::<Value>(), "warnings": of_files });
+    let named_warnings = each().flat_map(|(credential, warnings)| {
+        warnings.iter().map(|warning| (credential.source.name(), warning))
+    });
+    let all_warnings = of_files.iter().map(|warning| ("", warning)).chain(named_warnings);
+    context.result(json, |page| text(&credentials, all_warnings.clone(), page))?;
+    // Offline, a credential without a known defect counts as working.
+    let works = |credential: &Credential| match credential.state {
+        State::Works(_) => true,
+        State::Unchecked => offline,
+        State::Fails(_) => false,
+    };
+    let mut all = credentials.iter();
+    let good = if named.is_empty() { all.any(works) } else { all.all(works) };
+    Ok(if good { 0 } else { Kind::Credentials.exit_code() })
 }
 
 /// One credential. Its fields are the contract's.
-#[derive(Serialize)]
-struct Checked {
-    /// A profile's, or `environment`, `web_identity`, `container`, `instance`.
-    name: String,
-    kind: &'static str,
-    /// `config` or `credentials` for a profile, by where its keys stand; else as its name.
-    source: String,
-    region: Option<String>,
-    status: &'static str,
-    arn: Option<String>,
-    account_id: Option<String>,
-    access_key_id: Option<String>,
-    is_root: bool,
-    expires_at: Option<Timestamp>,
-    warnings: Vec<Diagnostic>,
-    #[serde(skip)]
-    row: Vec<String>,
+fn checked(credential: &Credential, warnings: &[Diagnostic], profiles: &Profiles) -> Value {
+    let identity = credential.identity();
+    json!({
+        // A profile's, or `environment`, `web_identity`, `container`, `instance`.
+        "name": credential.source.name(),
+        "kind": match credential.source {
+            Source::Environment => "environment",
+            _ => credential.kind.name(),
+        },
+        "source": source(&credential.source, profiles),
+        "region": credential.region,
+        "status": match &credential.state {
+            State::Unchecked => "unchecked",
+            State::Works(_) => "valid",
+            State::Fails(why) => why.code,
+        },
+        "arn": identity.map(|it| &it.arn),
+        "account_id": identity.map(|it| &it.account_id),
+        "access_key_id": credential.access_key_id,
+        "is_root": identity.is_some_and(|it| it.is_root()),
+        "expires_at": credential.expires_at,
+        "warnings": warnings,
+    })
 }
 
-impl Checked {
-    fn new(found: &Credential, profiles: &Profiles, warnings: Vec<Diagnostic>) -> Self {
-        let identity = found.identity();
-        Checked {
-            name: found.source.name().to_owned(),
-            kind: match found.source {
-                Source::Environment => "environment",
-                _ => found.kind.name(),
-            },
-            source: source(&found.source, profiles).to_owned(),
-            region: found.region.clone(),
-            status: match &found.state {
-                State::Unchecked => "unchecked",
-                State::Works(_) => "valid",
-                State::Fails(why) => why.code,
-            },
-            arn: identity.map(|identity| identity.arn.clone()),
-            account_id: identity.map(|identity| identity.account_id.clone()),
-            access_key_id: found.access_key_id.clone(),
-            is_root: identity.is_some_and(|identity| identity.is_root()),
-            expires_at: found.expires_at,
-            warnings,
-            row: found.row(),
-        }
-    }
-}
-
+/// `config` or `credentials` for a profile, by where its keys stand; else its name.
 fn source<'s>(source: &'s Source, profiles: &Profiles) -> &'s str {
     let Source::Profile(name) = source else {
         return source.name();
@@ -86,34 +106,35 @@ fn source<'s>(source: &'s Source, profiles: &Profiles) -> &'s str {
     }
 }
 
-impl Report for CheckReport {
-    fn text(&self, page: &Page) -> String {
-        if self.profiles.is_empty() && self.warnings.is_empty() {
-            return "no AWS credentials on this machine: `cloudcred setup` makes some\n".to_owned();
+/// The table of credentials, and each warning once, after the name of what it is about.
+fn text<'w>(
+    credentials: &[Credential],
+    warnings: impl Iterator<Item = (&'w str, &'w Diagnostic)>,
+    page: &Page,
+) -> String {
+    let rows: Vec<Vec<String>> = credentials.iter().map(Credential::row).collect();
+    let mut text = table(&rows, page.width);
+    let mut seen: Vec<&Diagnostic> = Vec::new();
+    for (name, warning) in warnings {
+        // A file may belong to several profiles.
+        if seen.contains(&warning) {
+            continue;
         }
-        let rows: Vec<Vec<String>> = self.profiles.iter().map(|it| it.row.clone()).collect();
-        let mut text = table(&rows, page.width);
-        let of_profiles = self.profiles.iter().flat_map(|profile| {
-            profile.warnings.iter().map(|warning| (format!("{}: ", profile.name), warning))
-        });
-        let of_files = self.warnings.iter().map(|warning| (String::new(), warning));
-        let mut seen: Vec<&Diagnostic> = Vec::new();
-        for (mut name, warning) in of_files.chain(of_profiles) {
-            // The table says why a profile cannot be used; a file may belong to several profiles.
-            if warning.code == "expired" || seen.contains(&warning) {
-                continue;
-            }
-            seen.push(warning);
-            if warning.code == "readable_by_others" {
-                name.clear();
-            }
-            let message = visible(&format!("{name}{}", warning.located()));
-            let line = format!("{} {message}", page.strong("warning:"));
-            text.push_str(&format!("\n{}", page.wrapped(&line, "  ")));
-            text.push_str(&page.wrapped(&visible(&format!("  {}", warning.hint)), "  "));
-        }
-        text
+        seen.push(warning);
+        let message = match (name, warning.code) {
+            // The table says why a profile cannot be used.
+            (_, "expired") => continue,
+            ("", _) | (_, "readable_by_others") => warning.located(),
+            _ => format!("{name}: {}", warning.located()),
+        };
+        let line = format!("{} {}", page.strong("warning:"), visible(&message));
+        text.push_str(&format!("\n{}", page.wrapped(&line, "  ")));
+        text.push_str(&page.wrapped(&visible(&format!("  {}", warning.hint)), "  "));
     }
+    if text.is_empty() {
+        text = "no AWS credentials on this machine: `cloudcred setup` makes some\n".to_owned();
+    }
+    text
 }
 
 /// The one role that `--mfa-code` is for.
@@ -121,7 +142,7 @@ impl Report for CheckReport {
 /// # Errors
 /// `Usage`, when there are several: AWS takes a code once.
 fn role_of_the_code<'c>(
-    found: &[Credential],
+    credentials: &[Credential],
     profiles: &Profiles,
     context: &'c Context,
 ) -> Result<Option<(MfaRole, &'c str)>> {
@@ -129,7 +150,7 @@ fn role_of_the_code<'c>(
         return Ok(None);
     };
     check_code(code)?;
-    let named = found.iter().filter_map(|found| profiles.find(found.source.profile_name()?));
+    let named = credentials.iter().filter_map(|it| profiles.find(it.source.profile_name()?));
     let mut roles = named.filter_map(|profile| MfaRole::of(profile, profiles));
     let role = roles.next();
     if roles.next().is_some() {
@@ -142,69 +163,19 @@ fn role_of_the_code<'c>(
 /// Replaces what the role is without its code by what it is with it.
 async fn assume(
     (role, code): (&MfaRole, &str),
-    found: &mut [Credential],
+    credentials: &mut [Credential],
     sdk: &Sdk,
     profiles: &Profiles,
 ) {
-    let mut all = found.iter_mut();
-    let Some(found) = all.find(|it| it.source.profile_name() == Some(&role.profile)) else {
+    let mut all = credentials.iter_mut();
+    let Some(credential) = all.find(|it| it.source.profile_name() == Some(&role.profile)) else {
         return;
     };
     match role.assume(sdk, profiles, code).await {
-        Ok(assumed) => *found = Credential { region: found.region.take(), ..assumed },
+        Ok(assumed) => *credential = Credential { region: credential.region.take(), ..assumed },
         Err(error) => {
             let hint = error.hint.unwrap_or_default();
-            found.state = State::Fails(Diagnostic::new(REJECTED, error.message, hint));
+            credential.state = State::Fails(Diagnostic::new(REJECTED, error.message, hint));
         }
     }
-}
-
-pub fn run(flags: Check, context: &Context) -> Result<u8> {
-    let files = AwsFiles::of(&context.env);
-    let profiles = files.profiles();
-    let aws = Aws::start(context)?;
-    let named = &context.global.profiles;
-    let scope = match named.is_empty() {
-        true => Scope::Inventory,
-        false => Scope::Profiles(named),
-    };
-    let mut found = list(&aws.sdk, &context.env, &files, scope)?;
-    let coded = role_of_the_code(&found, &profiles, context)?;
-    let mut of_accounts = Vec::new();
-    if flags.offline {
-        found.retain(|found| found.source != Source::Instance);
-    } else {
-        let all = found.len();
-        let progress = |done: usize| {
-            let text = format!("Checking AWS credentials: {done} of {all} …");
-            context.output.working(&text);
-        };
-        progress(0);
-        let checked = aws.read(async {
-            let mut found = check(&aws.sdk, found, progress).await;
-            if let Some((role, code)) = &coded {
-                assume((role, code), &mut found, &aws.sdk, &profiles).await;
-            }
-            let of_accounts = audit(&aws.sdk, &mut found).await;
-            Ok((found, of_accounts))
-        });
-        context.output.done();
-        (found, of_accounts) = checked?;
-    }
-    let (of_found, mut warnings) = warnings(&found, &files, &context.env);
-    warnings.extend(of_accounts);
-    let checked = found.iter().zip(of_found);
-    let checked = checked.map(|(found, warnings)| Checked::new(found, &profiles, warnings));
-    context.output.result(&CheckReport { profiles: checked.collect(), warnings })?;
-    // Offline, a credential without a known defect counts as working.
-    let works = |found: &Credential| match found.state {
-        State::Works(_) => true,
-        State::Unchecked => flags.offline,
-        State::Fails(_) => false,
-    };
-    let good = match named.is_empty() {
-        true => found.iter().any(works),
-        false => found.iter().all(works),
-    };
-    Ok(if good { 0 } else { Kind::Credentials.exit_code() })
 }
