@@ -6,12 +6,10 @@ use serde_json::{Value, json};
 use crate::aws::credential::{Credential, REJECTED, Source, State};
 use crate::aws::mfa::{MfaRole, check_code};
 use crate::aws::profiles::{Scope, audit, check, list};
-use crate::aws::sdk::Sdk;
 use crate::aws::warnings::warnings;
 use crate::aws_files::text::FileKind;
 use crate::aws_files::{AwsFiles, Profiles};
-use crate::commands::aws::Aws;
-use crate::commands::context::Context;
+use crate::commands::context::{Aws, Context};
 use crate::diagnostic::Diagnostic;
 use crate::error::{Error, Kind, Result};
 use crate::output::{Page, table, visible};
@@ -35,8 +33,22 @@ pub fn run(offline: bool, context: &Context) -> Result<u8> {
         progress(all, 0);
         let checked = aws.read(async {
             let mut credentials = check(&aws.sdk, credentials, |done| progress(all, done)).await;
-            if let Some((role, code)) = &coded {
-                assume((role, code), &mut credentials, &aws.sdk, &profiles).await;
+            // What the role is with its code takes the place of what it is without.
+            if let Some((role, code)) = &coded
+                && let Some(credential) = credentials
+                    .iter_mut()
+                    .find(|it| it.source.profile_name() == Some(&role.profile))
+            {
+                match role.assume(&aws.sdk, &profiles, code).await {
+                    Ok(assumed) => {
+                        *credential = Credential { region: credential.region.take(), ..assumed };
+                    }
+                    Err(error) => {
+                        let hint = error.hint.unwrap_or_default();
+                        credential.state =
+                            State::Fails(Diagnostic::new(REJECTED, error.message, hint));
+                    }
+                }
             }
             let of_accounts = audit(&aws.sdk, &mut credentials).await;
             Ok((credentials, of_accounts))
@@ -137,10 +149,7 @@ fn text<'w>(
     text
 }
 
-/// The one role that `--mfa-code` is for.
-///
-/// # Errors
-/// `Usage`, when there are several: AWS takes a code once.
+/// The one role that `--mfa-code` is for: AWS takes a code once.
 fn role_of_the_code<'c>(
     credentials: &[Credential],
     profiles: &Profiles,
@@ -158,24 +167,4 @@ fn role_of_the_code<'c>(
             .hint("name the profile that it is for with --profile"));
     }
     Ok(role.map(|role| (role, code.as_str())))
-}
-
-/// Replaces what the role is without its code by what it is with it.
-async fn assume(
-    (role, code): (&MfaRole, &str),
-    credentials: &mut [Credential],
-    sdk: &Sdk,
-    profiles: &Profiles,
-) {
-    let mut all = credentials.iter_mut();
-    let Some(credential) = all.find(|it| it.source.profile_name() == Some(&role.profile)) else {
-        return;
-    };
-    match role.assume(sdk, profiles, code).await {
-        Ok(assumed) => *credential = Credential { region: credential.region.take(), ..assumed },
-        Err(error) => {
-            let hint = error.hint.unwrap_or_default();
-            credential.state = State::Fails(Diagnostic::new(REJECTED, error.message, hint));
-        }
-    }
 }

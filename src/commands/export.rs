@@ -17,16 +17,12 @@ const DEFAULT: ExportFormat =
     if cfg!(windows) { ExportFormat::Powershell } else { ExportFormat::Bash };
 
 pub fn run(flags: Export, context: &Context) -> Result<()> {
-    let format = match (flags.format, context.output.format()) {
-        (None, Format::Text) => DEFAULT,
-        (None | Some(ExportFormat::Json), Format::Json) => ExportFormat::Json,
-        (Some(format), Format::Text) => format,
-        (Some(_), Format::Json) => {
-            return Err(
-                Error::usage("--output json goes with --format json only").hint("leave one out")
-            );
-        }
-    };
+    let is_json = context.output.format() == Format::Json;
+    let format = flags.format.unwrap_or(if is_json { ExportFormat::Json } else { DEFAULT });
+    if is_json && format != ExportFormat::Json {
+        let error = Error::usage("--output json goes with --format json only");
+        return Err(error.hint("leave one out"));
+    }
     if flags.unset {
         if flags.name.is_some() {
             return Err(Error::usage("--unset takes no name")

@@ -5,8 +5,7 @@ use std::time::Instant;
 
 use secrecy::ExposeSecret;
 
-use crate::commands::aws::Aws;
-use crate::commands::context::Context;
+use crate::commands::context::{Aws, Context};
 use crate::error::{Error, Kind, Result};
 use crate::output::{Format, Output, table};
 use crate::setup::journal::Record;
@@ -14,8 +13,7 @@ use crate::setup::report::SetupReport;
 use crate::setup::run::Run;
 use crate::setup::steps::Step;
 
-/// # Errors
-/// The run's. Where the pair cannot be printed, all is taken back: nobody else has it.
+/// Where the pair cannot be printed, all is taken back: nobody else has it.
 pub fn carry_out(run: &mut Run, aws: &Aws) -> Result<()> {
     let began = Instant::now();
     aws.block_on(run.execute())?;
@@ -87,10 +85,8 @@ pub fn row(step: &Step) -> Vec<String> {
     vec![what.to_owned(), detail]
 }
 
-/// Puts the result where it belongs: standard output, unless the secret itself went there.
-///
-/// # Errors
-/// When standard output is closed or full: the result is then on standard error.
+/// Puts the result where it belongs: standard output, unless the secret itself went there, or it is
+/// closed or full.
 pub fn deliver(report: &SetupReport, context: &Context) -> Result<()> {
     if report.prints && report.run.is_some() {
         context.output.result_beside(report);

@@ -11,8 +11,7 @@ use crate::aws_files::text::FileKind;
 use crate::aws_files::{AwsFiles, Locations};
 use crate::aws_profile;
 use crate::cli::Login;
-use crate::commands::aws::Aws;
-use crate::commands::context::Context;
+use crate::commands::context::{Aws, Context};
 use crate::commands::sign_in::BrowserSession;
 use crate::error::{Error, Result};
 use crate::output::table;
@@ -125,12 +124,9 @@ fn choose_profile(files: &AwsFiles, prompt: &mut dyn Prompt, context: &Context) 
     }
 }
 
-/// The session that the profile names already, if any.
-///
-/// # Errors
-/// When the profile holds other credentials, because AWS's tools disagree which of two kinds counts;
-/// or when its name needs quotes in the file, or has them there, which only some tools understand: a
-/// second section would hide the first one from those.
+/// The session that the profile names already, if any. Refuses a profile that holds other credentials,
+/// because AWS's tools disagree which of two kinds counts; and a name in quotes, which only some tools
+/// understand: a second section would hide the first one from those.
 fn session_of(name: &str, files: &AwsFiles) -> Result<Option<String>> {
     aws_profile::check_name(name)?;
     let taken = |how: String| {

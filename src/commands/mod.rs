@@ -1,6 +1,5 @@
 //! One file per command: gather, decide, act, report.
 
-mod aws;
 mod check;
 mod context;
 mod credential_process;

@@ -11,7 +11,7 @@ use crate::aws::kind::Kind;
 use crate::aws::signin::{Attempt, SignedIn};
 use crate::browser;
 use crate::callback::Callback;
-use crate::commands::aws::Aws;
+use crate::commands::context::Aws;
 use crate::error::{Error, Result};
 use crate::prompt::{Prompt, Question};
 use crate::stdin;

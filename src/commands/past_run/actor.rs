@@ -2,7 +2,7 @@
 
 use crate::aws::credential::Credential;
 use crate::aws::profiles::{self, Scope};
-use crate::commands::aws::Aws;
+use crate::commands::context::Aws;
 use crate::commands::lookups::mfa_roles;
 use crate::env::Folders;
 use crate::error::{Error, Result, did_you_mean, near_names};

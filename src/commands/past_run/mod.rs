@@ -7,8 +7,7 @@ mod undo;
 pub use actor::{Actor, clear_half_written, find_abandoned};
 
 use crate::cli::PastRun;
-use crate::commands::aws::Aws;
-use crate::commands::context::Context;
+use crate::commands::context::{Aws, Context};
 use crate::commands::past_run::actor::find;
 use crate::error::Result;
 
@@ -33,8 +32,8 @@ pub fn run(action: Action, past: &PastRun, context: &Context) -> Result<()> {
     let aws = Aws::start(context)?;
     let name = past.run.as_deref();
     let record = match (action, name) {
-        (Action::Resume, None) => find_abandoned(aws.folders())?,
-        _ => find(aws.folders(), name, |_| true)?,
+        (Action::Resume, None) => find_abandoned(&aws.vault.folders)?,
+        _ => find(&aws.vault.folders, name, |_| true)?,
     };
     let Some(record) = record.filter(|it| action == Action::Undo || it.is_open()) else {
         return match action {

@@ -27,8 +27,8 @@ pub fn nothing_to_do(run: Option<&str>, context: &Context) -> Result<()> {
 pub fn resume(mut actor: Actor<'_>, run: &str) -> Result<()> {
     let aws = actor.aws;
     let context = aws.context;
-    let journal = Journal::reopen(aws.folders(), run)?;
-    clear_half_written(aws.folders())?;
+    let journal = Journal::reopen(&aws.vault.folders, run)?;
+    clear_half_written(&aws.vault.folders)?;
     let record = &journal.record;
     if !record.is_open() {
         return nothing_to_do(Some(run), context);
@@ -75,9 +75,6 @@ fn still_open(error: Error, run: &str) -> Error {
 
 /// The pair that the user brought along to the run, where the run has not stored it yet: nobody but
 /// the user has it. STS is asked about it again.
-///
-/// # Errors
-/// When it is another key than the run began with, or does not work.
 fn own_pair(actor: &mut Actor<'_>, record: &Record) -> Result<Option<KeyPair>> {
     let aws = actor.aws;
     let mut not_done = record.steps.iter().filter(|it| it.status != Status::Done);

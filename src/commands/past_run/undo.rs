@@ -4,8 +4,7 @@ use serde_json::json;
 
 use crate::aws_files::Locations;
 use crate::aws_profile;
-use crate::commands::aws::Aws;
-use crate::commands::context::Context;
+use crate::commands::context::{Aws, Context};
 use crate::commands::finish;
 use crate::commands::past_run::actor::{Actor, clear_half_written};
 use crate::error::{Error, Result};
@@ -34,15 +33,13 @@ pub fn report(record: Option<&Record>, changed: bool, context: &Context) -> Resu
     })
 }
 
-/// Shows what would be taken back, asks, and takes it back.
-///
-/// # Errors
-/// When the run's user has things that the run did not make; `PartlyApplied` naming what stays.
+/// Shows what would be taken back, asks, and takes it back; refuses where the run's user has things
+/// that the run did not make.
 pub fn undo(mut actor: Actor<'_>, run: &str) -> Result<()> {
     let aws = actor.aws;
     let context = aws.context;
-    let mut journal = Journal::reopen(aws.folders(), run)?;
-    clear_half_written(aws.folders())?;
+    let mut journal = Journal::reopen(&aws.vault.folders, run)?;
+    clear_half_written(&aws.vault.folders)?;
     let record = &journal.record;
     if record.made().next().is_none() {
         // A run that died before its first step is finished by saying so.
@@ -93,7 +90,7 @@ pub fn undo(mut actor: Actor<'_>, run: &str) -> Result<()> {
 fn idle_profiles(record: &Record, aws: &Aws) -> Vec<String> {
     let env = &aws.context.env;
     let (Some((secret, _)), Ok(locations), Ok(program), Ok(index)) =
-        (record.target(), Locations::of(env), env.program(), Index::load(aws.folders()))
+        (record.target(), Locations::of(env), env.program(), Index::load(&aws.vault.folders))
     else {
         return Vec::new();
     };

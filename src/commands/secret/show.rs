@@ -7,36 +7,21 @@ use serde::Serialize;
 use crate::commands::context::Context;
 use crate::commands::secret::list::{state, whose};
 use crate::error::Result;
-use crate::output::{Format, Page, Report, visible};
+use crate::output::{Format, visible};
 use crate::store::index::Index;
 use crate::store::{SecretName, StoreKind};
 
+/// Borrows the secret: a JSON value would leave a copy behind.
 #[derive(Serialize)]
 struct Shown<'a> {
     name: &'a SecretName,
     store: StoreKind,
     current: bool,
     access_key: &'a str,
-    /// Only where `--reveal` asked for it; else the mask.
     secret_key: &'a str,
-    #[serde(skip)]
-    whose: String,
 }
 
 const MASK: &str = "******";
-
-impl Report for Shown<'_> {
-    fn text(&self, page: &Page) -> String {
-        format!(
-            "{}  {}  {}  {}\n  access_key  {MASK}\n  secret_key  {MASK}\n{}\n",
-            page.strong(self.name),
-            state(self.current),
-            self.store.name(),
-            visible(&self.whose),
-            page.dim("  --reveal prints the CloudStudio document"),
-        )
-    }
-}
 
 pub fn run(name: &str, reveal: bool, context: &Context) -> Result<()> {
     let (entry, pair) = context.secret(Some(name))?;
@@ -50,6 +35,11 @@ pub fn run(name: &str, reveal: bool, context: &Context) -> Result<()> {
         (MASK, MASK)
     };
     let current = Index::load(&context.env.folders()?)?.is_current(&entry.name);
-    let (name, store, whose) = (&entry.name, entry.store, whose(&entry));
-    context.output.result(&Shown { name, store, current, access_key, secret_key, whose })
+    let (name, store) = (&entry.name, entry.store);
+    let shown = Shown { name, store, current, access_key, secret_key };
+    context.result(shown, |page| {
+        let (name, note) = (page.strong(name), page.dim("  --reveal prints the CloudStudio document"));
+        let (state, store, whose) = (state(current), store.name(), visible(&whose(&entry)));
+        format!("{name}  {state}  {store}  {whose}\n  access_key  {MASK}\n  secret_key  {MASK}\n{note}\n")
+    })
 }

@@ -29,7 +29,14 @@ pub fn check(flags: &mut Setup, context: &Context) -> Result<()> {
         flags.mode = ModeChoice::IamUser;
     }
     if flags.login && !context.attended {
-        check_answers_to_come(flags, context.global.yes)?;
+        // Before a person signs in, what nobody could answer afterwards.
+        if flags.mode == ModeChoice::Root && !flags.acknowledge_root_risk {
+            let question = "a root key may do everything in the account";
+            return Err(Error::answer_needed(question, "--acknowledge-root-risk"));
+        }
+        if !context.global.yes && !flags.dry_run {
+            return Err(Error::answer_needed("Go ahead?", "--yes"));
+        }
     }
     if let Some(name) = &flags.aws_profile {
         let profile = AwsProfile::new(name, context.env.program()?, None, None)?;
@@ -63,18 +70,6 @@ fn check_combination(flags: &Setup, format: Format) -> Result<()> {
         return Ok(());
     };
     Err(Error::usage(format!("{flags} exclude each other")).hint(hint))
-}
-
-/// Before a person signs in, reports what nobody could answer afterwards.
-fn check_answers_to_come(flags: &Setup, has_consent: bool) -> Result<()> {
-    if flags.mode == ModeChoice::Root && !flags.acknowledge_root_risk {
-        let question = "a root key may do everything in the account";
-        return Err(Error::answer_needed(question, "--acknowledge-root-risk"));
-    }
-    if has_consent || flags.dry_run {
-        return Ok(());
-    }
-    Err(Error::answer_needed("Go ahead?", "--yes"))
 }
 
 pub fn read_piped(flags: &Setup, context: &Context, prompt: &mut dyn Prompt) -> Result<Piped> {

@@ -9,8 +9,7 @@ use crate::aws::console::Console;
 use crate::aws::credential::Credential;
 use crate::aws::profiles::{self, Scope};
 use crate::cli::{ModeChoice, Setup};
-use crate::commands::aws::Aws;
-use crate::commands::context::Context;
+use crate::commands::context::{Aws, Context};
 use crate::commands::finish;
 use crate::commands::lookups::mfa_roles;
 use crate::commands::past_run::{self, Action, Actor};
@@ -38,7 +37,7 @@ pub fn run(mut flags: Setup, context: &Context) -> Result<u8> {
     let mut aws = Aws::start(context)?;
     aws.no_browser = flags.no_browser;
     let load = if dry_run { Index::load } else { Index::load_to_change };
-    let index = load(aws.folders())?;
+    let index = load(&aws.vault.folders)?;
     let credentials =
         if flags.login { vec![aws.sign_in(prompt.as_mut())?] } else { look(&flags, &aws)? };
     if let Some((run, action)) = abandoned_run(&aws, dry_run, prompt.as_mut())? {
@@ -127,7 +126,7 @@ fn abandoned_run(
     prompt: &mut dyn Prompt,
 ) -> Result<Option<(String, Action)>> {
     let context = aws.context;
-    let record = past_run::find_abandoned(aws.folders()).unwrap_or_else(|error| {
+    let record = past_run::find_abandoned(&aws.vault.folders).unwrap_or_else(|error| {
         context.output.warn(&error.with_hint());
         None
     });
@@ -182,9 +181,7 @@ fn check_not_expired(caller: &Credential, aws: &Aws) -> Result<()> {
 
 /// The plan for a person's eyes.
 fn show(plan: &Plan, caller: &Credential, context: &Context) {
-    for warning in &plan.warnings {
-        context.output.warn(warning);
-    }
+    plan.warnings.iter().for_each(|warning| context.output.warn(warning));
     if !plan.steps.is_empty() {
         let who = caller.identity().map(|caller| caller.short()).unwrap_or_default();
         let title = format!("Plan for account {}, as {who}", plan.goal.account_id);
@@ -225,8 +222,8 @@ fn carry_out(
     aws: &Aws,
 ) -> Result<(Record, Option<Error>)> {
     finish::check_stdout(&record, aws.context)?;
-    past_run::clear_half_written(aws.folders())?;
-    let journal = Journal::begin(aws.folders(), record)?;
+    past_run::clear_half_written(&aws.vault.folders)?;
+    let journal = Journal::begin(&aws.vault.folders, record)?;
     let mut run = aws.run(journal, Some(&caller.session), secrets);
     let not_retired = match finish::carry_out(&mut run, aws) {
         Err(error) if !run.is_past_checkpoint() => return Err(error),

@@ -7,8 +7,7 @@ use crate::aws::credential::Credential;
 use crate::aws::kind::Kind;
 use crate::aws_files::{AwsFiles, Locations};
 use crate::aws_profile::{self, AwsProfile};
-use crate::commands::aws::Aws;
-use crate::commands::context::Context;
+use crate::commands::context::{Aws, Context};
 use crate::error::{Error, Result};
 use crate::prompt::{Choice, Prompt, Question};
 use crate::secret::KeyPair;
@@ -39,8 +38,7 @@ pub fn after_retirement(
         goal.access_key_id = record.access_key_id().map(str::to_owned);
         let mut prompt = context.prompt()?;
         match delete(id, &goal, aws, prompt.as_mut()) {
-            Ok(true) => key.status = RootKeyStatus::Deleted,
-            Ok(false) => {}
+            Ok(status) => key.status = status,
             Err(error) => {
                 let error = error.with_hint();
                 context.output.warn(&format!("the root key was not deleted: {error}"));
@@ -84,8 +82,8 @@ pub fn kept_pair(goal: &Goal, aws: &Aws) -> Result<KeyPair> {
     pair.ok_or_else(|| Error::failed("the new pair is not in its store"))
 }
 
-/// Whether the key was deleted. An inactive key cannot sign, so root has to sign in for it.
-fn delete(id: &str, goal: &Goal, aws: &Aws, prompt: &mut dyn Prompt) -> Result<bool> {
+/// What becomes of the key. An inactive key cannot sign, so root has to sign in for it.
+fn delete(id: &str, goal: &Goal, aws: &Aws, prompt: &mut dyn Prompt) -> Result<RootKeyStatus> {
     let text = format!("The root key {id} is inactive now. What becomes of it?");
     let final_note = "nothing brings it back; sign in as root with the browser for it";
     let choices = [
@@ -94,7 +92,7 @@ fn delete(id: &str, goal: &Goal, aws: &Aws, prompt: &mut dyn Prompt) -> Result<b
     ];
     let question = Question::required(&text, "in the AWS console");
     if prompt.select(question, &choices, 0)? == 0 {
-        return Ok(false);
+        return Ok(RootKeyStatus::Inactive);
     }
     let root = aws.sign_in(prompt)?;
     let identity = root.identity();
@@ -105,12 +103,12 @@ fn delete(id: &str, goal: &Goal, aws: &Aws, prompt: &mut dyn Prompt) -> Result<b
     }
     let name = run_name(aws.context.env.now());
     let record = Record::new(&name, &deletion(id, goal), &root);
-    let journal = Journal::begin(aws.folders(), record)?;
+    let journal = Journal::begin(&aws.vault.folders, record)?;
     let secrets = RunSecrets { pair: Some(kept_pair(goal, aws)?), password: None };
     let mut run = aws.run(journal, Some(&root.session), secrets);
     aws.block_on(run.execute())?;
     run.finish();
-    Ok(true)
+    Ok(RootKeyStatus::Deleted)
 }
 
 /// Offers each profile that holds the key, and nothing else to sign with, the new secret instead. It is
@@ -154,7 +152,7 @@ fn still_configured(id: &str, aws: &Aws) -> Vec<String> {
     let profiles = AwsFiles::of(env).profiles().profiles;
     let profiles = profiles.iter().filter(|it| it.get("aws_access_key_id") == Some(id));
     let profiles = profiles.map(|it| format!("the profile `{}`", it.name));
-    let secrets = Index::load(aws.folders()).unwrap_or_default().secrets;
+    let secrets = Index::load(&aws.vault.folders).unwrap_or_default().secrets;
     let secrets = secrets.iter().filter(|it| it.access_key_id == id);
     let secrets = secrets.map(|it| format!("the CloudStudio secret `{}`", it.name));
     variable.into_iter().chain(profiles).chain(secrets).collect()
