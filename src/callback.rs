@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -33,20 +33,12 @@ pub struct Callback {
 impl Callback {
     /// Without a port, the system chooses a free one.
     pub async fn bind(port: Option<u16>) -> Result<Self> {
+        let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, port.unwrap_or(0));
         let refused = |cause: io::Error| {
-            let (place, hint) = match port {
-                Some(port) => (
-                    format!("port {port} of this machine"),
-                    "choose another one with --redirect-port, or leave it out",
-                ),
-                None => (
-                    "this machine's loopback address".to_owned(),
-                    "sign in without a listener: cloudcred login --remote",
-                ),
-            };
-            Error::failed(format!("cannot listen on {place}: {cause}")).hint(hint).caused_by(cause)
+            Error::failed(format!("cannot listen on {address} of this machine: {cause}"))
+                .hint("choose another port with --redirect-port, or sign in without one: cloudcred login --remote")
+                .caused_by(cause)
         };
-        let address = (Ipv4Addr::LOCALHOST, port.unwrap_or(0));
         let listener = TcpListener::bind(address).await.map_err(refused)?;
         let port = listener.local_addr().map_err(refused)?.port();
         Ok(Callback { listener, port })

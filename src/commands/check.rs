@@ -21,7 +21,8 @@ pub fn run(offline: bool, context: &Context) -> Result<u8> {
     let named = &context.global.profiles;
     let scope = if named.is_empty() { Scope::Inventory } else { Scope::Profiles(named) };
     let mut credentials = list(&aws.sdk, &context.env, &files, scope)?;
-    let coded = role_of_the_code(&credentials, &profiles, context)?;
+    let code = context.global.mfa_code.as_deref();
+    let role = code.map(|code| role_of_the_code(code, &credentials, &profiles)).transpose()?;
     let mut of_accounts = Vec::new();
     if offline {
         credentials.retain(|credential| credential.source != Source::Instance);
@@ -34,7 +35,7 @@ pub fn run(offline: bool, context: &Context) -> Result<u8> {
         let checked = aws.read(async {
             let mut credentials = check(&aws.sdk, credentials, |done| progress(all, done)).await;
             // What the role is with its code takes the place of what it is without.
-            if let Some((role, code)) = &coded
+            if let (Some(code), Some(Some(role))) = (code, &role)
                 && let Some(credential) = credentials
                     .iter_mut()
                     .find(|it| it.source.profile_name() == Some(&role.profile))
@@ -150,14 +151,11 @@ fn text<'w>(
 }
 
 /// The one role that `--mfa-code` is for: AWS takes a code once.
-fn role_of_the_code<'c>(
+fn role_of_the_code(
+    code: &str,
     credentials: &[Credential],
     profiles: &Profiles,
-    context: &'c Context,
-) -> Result<Option<(MfaRole, &'c str)>> {
-    let Some(code) = &context.global.mfa_code else {
-        return Ok(None);
-    };
+) -> Result<Option<MfaRole>> {
     check_code(code)?;
     let named = credentials.iter().filter_map(|it| profiles.find(it.source.profile_name()?));
     let mut roles = named.filter_map(|profile| MfaRole::of(profile, profiles));
@@ -166,5 +164,5 @@ fn role_of_the_code<'c>(
         return Err(Error::usage("several profiles need an MFA code, and a code works only once")
             .hint("name the profile that it is for with --profile"));
     }
-    Ok(role.map(|role| (role, code.as_str())))
+    Ok(role)
 }

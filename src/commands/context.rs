@@ -84,7 +84,8 @@ impl Context {
         let output = Arc::clone(&self.output);
         Ok(Vault {
             folders: self.env.folders()?,
-            patience: self.patience(),
+            // A person may have to unlock a keyring first; a script should learn soon.
+            patience: Duration::from_secs(if self.attended { 60 } else { 5 }),
             warn: Arc::new(move |text| output.warn(text)),
         })
     }
@@ -103,11 +104,6 @@ impl Context {
             ));
         }
         Ok((entry.clone(), pair))
-    }
-
-    /// How long a keyring may take: a person may have to unlock it first; a script should learn soon.
-    pub fn patience(&self) -> Duration {
-        Duration::from_secs(if self.attended { 60 } else { 5 })
     }
 }
 
@@ -175,7 +171,7 @@ impl<'a> Aws<'a> {
     }
 
     /// As [`Aws::read`], saying meanwhile what is going on.
-    pub fn show<T>(&self, text: &str, work: impl Future<Output = Result<T>>) -> Result<T> {
+    pub fn during<T>(&self, text: &str, work: impl Future<Output = Result<T>>) -> Result<T> {
         self.context.output.working(text);
         let result = self.read(work);
         self.context.output.done();

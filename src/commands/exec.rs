@@ -14,9 +14,7 @@ use crate::process;
 
 /// Returns only when the command did not start: with a shell's 127 if it is not there, or 126.
 pub fn run(name: Option<&str>, command: &[OsString], context: &Context) -> Result<()> {
-    let Some((program, arguments)) = command.split_first() else {
-        return Err(Error::usage("there is no command to run"));
-    };
+    let (program, arguments) = command.split_first().expect("clap requires a command");
     let (_, pair) = context.secret(name)?;
     let mut command = Command::new(program);
     command.args(arguments);

@@ -108,19 +108,15 @@ fn write_profile(
 /// The one that a flag names, else the one that AWS's tools use by default, if it is free.
 fn choose_profile(files: &AwsFiles, prompt: &mut dyn Prompt, context: &Context) -> Result<String> {
     let check = |name: &str| session_of(name, files).map(drop);
-    if let Some(name) = context.global.profile() {
-        check(name)?;
-        return Ok(name.clone());
-    }
-    let name = selected_profile(&context.env);
+    let named = context.global.profile().map(String::as_str);
+    let name = named.unwrap_or(selected_profile(&context.env));
     match check(name) {
-        Ok(()) => Ok(name.to_owned()),
-        Err(taken) if context.attended => {
+        Err(taken) if named.is_none() && context.attended => {
             prompt.tell(&taken.message)?;
             let question = Question::required("Profile for the session", "--profile");
             prompt.text(question, Some("cloudstudio-login"), &check)
         }
-        Err(taken) => Err(taken),
+        checked => checked.map(|()| name.to_owned()),
     }
 }
 

@@ -25,7 +25,7 @@ pub fn mfa_roles(context: &Context) -> Vec<MfaRole> {
 impl Lookups for Aws<'_> {
     fn check_pair(&self, pair: &KeyPair) -> Result<Credential> {
         let check = async { Ok(profiles::check_given(&self.sdk, pair).await) };
-        self.show("Asking AWS whose key this is …", check)
+        self.during("Asking AWS whose key this is …", check)
     }
 
     fn sign_in(&self, _: &mut dyn Prompt) -> Result<Credential> {
@@ -42,7 +42,7 @@ impl Lookups for Aws<'_> {
         };
         check_code(&code)?;
         let profiles = AwsFiles::of(&self.context.env).profiles();
-        self.show("Assuming the role …", role.assume(&self.sdk, &profiles, &code))
+        self.during("Assuming the role …", role.assume(&self.sdk, &profiles, &code))
     }
 
     fn open(&self, address: &str) -> Result<()> {
@@ -51,15 +51,15 @@ impl Lookups for Aws<'_> {
 
     fn password_policy(&self, caller: &Credential) -> Result<Option<PasswordPolicy>> {
         let iam = self.sdk.iam(&caller.session);
-        self.show("Asking AWS for the password policy …", async {
+        self.during("Asking AWS for the password policy …", async {
             // If it may not be read, AWS itself checks the password when it is set.
             Ok(account::password_policy(&iam).await.ok())
         })
     }
 
     fn keyring_trouble(&self) -> Result<Option<String>> {
-        let keyring = Keyring::new(self.context.patience());
-        let trouble = self.show("Asking the keyring …", async move {
+        let keyring = Keyring::new(self.vault.patience);
+        let trouble = self.during("Asking the keyring …", async move {
             let asking = tokio::task::spawn_blocking(move || keyring.reachable());
             Ok(asking.await.map_err(anyhow::Error::from)?.err())
         })?;

@@ -49,7 +49,7 @@ impl BrowserSession {
         output.say(&format!("\n{address}\n"));
         let expected = Arc::clone(&attempt);
         let waiting = callback.wait(PATIENCE, move |query| expected.code(query));
-        let code = aws.show("Waiting for the browser (Ctrl-C cancels) …", waiting)?;
+        let code = aws.during("Waiting for the browser (Ctrl-C cancels) …", waiting)?;
         BrowserSession::exchange(&attempt, &code, aws)
     }
 
@@ -79,9 +79,9 @@ impl BrowserSession {
 
     fn exchange(attempt: &Attempt, code: &SecretString, aws: &Aws) -> Result<Self> {
         let exchange = attempt.exchange(&aws.sdk, code);
-        let signed_in = aws.show("Completing the sign-in …", exchange)?;
+        let signed_in = aws.during("Completing the sign-in …", exchange)?;
         let session = signed_in.session(aws.sdk.region());
-        let identity = aws.show("Asking AWS whose session this is …", async {
+        let identity = aws.during("Asking AWS whose session this is …", async {
             Ok(caller_identity(&aws.sdk, &session, LIMIT).await?)
         })?;
         Ok(BrowserSession { signed_in, identity })

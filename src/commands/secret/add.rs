@@ -114,7 +114,7 @@ fn proven_pair(
 fn verified(pair: &KeyPair, aws: &Aws) -> Result<Identity> {
     let session = aws.sdk.session(pair, aws.sdk.region());
     let began = Instant::now();
-    let answer = aws.show("Asking AWS whose key this is …", async {
+    let answer = aws.during("Asking AWS whose key this is …", async {
         loop {
             let answer = caller_identity(&aws.sdk, &session, ANSWER).await;
             let is_unknown = answer.as_ref().is_err_and(|it| it.reason == Reason::UnknownKey);

@@ -103,7 +103,7 @@ fn look(flags: &Setup, aws: &Aws) -> Result<Vec<Credential>> {
     };
     let began = Instant::now();
     let finding = profiles::find(&aws.sdk, &context.env, scope);
-    let credentials = aws.show("Looking for AWS credentials on this machine …", finding)?;
+    let credentials = aws.during("Looking for AWS credentials on this machine …", finding)?;
     if context.attended {
         let (number, seconds) = (credentials.len(), began.elapsed().as_secs_f64());
         context.output.say(&format!(
@@ -148,11 +148,8 @@ fn abandoned_run(
         Choice::new("Leave it, and set up something else", "it can be finished later"),
     ];
     let question = Question::required(&text, "cloudcred resume, undo");
-    Ok(match prompt.select(question, &choices, 0)? {
-        0 => Some((run, Action::Resume)),
-        1 => Some((run, Action::Undo)),
-        _ => None,
-    })
+    let actions = [Some(Action::Resume), Some(Action::Undo), None];
+    Ok(actions[prompt.select(question, &choices, 0)?].map(|action| (run, action)))
 }
 
 /// Asks until the request is complete and meets nothing that stands in its way.
@@ -162,7 +159,7 @@ fn decide(mut wizard: Wizard, aws: &Aws) -> Result<(Request, Facts)> {
     let reader = Reader { sdk: &aws.sdk, vault: &aws.vault, index: wizard.index, env };
     loop {
         check_not_expired(request.caller(), aws)?;
-        let facts = aws.show("Looking at what is there already …", reader.read(&request))?;
+        let facts = aws.during("Looking at what is there already …", reader.read(&request))?;
         if !wizard.resolve_conflicts(&mut request, &facts)? {
             return Ok((request, facts));
         }

@@ -33,26 +33,24 @@ pub fn after_retirement(
     key.page = page(caller);
     let id = &key.access_key_id;
     let context = aws.context;
+    let warn = |text: &str| context.output.warn(text);
     if context.attended {
         let mut goal = record.goal.clone();
         goal.access_key_id = record.access_key_id().map(str::to_owned);
         let mut prompt = context.prompt()?;
         match delete(id, &goal, aws, prompt.as_mut()) {
             Ok(status) => key.status = status,
-            Err(error) => {
-                let error = error.with_hint();
-                context.output.warn(&format!("the root key was not deleted: {error}"));
-            }
+            Err(error) => warn(&format!("the root key was not deleted: {}", error.with_hint())),
         }
         if let Err(error) = offer_secret(id, &goal, prompt.as_mut(), context) {
-            context.output.warn(&error.with_hint());
+            warn(&error.with_hint());
         }
     }
     for holder in still_configured(id, aws) {
         let warning = format!(
             "{holder} still holds the root key {id}, which no longer works: take it out there"
         );
-        context.output.warn(&warning);
+        warn(&warning);
         report.warnings.push(warning);
     }
     Ok(())
