@@ -19,25 +19,21 @@ pub fn open(env: &Env, address: &str) -> Result<()> {
 
 fn open_with(commands: &str, address: &str) -> Result<()> {
     let separator = if cfg!(windows) { ';' } else { ':' };
-    let mut last = None;
+    let mut failed = anyhow::anyhow!("$BROWSER names no program");
     for words in commands.split(separator).map(|one| words(one, address)) {
         let [program, arguments @ ..] = &words[..] else {
             continue;
         };
+        let mut command = Command::new(program);
         // Nothing of what it prints belongs on our streams, and no key typed for us to it.
-        let started = Command::new(program)
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .with_context(|| format!("$BROWSER names `{program}`, which does not start"));
-        match started {
+        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let started = command.spawn();
+        match started.with_context(|| format!("$BROWSER names `{program}`, which does not start")) {
             Ok(_) => return Ok(()),
-            Err(error) => last = Some(error),
+            Err(error) => failed = error,
         }
     }
-    Err(last.unwrap_or_else(|| anyhow::anyhow!("$BROWSER names no program")))
+    Err(failed)
 }
 
 fn words(command: &str, address: &str) -> Vec<String> {

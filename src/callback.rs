@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -33,22 +33,15 @@ pub struct Callback {
 impl Callback {
     /// Without a port, the system chooses a free one.
     pub async fn bind(port: Option<u16>) -> Result<Self> {
-        let bound = async {
-            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port.unwrap_or(0))).await?;
-            let port = listener.local_addr()?.port();
-            io::Result::Ok(Callback { listener, port })
+        let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, port.unwrap_or(0));
+        let refused = |cause: io::Error| {
+            Error::failed(format!("cannot listen on {address} of this machine: {cause}"))
+                .hint("choose another port with --redirect-port, or sign in without one: cloudcred login --remote")
+                .caused_by(cause)
         };
-        bound.await.map_err(|cause| {
-            let error = Error::failed(match port {
-                Some(port) => format!("cannot listen on port {port} of this machine: {cause}"),
-                None => format!("cannot listen on this machine's loopback address: {cause}"),
-            });
-            let error = error.caused_by(cause);
-            match port {
-                Some(_) => error.hint("choose another one with --redirect-port, or leave it out"),
-                None => error.hint("sign in without a listener: cloudcred login --remote"),
-            }
-        })
+        let listener = TcpListener::bind(address).await.map_err(refused)?;
+        let port = listener.local_addr().map_err(refused)?.port();
+        Ok(Callback { listener, port })
     }
 
     /// Where the browser is to be sent.
@@ -61,102 +54,93 @@ impl Callback {
     /// an error page, and so does what no browser requests for a page that somebody opens: from within
     /// another page, or for a host name that somebody has led here. No number of other connections
     /// keeps the browser out.
-    pub async fn wait<T>(
+    pub async fn wait<T: Send + 'static>(
         self,
         limit: Duration,
-        accept: impl Fn(&str) -> Option<Result<T>>,
+        accept: impl Fn(&str) -> Option<Result<T>> + Clone + Send + 'static,
     ) -> Result<T> {
-        timeout(limit, self.serve(accept)).await.unwrap_or_else(|_| {
-            Err(Error::failed(format!(
-                "nobody signed in within {} minutes",
-                limit.as_secs().div_ceil(60)
-            ))
-            .hint("run the command again, and finish the sign-in in the browser"))
-        })
+        let Ok((stream, accepted)) = timeout(limit, self.serve(accept)).await else {
+            let minutes = limit.as_secs().div_ceil(60);
+            return Err(Error::failed(format!("nobody signed in within {minutes} minutes"))
+                .hint("run the command again, and finish the sign-in in the browser"));
+        };
+        let text = match &accepted {
+            Ok(_) => "You can close this page and return to the terminal.",
+            Err(_) => "This did not work. Return to the terminal: it says why.",
+        };
+        answer(stream, "200 OK", text).await;
+        accepted
     }
 
-    async fn serve<T>(self, accept: impl Fn(&str) -> Option<Result<T>>) -> Result<T> {
-        let mut connections: JoinSet<Option<Request>> = JoinSet::new();
+    /// The connection whose query was accepted, not answered yet, and what came of it.
+    async fn serve<T: Send + 'static>(
+        self,
+        accept: impl Fn(&str) -> Option<T> + Clone + Send + 'static,
+    ) -> (TcpStream, T) {
+        let mut connections = JoinSet::new();
         // The oldest first.
         let mut open: VecDeque<AbortHandle> = VecDeque::new();
         loop {
-            let request = tokio::select! {
+            tokio::select! {
                 connection = self.listener.accept() => {
                     open.retain(|connection| !connection.is_finished());
-                    let Ok((stream, _)) = connection else {
+                    if connection.is_err() || open.len() >= AT_ONCE {
                         // The oldest may hold what the system lacks.
                         open.pop_front().iter().for_each(AbortHandle::abort);
+                    }
+                    let Ok((stream, _)) = connection else {
                         sleep(PAUSE).await;
                         continue;
                     };
-                    if open.len() >= AT_ONCE {
-                        open.pop_front().iter().for_each(AbortHandle::abort);
-                    }
-                    open.push_back(connections.spawn(read(stream, self.port)));
+                    open.push_back(connections.spawn(talk(stream, self.port, accept.clone())));
                     // What it has sent already is read before another one could displace it.
                     yield_now().await;
-                    continue;
                 }
-                Some(request) = connections.join_next() => request,
-            };
-            let Ok(Some(request)) = request else {
-                continue;
-            };
-            match accept(&request.query) {
-                None => {
-                    let text = "This is not the sign-in that cloudcred waits for.";
-                    open.push_back(connections.spawn(async {
-                        answer(request.stream, "400 Bad Request", text).await;
-                        None
-                    }));
-                }
-                Some(accepted) => {
-                    let text = match &accepted {
-                        Ok(_) => "You can close this page and return to the terminal.",
-                        Err(_) => "This did not work. Return to the terminal: it says why.",
-                    };
-                    answer(request.stream, "200 OK", text).await;
-                    return accepted;
+                Some(ended) = connections.join_next() => {
+                    if let Ok(Some(accepted)) = ended {
+                        return accepted;
+                    }
                 }
             }
         }
     }
 }
 
-/// A request to the callback's path, not answered yet.
-struct Request {
-    stream: TcpStream,
-    /// Holds the code.
-    query: Zeroizing<String>,
+/// Reads one request, and answers it unless its query is accepted.
+async fn talk<T>(
+    mut stream: TcpStream,
+    port: u16,
+    accept: impl Fn(&str) -> Option<T>,
+) -> Option<(TcpStream, T)> {
+    let head = timeout(CONNECTION_LIMIT, read_head(&mut stream)).await.ok()?.ok()?;
+    let (status, text) = match query_of(&head, port) {
+        None => ("404 Not Found", "There is nothing here."),
+        Some(query) => match accept(query) {
+            Some(accepted) => return Some((stream, accepted)),
+            None => ("400 Bad Request", "This is not the sign-in that cloudcred waits for."),
+        },
+    };
+    answer(stream, status, text).await;
+    None
 }
 
-/// Reads one request; answers it unless it is one for the callback's path.
-async fn read(mut stream: TcpStream, port: u16) -> Option<Request> {
+/// The request up to its first blank line.
+async fn read_head(stream: &mut TcpStream) -> io::Result<Zeroizing<Vec<u8>>> {
     // Of its whole size at once: growing would leave copies of the code behind.
     let mut head = Zeroizing::new(Vec::with_capacity(LONGEST_HEAD));
-    let reading = async {
-        let mut seen = 0;
-        while !head[seen..].windows(4).any(|end| end == b"\r\n\r\n") {
-            seen = head.len().saturating_sub(3);
-            let room = LONGEST_HEAD - head.len();
-            if room == 0 || (&mut stream).take(room as u64).read_buf(&mut *head).await? == 0 {
-                return Err(io::Error::from(io::ErrorKind::InvalidData));
-            }
-        }
-        Ok(())
-    };
-    timeout(CONNECTION_LIMIT, reading).await.ok()?.ok()?;
-    match query_of(&head, port) {
-        Some(query) => Some(Request { stream, query }),
-        None => {
-            answer(stream, "404 Not@Credential", "There is nothing here.").await;
-            None
+    let mut seen = 0;
+    while !head[seen..].windows(4).any(|end| end == b"\r\n\r\n") {
+        seen = head.len().saturating_sub(3);
+        let room = LONGEST_HEAD - head.len();
+        if room == 0 || (&mut *stream).take(room as u64).read_buf(&mut *head).await? == 0 {
+            return Err(io::ErrorKind::InvalidData.into());
         }
     }
+    Ok(head)
 }
 
 /// The query, if a browser was sent to the callback's path on this port.
-fn query_of(head: &[u8], port: u16) -> Option<Zeroizing<String>> {
+fn query_of(head: &[u8], port: u16) -> Option<&str> {
     let mut lines = std::str::from_utf8(head).ok()?.lines();
     let target = lines.next()?.strip_prefix("GET ")?.split(' ').next()?;
     let (path, query) = target.split_once('?')?;
@@ -173,9 +157,9 @@ fn query_of(head: &[u8], port: u16) -> Option<Zeroizing<String>> {
             return None;
         }
     }
-    let here = ["127.0.0.1", "localhost"].map(|name| format!("{name}:{port}"));
-    let is_here = here.iter().any(|here| Some(here.as_str()) == host);
-    (path == PATH && is_here).then(|| Zeroizing::new(query.to_owned()))
+    let (name, host_port) = host?.split_once(':')?;
+    let is_here = ["127.0.0.1", "localhost"].contains(&name) && host_port == port.to_string();
+    (path == PATH && is_here).then_some(query)
 }
 
 /// A browser that does not take its page is no reason to fail.
@@ -363,7 +347,7 @@ mod tests {
             (client, listener.accept().await.expect("connected").0)
         };
         tokio::time::pause();
-        assert!(read(server, port).await.is_none());
+        assert!(talk(server, port, accept).await.is_none());
         drop(client);
     }
 

@@ -48,11 +48,8 @@ pub struct Global {
 }
 
 fn region(text: &str) -> Result<String, &'static str> {
-    if is_region(text) {
-        Ok(text.to_owned())
-    } else {
-        Err("a region has only letters, digits and `-`, such as eu-west-1")
-    }
+    let region = is_region(text).then(|| text.to_owned());
+    region.ok_or("a region has only letters, digits and `-`, such as eu-west-1")
 }
 
 impl Global {
@@ -67,13 +64,17 @@ pub enum Command {
     /// Get verified AWS credentials into CloudStudio: the wizard, or with flags without questions
     Setup(Box<Setup>),
     /// Every AWS credential on this machine: whose it is, and whether it works
-    Check(Check),
+    Check {
+        /// Only read files and variables; do not ask AWS
+        #[arg(long)]
+        offline: bool,
+    },
     /// Sign in with the browser for a short-lived session that AWS's tools can use, too
     Login(Login),
     /// Finish what an interrupted run began
-    Resume(Reopen),
+    Resume(PastRun),
     /// Take back what a run made, and nothing else
-    Undo(Reopen),
+    Undo(PastRun),
     /// Print a secret in the format of AWS's `credential_process`
     CredentialProcess {
         /// The secret [default: the current one]
@@ -85,10 +86,15 @@ pub enum Command {
     /// Print a secret as environment variables
     Export(Export),
     /// Run a command with a secret in its environment
-    Exec(Exec),
+    Exec {
+        /// The secret [default: the current one]
+        name: Option<String>,
+        /// The command and its arguments, after `--`
+        #[arg(last = true, required = true, value_name = "COMMAND")]
+        command: Vec<OsString>,
+    },
 }
 
-/// `--mode`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum ModeChoice {
     /// Keep what works; ask where a person can be asked
@@ -102,7 +108,6 @@ pub enum ModeChoice {
     Root,
 }
 
-/// `--if-exists`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum IfExists {
     /// Stop when the user exists
@@ -111,7 +116,6 @@ pub enum IfExists {
     Reuse,
 }
 
-/// `--console-password`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum PasswordChoice {
     /// No console password
@@ -186,23 +190,21 @@ pub struct Setup {
 impl Setup {
     /// The flags that say what to create or to keep, as far as they are given.
     pub fn given_for_a_new_key(&self) -> Vec<&'static str> {
-        let mut flags = self.given_for_a_user();
-        flags.extend(given([
+        let flags = [
             ("--if-exists", self.if_exists.is_some()),
             ("--secret", self.secret.is_some()),
             ("--store", self.store.is_some()),
             ("--aws-profile", self.aws_profile.is_some()),
-        ]));
-        flags
+        ];
+        [self.given_for_a_user(), given(&flags)].concat()
     }
 
     /// Those that concern an IAM user only.
     pub fn given_for_a_user(&self) -> Vec<&'static str> {
-        let boundary = self.permissions_boundary.is_some();
-        given([
+        given(&[
             ("--user-name", self.user_name.is_some()),
             ("--policy-arn", !self.policy_arns.is_empty()),
-            ("--permissions-boundary", boundary),
+            ("--permissions-boundary", self.permissions_boundary.is_some()),
             ("--tag", !self.tags.is_empty()),
             ("--console-password", self.console_password.is_some()),
             ("--key-description", self.key_description.is_some()),
@@ -210,16 +212,8 @@ impl Setup {
     }
 }
 
-fn given<const N: usize>(flags: [(&'static str, bool); N]) -> Vec<&'static str> {
-    let given = flags.into_iter().filter(|(_, is_given)| *is_given);
-    given.map(|(flag, _)| flag).collect()
-}
-
-#[derive(Args)]
-pub struct Check {
-    /// Only read files and variables; do not ask AWS
-    #[arg(long)]
-    pub offline: bool,
+fn given(flags: &[(&'static str, bool)]) -> Vec<&'static str> {
+    flags.iter().filter_map(|(flag, is_given)| is_given.then_some(*flag)).collect()
 }
 
 #[derive(Args)]
@@ -236,7 +230,7 @@ pub struct Login {
 }
 
 #[derive(Args)]
-pub struct Reopen {
+pub struct PastRun {
     /// The run, as `setup` and its journal name it [default: the latest]
     pub run: Option<String>,
     /// Read the access key to work with from standard input
@@ -259,7 +253,13 @@ pub enum Secret {
     /// Store an access key that you have: CloudStudio's JSON, AWS's CSV, shell exports, or two lines
     Add(AddSecret),
     /// Make one secret the current one, as CloudStudio's "set current" does
-    Use(UseSecret),
+    Use {
+        /// Its name, as `secret list` shows it
+        name: String,
+        /// Also write an AWS profile that reads whichever secret is current
+        #[arg(long, value_name = "PROFILE")]
+        aws_profile: Option<String>,
+    },
     /// Put one secret on the clipboard, to be pasted into CloudStudio
     Copy(CopySecret),
     /// Give one secret another name
@@ -287,7 +287,6 @@ pub enum Secret {
     },
 }
 
-/// `setup --store`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum StoreChoice {
     /// The system's keyring: Keychain, Credential Manager, or a Secret Service
@@ -327,16 +326,6 @@ pub struct AddSecret {
     pub replace: bool,
 }
 
-#[derive(Args)]
-pub struct UseSecret {
-    /// Its name, as `secret list` shows it
-    pub name: String,
-    /// Also write an AWS profile that reads whichever secret is current
-    #[arg(long, value_name = "PROFILE")]
-    pub aws_profile: Option<String>,
-}
-
-/// `--field`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 #[value(rename_all = "snake_case")]
 pub enum Field {
@@ -354,12 +343,8 @@ pub struct CopySecret {
     #[arg(long, value_enum, default_value = "json")]
     pub field: Field,
     /// Clear the clipboard after this many seconds, unless it holds something else by then
-    #[arg(
-        long,
-        value_name = "SECONDS",
-        default_value = "45",
-        value_parser = clap::value_parser!(u64).range(1..=3600)
-    )]
+    #[arg(long, value_name = "SECONDS", default_value = "45")]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub clear_after: u64,
 }
 
@@ -376,13 +361,4 @@ pub struct Export {
     /// Print it even to a terminal
     #[arg(long)]
     pub force: bool,
-}
-
-#[derive(Args)]
-pub struct Exec {
-    /// The secret [default: the current one]
-    pub name: Option<String>,
-    /// The command and its arguments, after `--`
-    #[arg(last = true, required = true, value_name = "COMMAND")]
-    pub command: Vec<OsString>,
 }

@@ -36,17 +36,13 @@ impl Clipboard {
 
     /// Puts the text there, and asks programs that keep a history to leave it out.
     pub fn put(&mut self, text: &SecretString) -> Result<()> {
+        let text = text.expose_secret();
         match self {
-            Clipboard::System(clipboard) => clipboard
-                .set()
-                .exclude_from_history()
-                .text(text.expose_secret())
-                .map_err(|cause| refused("the clipboard refuses the text", cause)),
-            Clipboard::Terminal(output) => {
-                let encoded = Zeroizing::new(BASE64_STANDARD.encode(text.expose_secret()));
-                let sequence = Zeroizing::new(format!("\u{1b}]52;c;{}\u{7}", *encoded));
-                output.control_terminal(&sequence)
+            Clipboard::System(clipboard) => {
+                let put = clipboard.set().exclude_from_history().text(text);
+                put.map_err(|cause| refused("the clipboard refuses the text", cause))
             }
+            Clipboard::Terminal(output) => tell_terminal(output, text),
         }
     }
 
@@ -54,21 +50,23 @@ impl Clipboard {
     pub fn clear(&mut self, text: &SecretString) -> Result<bool> {
         match self {
             Clipboard::System(clipboard) => {
-                let found = clipboard.get_text().map(Zeroizing::new);
+                let present = clipboard.get_text().map(Zeroizing::new);
                 // An image, say, is something else, too.
-                if !found.is_ok_and(|found| *found == text.expose_secret()) {
+                if !present.is_ok_and(|present| *present == text.expose_secret()) {
                     return Ok(false);
                 }
-                clipboard
-                    .clear()
-                    .map(|()| true)
-                    .map_err(|cause| refused("the clipboard cannot be cleared", cause))
+                let cleared = clipboard.clear();
+                cleared.map_err(|cause| refused("the clipboard cannot be cleared", cause))?;
             }
-            Clipboard::Terminal(output) => {
-                output.control_terminal("\u{1b}]52;c;\u{7}").map(|()| true)
-            }
+            Clipboard::Terminal(output) => tell_terminal(output, "")?,
         }
+        Ok(true)
     }
+}
+
+fn tell_terminal(output: &Output, text: &str) -> Result<()> {
+    let encoded = Zeroizing::new(BASE64_STANDARD.encode(text));
+    output.control_terminal(&Zeroizing::new(format!("\u{1b}]52;c;{}\u{7}", *encoded)))
 }
 
 fn refused(what: &str, cause: arboard::Error) -> Error {

@@ -89,10 +89,7 @@ pub fn set(pair: &KeyPair, format: ExportFormat) -> Result<SecretString> {
     Ok(SecretString::from(text.as_str()))
 }
 
-/// Lines that unset the pair.
-///
-/// # Errors
-/// `Usage`, for a format that cannot unset anything.
+/// Lines that unset the pair, in a format that can do that.
 pub fn unset(format: ExportFormat) -> Result<String> {
     let lines = [ACCESS_KEY_ID, SECRET_ACCESS_KEY].map(|name| unset_line(name, format));
     lines.into_iter().collect::<Option<String>>().ok_or_else(|| {
@@ -201,9 +198,7 @@ pub fn github_environment(pair: &KeyPair, emptied: &[&str], delimiter: &str) -> 
         } else {
             (format!("{name}="), "\n".to_owned())
         };
-        text.push_str(&start);
-        text.push_str(value);
-        text.push_str(&end);
+        text.extend([start.as_str(), value, &end]);
     }
     SecretString::from(text.as_str())
 }

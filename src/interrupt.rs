@@ -114,9 +114,9 @@ pub fn interruptible<T: Send + 'static>(read: impl FnOnce() -> T + Send + 'stati
     })
 }
 
-/// Only waits for signals, on the thread that blocks on it.
+/// Only waits, for signals and for time, on the thread that blocks on it.
 pub fn signal_runtime() -> Result<tokio::runtime::Runtime> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.map_err(|cause| Error::from(anyhow::Error::from(cause)))
 }
 

@@ -1,19 +1,38 @@
-//! What every command gets: the environment, the global flags, and where its words go.
+//! What every command gets: the environment, the global flags, and where its words go; and for those
+//! that speak to AWS the runtime, the SDK, and the vault beside them.
 
+use std::future::Future;
+use std::mem::ManuallyDrop;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::Serialize;
+use tokio::runtime::Runtime;
+
+use crate::aws::sdk::{Sdk, Session};
 use crate::cli::Global;
-use crate::env::{Env, Folders};
-use crate::error::Result;
-use crate::output::Output;
+use crate::env::Env;
+use crate::error::{Error, Kind, Result};
+use crate::interrupt::Interrupt;
+use crate::output::{Output, Page, Report};
 use crate::pasted;
 use crate::prompt::{Prompt, Question, Terminal, Unattended};
 use crate::secret::KeyPair;
+use crate::setup::journal::Journal;
+use crate::setup::run::Run;
+use crate::setup::steps::context::{Access, RunSecrets};
 use crate::stdin;
+use crate::store::SecretName;
+use crate::store::index::{Entry, Index};
 use crate::store::vault::Vault;
 
-/// What every command gets.
+/// The question that `--key-stdin` answers.
+pub const PAIR: Question = Question {
+    text: "Access key, both halves (not shown)",
+    flag: "--key-stdin < FILE",
+    required: true,
+};
+
 pub struct Context {
     pub env: Env,
     pub global: Global,
@@ -34,10 +53,23 @@ impl Context {
     /// The pair of `--key-stdin`. A terminal would show what is typed: there it is asked for, hidden.
     pub fn pair_from_stdin(&self, prompt: &mut dyn Prompt) -> Result<KeyPair> {
         if self.env.stdin_is_terminal {
-            let text = "Access key, both halves (not shown)";
-            return prompt.key_pair(Question::required(text, "--key-stdin < FILE"));
+            return prompt.key_pair(PAIR);
         }
         pasted::parse(&stdin::read_to_end()?)
+    }
+
+    /// Ends the command unless the answer is yes, or `--yes` answers this question.
+    pub fn confirm(&self, prompt: &mut dyn Prompt, text: &str, flag: &str) -> Result<()> {
+        let has_consent = flag == "--yes" && self.global.yes;
+        if has_consent || prompt.confirm(Question::required(text, flag))? {
+            return Ok(());
+        }
+        Err(Error::cancelled().hint("nothing was changed"))
+    }
+
+    /// The result of a command: its JSON, and its text.
+    pub fn result(&self, json: impl Serialize, text: impl Fn(&Page) -> String) -> Result<()> {
+        self.output.result(&Answer { json, text })
     }
 
     /// The region that a flag or a variable names.
@@ -48,17 +80,115 @@ impl Context {
         }
     }
 
-    pub fn vault(&self, folders: &Folders) -> Vault {
+    pub fn vault(&self) -> Result<Vault> {
         let output = Arc::clone(&self.output);
-        Vault {
-            folders: folders.clone(),
-            patience: self.patience(),
+        Ok(Vault {
+            folders: self.env.folders()?,
+            // A person may have to unlock a keyring first; a script should learn soon.
+            patience: Duration::from_secs(if self.attended { 60 } else { 5 }),
             warn: Arc::new(move |text| output.warn(text)),
-        }
+        })
     }
 
-    /// How long a keyring may take: a person may have to unlock it first; a script should learn soon.
-    pub fn patience(&self) -> Duration {
-        Duration::from_secs(if self.attended { 60 } else { 5 })
+    /// The named secret, else the current one, from its store. Warns when another program has changed it.
+    pub fn secret(&self, name: Option<&str>) -> Result<(Entry, KeyPair)> {
+        let vault = self.vault()?;
+        let index = Index::load(&vault.folders)?;
+        let entry = find_secret(name, &index)?;
+        let pair = vault.read(entry)?;
+        let (name, id) = (&entry.name, &entry.access_key_id);
+        if *id != pair.access_key_id {
+            // The new key's ID is not shown: it may be any text.
+            self.output.warn(&format!(
+                "the secret `{name}` was changed from outside: its key is no longer {id}. To check and list the new one: cloudcred secret show {name} --reveal | cloudcred secret add {name} --key-stdin"
+            ));
+        }
+        Ok((entry.clone(), pair))
+    }
+}
+
+/// The entry of that name, else of the current secret.
+pub fn find_secret<'i>(name: Option<&str>, index: &'i Index) -> Result<&'i Entry> {
+    match name {
+        Some(name) => index.require(&SecretName::existing(name)?),
+        None => index.require_current(),
+    }
+}
+
+/// What a command needs to speak to AWS.
+pub struct Aws<'a> {
+    pub context: &'a Context,
+    pub sdk: Sdk,
+    pub vault: Vault,
+    /// Whether addresses are only printed.
+    pub no_browser: bool,
+    /// Never shut down: that would wait for a name lookup or a keyring that hangs.
+    runtime: ManuallyDrop<Runtime>,
+    interrupt: Interrupt,
+}
+
+impl<'a> Aws<'a> {
+    pub fn start(context: &'a Context) -> Result<Self> {
+        // The SDK reads the variables by itself, and takes anything as a region.
+        context.region()?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .map_err(anyhow::Error::from)?;
+        let interrupt = runtime.block_on(async { Interrupt::listen() })?;
+        let region = context.global.region.as_deref();
+        let profile = context.global.profile().map(String::as_str);
+        let sdk = runtime.block_on(Sdk::load(region, profile, context.output.clone()));
+        let (vault, runtime) = (context.vault()?, ManuallyDrop::new(runtime));
+        Ok(Aws { context, sdk, vault, no_browser: false, runtime, interrupt })
+    }
+
+    /// A run to drive; the session is that of credentials which may change the account.
+    pub fn run<'r>(
+        &'r self,
+        journal: Journal,
+        session: Option<&'r Session>,
+        secrets: RunSecrets,
+    ) -> Run<'r> {
+        let (env, output) = (&self.context.env, &self.context.output);
+        let access = Access { sdk: &self.sdk, session, vault: &self.vault, env, output };
+        Run::new(access, journal, secrets, &self.interrupt)
+    }
+
+    /// Does work that looks at interruptions itself, to its end.
+    pub fn block_on<T>(&self, work: impl Future<Output = T>) -> T {
+        self.runtime.block_on(work)
+    }
+
+    /// Does work that only reads; Ctrl-C ends it.
+    pub fn read<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        let result = self.block_on(self.interrupt.or_cancel(work));
+        result.map_err(|error| match error.kind {
+            Kind::Cancelled => error.hint("nothing was changed"),
+            _ => error,
+        })
+    }
+
+    /// As [`Aws::read`], saying meanwhile what is going on.
+    pub fn during<T>(&self, text: &str, work: impl Future<Output = Result<T>>) -> Result<T> {
+        self.context.output.working(text);
+        let result = self.read(work);
+        self.context.output.done();
+        result
+    }
+}
+
+#[derive(Serialize)]
+#[serde(transparent)]
+struct Answer<J, F> {
+    json: J,
+    #[serde(skip)]
+    text: F,
+}
+
+impl<J: Serialize, F: Fn(&Page) -> String> Report for Answer<J, F> {
+    fn text(&self, page: &Page) -> String {
+        (self.text)(page)
     }
 }

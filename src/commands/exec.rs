@@ -1,24 +1,21 @@
 //! `cloudcred exec`: replaces this process by a command with the pair in its environment.
 
+use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::path::Path;
 use std::process::Command;
 
 use secrecy::ExposeSecret;
 
-use crate::cli::Exec;
 use crate::commands::context::Context;
-use crate::commands::pick_secret;
 use crate::error::{Error, Kind, Result};
 use crate::export::{ACCESS_KEY_ID, CONFLICTING, SECRET_ACCESS_KEY};
 use crate::process;
 
 /// Returns only when the command did not start: with a shell's 127 if it is not there, or 126.
-pub fn run(flags: Exec, context: &Context) -> Result<()> {
-    let Some((program, arguments)) = flags.command.split_first() else {
-        return Err(Error::usage("there is no command to run"));
-    };
-    let pair = pick_secret::read(flags.name.as_deref(), context)?.pair;
+pub fn run(name: Option<&str>, command: &[OsString], context: &Context) -> Result<()> {
+    let (program, arguments) = command.split_first().expect("clap requires a command");
+    let (_, pair) = context.secret(name)?;
     let mut command = Command::new(program);
     command.args(arguments);
     for name in CONFLICTING {
@@ -32,23 +29,23 @@ pub fn run(flags: Exec, context: &Context) -> Result<()> {
         // The script exists, but not the interpreter that its first line names.
         ErrorKind::NotFound if Path::new(program).is_file() => (
             Kind::CommandRefused,
-            "cannot be run: its interpreter is missing".to_owned(),
+            "cannot be run: its interpreter is missing",
             "the first line of a script names it, after #!",
         ),
         ErrorKind::NotFound => (
             Kind::CommandNotFound,
-            "is not found".to_owned(),
+            "is not found",
             "check its spelling and PATH; shell built-ins and aliases are not programs",
         ),
         // A NUL in the pair or in an argument, which no system takes.
         ErrorKind::InvalidInput => (
             Kind::Failed,
-            "cannot be given this pair".to_owned(),
+            "cannot be given this pair",
             "the secret or an argument contains a NUL character",
         ),
         _ => (
             Kind::CommandRefused,
-            format!("cannot be run: {cause}"),
+            &*format!("cannot be run: {cause}"),
             "check that it is a program and that you may execute it",
         ),
     };

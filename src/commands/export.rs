@@ -7,8 +7,6 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::cli::Export;
 use crate::commands::context::Context;
-use crate::commands::pick_secret;
-use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::export::{self, CONFLICTING, ExportFormat, github_environment};
 use crate::output::Format;
@@ -19,16 +17,12 @@ const DEFAULT: ExportFormat =
     if cfg!(windows) { ExportFormat::Powershell } else { ExportFormat::Bash };
 
 pub fn run(flags: Export, context: &Context) -> Result<()> {
-    let format = match (flags.format, context.output.format()) {
-        (None, Format::Text) => DEFAULT,
-        (None | Some(ExportFormat::Json), Format::Json) => ExportFormat::Json,
-        (Some(format), Format::Text) => format,
-        (Some(_), Format::Json) => {
-            return Err(
-                Error::usage("--output json goes with --format json only").hint("leave one out")
-            );
-        }
-    };
+    let is_json = context.output.format() == Format::Json;
+    let format = flags.format.unwrap_or(if is_json { ExportFormat::Json } else { DEFAULT });
+    if is_json && format != ExportFormat::Json {
+        let error = Error::usage("--output json goes with --format json only");
+        return Err(error.hint("leave one out"));
+    }
     if flags.unset {
         if flags.name.is_some() {
             return Err(Error::usage("--unset takes no name")
@@ -40,30 +34,26 @@ pub fn run(flags: Export, context: &Context) -> Result<()> {
         return Err(Error::usage("this would show the secret access key on the terminal")
             .hint(format!("use it like this: {}; or show it with --force", format.usage())));
     }
-    let pair = pick_secret::read(flags.name.as_deref(), context)?.pair;
-    // Checked before the lines that mask the pair are printed.
-    let file = match format {
-        ExportFormat::Github => Some(github_file(&context.env)?),
-        _ => None,
-    };
-    let text = export::set(&pair, format)?;
-    context.output.raw(text.expose_secret().as_bytes())?;
-    file.map_or(Ok(()), |file| hand_over(file, &pair, context))
+    let (_, pair) = context.secret(flags.name.as_deref())?;
+    if format == ExportFormat::Github {
+        return hand_over(&pair, context);
+    }
+    context.output.raw(export::set(&pair, format)?.expose_secret().as_bytes())
 }
 
-fn github_file(env: &Env) -> Result<&str> {
-    env.var("GITHUB_ENV").ok_or_else(|| {
+/// Hands the pair over to the later steps of a GitHub Actions job, masked.
+fn hand_over(pair: &KeyPair, context: &Context) -> Result<()> {
+    // Checked before the lines that mask the pair are printed.
+    let file = context.env.var("GITHUB_ENV").ok_or_else(|| {
         Error::failed("GITHUB_ENV is not set: this is not a step of a GitHub Actions job")
             .hint("use another --format, or `cloudcred exec`")
-    })
-}
-
-/// Hands the pair over to the job's later steps.
-fn hand_over(file: &str, pair: &KeyPair, context: &Context) -> Result<()> {
-    let (profiles, emptied): (Vec<&str>, Vec<&str>) = CONFLICTING
-        .into_iter()
-        .filter(|name| context.env.var(name).is_some())
-        .partition(|name| name.ends_with("PROFILE"));
+    })?;
+    let masks = export::set(pair, ExportFormat::Github)?;
+    context.output.raw(masks.expose_secret().as_bytes())?;
+    let is_set = |name: &&str| context.env.var(name).is_some();
+    let conflicting = CONFLICTING.into_iter().filter(is_set);
+    let (profiles, emptied): (Vec<_>, Vec<_>) =
+        conflicting.partition(|name| name.ends_with("PROFILE"));
     let delimiter = format!("cloudcred-{:032x}", rand::random::<u128>());
     append(file, &github_environment(pair, &emptied, &delimiter)).map_err(|cause| {
         Error::failed(format!("cannot append to {file}: {cause}"))

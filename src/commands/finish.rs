@@ -5,58 +5,59 @@ use std::time::Instant;
 
 use secrecy::ExposeSecret;
 
-use crate::commands::aws::Aws;
-use crate::commands::context::Context;
+use crate::commands::context::{Aws, Context};
 use crate::error::{Error, Kind, Result};
-use crate::output::{Format, table};
+use crate::output::{Format, Output, table};
+use crate::setup::journal::Record;
 use crate::setup::report::SetupReport;
 use crate::setup::run::Run;
 use crate::setup::steps::Step;
 
-/// # Errors
-/// The run's. Where the pair cannot be printed, all is taken back: nobody else has it.
-pub fn carry_out(run: &mut Run, aws: &Aws, context: &Context) -> Result<()> {
+/// Where the pair cannot be printed, all is taken back: nobody else has it.
+pub fn carry_out(run: &mut Run, aws: &Aws) -> Result<()> {
     let began = Instant::now();
-    aws.run(run.execute())?;
+    aws.block_on(run.execute())?;
     if run.record().prints()
-        && let Err(error) = print(run, context)
+        && let Err(error) = print(run, &aws.context.output)
     {
         run.journal.not_printed();
-        return Err(aws.run(run.roll_back(error)));
+        return Err(aws.block_on(run.roll_back(error)));
     }
     run.finish();
-    let seconds = began.elapsed().as_secs_f64();
-    context.output.say(&format!("  ready in {seconds:.1} s"));
+    aws.context.output.say(&format!("  ready in {:.1} s", began.elapsed().as_secs_f64()));
     Ok(())
 }
 
-fn print(run: &mut Run, context: &Context) -> Result<()> {
+fn print(run: &mut Run, output: &Output) -> Result<()> {
     run.journal.printing()?;
-    let document = run.work().pair()?.to_document();
-    context.output.raw(document.expose_secret().as_bytes())?;
-    context.output.raw(b"\n")
+    output.raw(run.work().pair()?.to_document().expose_secret().as_bytes())?;
+    output.raw(b"\n")
 }
 
-/// A pair must not be printed to where nobody reads it. The standard library opens the null device in
-/// place of a standard output that is closed, so writing to that never fails.
-///
-/// # Errors
-/// When standard output is closed or the null device.
-pub fn check_stdout() -> Result<()> {
-    if !stdout_leads_nowhere() {
+/// Refuses to print a pair to where nobody reads it, or beside another document. The standard library
+/// opens the null device in place of a standard output that is closed, so writing to that never fails.
+pub fn check_stdout(record: &Record, context: &Context) -> Result<()> {
+    if !record.prints() {
         return Ok(());
     }
-    Err(Error::failed("standard output is closed or discarded, so the secret would be lost")
-        .hint("redirect it to a file or a program, or keep the secret with --store keyring or --store file"))
+    if context.output.format() == Format::Json {
+        let run = &record.run;
+        return Err(Error::usage(format!(
+            "the run {run} prints the secret, so --output json does not go with it"
+        ))
+        .hint("standard output can carry one document only: leave --output json out"));
+    }
+    if stdout_leads_nowhere() {
+        return Err(Error::failed("standard output is closed or discarded, so the secret would be lost")
+            .hint("redirect it to a file or a program, or keep the secret with --store keyring or --store file"));
+    }
+    Ok(())
 }
 
 #[cfg(unix)]
 fn stdout_leads_nowhere() -> bool {
-    let same = |null: rustix::fs::Stat, stdout: rustix::fs::Stat| {
-        null.st_rdev == stdout.st_rdev && null.st_mode == stdout.st_mode
-    };
     match (rustix::fs::stat("/dev/null"), rustix::fs::fstat(std::io::stdout())) {
-        (Ok(null), Ok(stdout)) => same(null, stdout),
+        (Ok(null), Ok(stdout)) => (null.st_rdev, null.st_mode) == (stdout.st_rdev, stdout.st_mode),
         (_, stdout) => stdout.is_err(),
     }
 }
@@ -73,10 +74,7 @@ pub fn show_steps(title: &str, rows: impl Iterator<Item = Vec<String>>, context:
     if output.format() == Format::Json && !context.attended {
         return;
     }
-    let numbered = (1..).zip(rows).map(|(number, mut row)| {
-        row.insert(0, number.to_string());
-        row
-    });
+    let numbered = (1..).zip(rows).map(|(number, row)| [vec![number.to_string()], row].concat());
     output.say(&format!("\n{title}"));
     output.say(&table(&numbered.collect::<Vec<_>>(), output.page().width));
 }
@@ -87,10 +85,8 @@ pub fn row(step: &Step) -> Vec<String> {
     vec![what.to_owned(), detail]
 }
 
-/// Puts the result where it belongs: standard output, unless the secret itself went there.
-///
-/// # Errors
-/// When standard output is closed or full: the result is then on standard error.
+/// Puts the result where it belongs: standard output, unless the secret itself went there, or it is
+/// closed or full.
 pub fn deliver(report: &SetupReport, context: &Context) -> Result<()> {
     if report.prints && report.run.is_some() {
         context.output.result_beside(report);

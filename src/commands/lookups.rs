@@ -1,16 +1,13 @@
 //! What the wizard looks up while it asks, and what it has the person do elsewhere.
 
-use std::future::Future;
-
 use crate::aws::account::{self, PasswordPolicy};
 use crate::aws::credential::Credential;
 use crate::aws::mfa::{MfaRole, check_code};
 use crate::aws::profiles;
 use crate::aws_files::AwsFiles;
 use crate::browser;
-use crate::commands::aws::Aws;
-use crate::commands::context::Context;
-use crate::commands::sign_in::{Browser, BrowserSession};
+use crate::commands::context::{Aws, Context};
+use crate::commands::sign_in::BrowserSession;
 use crate::error::{Error, Result};
 use crate::prompt::{Prompt, Question};
 use crate::secret::KeyPair;
@@ -25,35 +22,14 @@ pub fn mfa_roles(context: &Context) -> Vec<MfaRole> {
     all.filter_map(|profile| MfaRole::of(profile, &profiles)).collect()
 }
 
-/// Lookups at AWS and on this machine.
-pub struct LiveLookups<'a> {
-    pub aws: &'a Aws,
-    pub context: &'a Context,
-    /// Whether addresses are only printed.
-    pub no_browser: bool,
-}
-
-impl LiveLookups<'_> {
-    fn read<T>(&self, what: &str, work: impl Future<Output = Result<T>>) -> Result<T> {
-        self.context.output.working(what);
-        let result = self.aws.read(work);
-        self.context.output.done();
-        result
-    }
-}
-
-impl Lookups for LiveLookups<'_> {
+impl Lookups for Aws<'_> {
     fn check_pair(&self, pair: &KeyPair) -> Result<Credential> {
-        let sdk = &self.aws.sdk;
-        self.read("Asking AWS whose key this is …", async {
-            Ok(profiles::check_given(sdk, pair).await)
-        })
+        let check = async { Ok(profiles::check_given(&self.sdk, pair).await) };
+        self.during("Asking AWS whose key this is …", check)
     }
 
-    fn sign_in(&self, prompt: &mut dyn Prompt) -> Result<Credential> {
-        let browser = Browser { no_browser: self.no_browser, ..Browser::default() };
-        let session = BrowserSession::start(browser, self.aws, prompt, self.context)?;
-        Ok(session.credentials(self.aws))
+    fn sign_in(&self, _: &mut dyn Prompt) -> Result<Credential> {
+        Ok(BrowserSession::here(None, self)?.credential(self))
     }
 
     fn assume_with_mfa(&self, role: &MfaRole, prompt: &mut dyn Prompt) -> Result<Credential> {
@@ -65,9 +41,8 @@ impl Lookups for LiveLookups<'_> {
             }
         };
         check_code(&code)?;
-        let sdk = &self.aws.sdk;
         let profiles = AwsFiles::of(&self.context.env).profiles();
-        self.read("Assuming the role …", role.assume(sdk, &profiles, &code))
+        self.during("Assuming the role …", role.assume(&self.sdk, &profiles, &code))
     }
 
     fn open(&self, address: &str) -> Result<()> {
@@ -75,16 +50,16 @@ impl Lookups for LiveLookups<'_> {
     }
 
     fn password_policy(&self, caller: &Credential) -> Result<Option<PasswordPolicy>> {
-        let iam = self.aws.sdk.iam(&caller.session);
-        self.read("Asking AWS for the password policy …", async {
+        let iam = self.sdk.iam(&caller.session);
+        self.during("Asking AWS for the password policy …", async {
             // If it may not be read, AWS itself checks the password when it is set.
             Ok(account::password_policy(&iam).await.ok())
         })
     }
 
     fn keyring_trouble(&self) -> Result<Option<String>> {
-        let keyring = Keyring::new(self.context.patience());
-        let trouble = self.read("Asking the keyring …", async move {
+        let keyring = Keyring::new(self.vault.patience);
+        let trouble = self.during("Asking the keyring …", async move {
             let asking = tokio::task::spawn_blocking(move || keyring.reachable());
             Ok(asking.await.map_err(anyhow::Error::from)?.err())
         })?;

@@ -1,5 +1,6 @@
 //! Signs in with the browser. The session stays in memory; only `cloudcred login` writes it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::SecretString;
@@ -10,8 +11,7 @@ use crate::aws::kind::Kind;
 use crate::aws::signin::{Attempt, SignedIn};
 use crate::browser;
 use crate::callback::Callback;
-use crate::commands::aws::Aws;
-use crate::commands::context::Context;
+use crate::commands::context::Aws;
 use crate::error::{Error, Result};
 use crate::prompt::{Prompt, Question};
 use crate::stdin;
@@ -21,17 +21,6 @@ const PATIENCE: Duration = Duration::from_secs(10 * 60);
 /// How long STS may take to answer for the new session.
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// Which browser is used, and how it gives back the code.
-#[derive(Clone, Copy, Default)]
-pub struct Browser {
-    /// It is on another machine.
-    pub remote: bool,
-    /// Its address is only printed.
-    pub no_browser: bool,
-    /// `None` for any free port.
-    pub port: Option<u16>,
-}
-
 /// A session that STS has accepted.
 pub struct BrowserSession {
     pub signed_in: SignedIn,
@@ -39,98 +28,74 @@ pub struct BrowserSession {
 }
 
 impl BrowserSession {
-    pub fn start(
-        browser: Browser,
-        aws: &Aws,
-        prompt: &mut dyn Prompt,
-        context: &Context,
-    ) -> Result<Self> {
-        let signed_in = if browser.remote {
-            from_elsewhere(aws, prompt, context)?
+    /// The browser is on this machine, and brings the code to `port`; `None` for any free one.
+    pub fn here(port: Option<u16>, aws: &Aws) -> Result<Self> {
+        let output = &aws.context.output;
+        let (callback, attempt) = aws.read(async {
+            let callback = Callback::bind(port).await?;
+            let attempt = Attempt::here(&aws.sdk, callback.address()).await?;
+            Ok((callback, Arc::new(attempt)))
+        })?;
+        let address = attempt.address();
+        let is_opened = !aws.no_browser
+            && browser::open(&aws.context.env, &address)
+                .inspect_err(|error| output.warn(&format!("no browser was opened: {error:#}")))
+                .is_ok();
+        output.say(if is_opened {
+            "Sign in to AWS in the browser. If it does not open, use this address:"
         } else {
-            from_here(browser, aws, context)?
-        };
-        let session = signed_in.session(aws.sdk.region());
-        context.output.working("Asking AWS whose session this is …");
-        let identity = aws.read(async { Ok(caller_identity(&aws.sdk, &session, LIMIT).await?) });
-        context.output.done();
-        Ok(BrowserSession { signed_in, identity: identity? })
+            "Sign in to AWS in a browser on this machine, at this address:"
+        });
+        output.say(&format!("\n{address}\n"));
+        let expected = Arc::clone(&attempt);
+        let waiting = callback.wait(PATIENCE, move |query| expected.code(query));
+        let code = aws.during("Waiting for the browser (Ctrl-C cancels) …", waiting)?;
+        BrowserSession::exchange(&attempt, &code, aws)
     }
 
-    pub fn credentials(self, aws: &Aws) -> Credential {
+    /// The browser is on another machine, and shows the code, which is pasted.
+    pub fn elsewhere(aws: &Aws, prompt: &mut dyn Prompt) -> Result<Self> {
+        let text = "The code that the page then shows (not shown here)";
+        let flag = "--remote < FILE";
+        let context = aws.context;
+        if !context.attended && context.env.stdin_is_terminal {
+            // It would show what is typed, and the code opens the account.
+            return Err(Error::answer_needed(text, flag));
+        }
+        let attempt = aws.read(Attempt::elsewhere(&aws.sdk))?;
+        context.output.say("Sign in to AWS in a browser on any machine, at this address:");
+        context.output.say(&format!("\n{}\n", attempt.address()));
+        let pasted = if context.attended {
+            prompt.hidden(Question::required(text, flag))?
+        } else {
+            let line = stdin::read_line()?;
+            if line.is_empty() {
+                return Err(Error::end_of_input(text, flag));
+            }
+            SecretString::from(line.as_str())
+        };
+        BrowserSession::exchange(&attempt, &attempt.pasted_code(&pasted)?, aws)
+    }
+
+    fn exchange(attempt: &Attempt, code: &SecretString, aws: &Aws) -> Result<Self> {
+        let exchange = attempt.exchange(&aws.sdk, code);
+        let signed_in = aws.during("Completing the sign-in …", exchange)?;
+        let session = signed_in.session(aws.sdk.region());
+        let identity = aws.during("Asking AWS whose session this is …", async {
+            Ok(caller_identity(&aws.sdk, &session, LIMIT).await?)
+        })?;
+        Ok(BrowserSession { signed_in, identity })
+    }
+
+    pub fn credential(self, aws: &Aws) -> Credential {
         let region = aws.sdk.region();
+        let session = self.signed_in.session(region.clone());
         Credential {
-            source: Source::SignIn,
-            kind: Kind::Login,
-            signs_in: None,
-            mfa_serial: None,
             access_key_id: Some(self.signed_in.access_key_id().to_owned()),
             region: Some(region.to_string()),
             expires_at: Some(self.signed_in.expires_at),
-            keys: Vec::new(),
-            session: self.signed_in.session(region),
             state: State::Works(self.identity),
+            ..Credential::unchecked(Source::SignIn, Kind::Login, session)
         }
     }
-}
-
-fn from_here(browser: Browser, aws: &Aws, context: &Context) -> Result<SignedIn> {
-    let output = &context.output;
-    aws.read(async {
-        let callback = Callback::bind(browser.port).await?;
-        let attempt = Attempt::here(&aws.sdk, callback.address()).await?;
-        let address = attempt.address();
-        let mut invitation = "Sign in to AWS in a browser on this machine, at this address:";
-        if !browser.no_browser {
-            match browser::open(&context.env, &address) {
-                Ok(()) => {
-                    invitation =
-                        "Sign in to AWS in the browser. If it does not open, use this address:";
-                }
-                Err(error) => output.warn(&format!("no browser was opened: {error:#}")),
-            }
-        }
-        output.say(invitation);
-        output.say(&format!("\n{address}\n"));
-        output.working("Waiting for the browser (Ctrl-C cancels) …");
-        let code = callback.wait(PATIENCE, |query| attempt.code(query)).await;
-        output.done();
-        exchange(&attempt, &code?, aws, context).await
-    })
-}
-
-fn from_elsewhere(aws: &Aws, prompt: &mut dyn Prompt, context: &Context) -> Result<SignedIn> {
-    let text = "The code that the page then shows (not shown here)";
-    let flag = "--remote < FILE";
-    if !context.attended && context.env.stdin_is_terminal {
-        // It would show what is typed, and the code opens the account.
-        return Err(Error::answer_needed(text, flag));
-    }
-    let attempt = aws.read(Attempt::elsewhere(&aws.sdk))?;
-    let output = &context.output;
-    output.say("Sign in to AWS in a browser on any machine, at this address:");
-    output.say(&format!("\n{}\n", attempt.address()));
-    let pasted = if context.attended {
-        prompt.hidden(Question::required(text, flag))?
-    } else {
-        let line = stdin::read_line()?;
-        if line.is_empty() {
-            return Err(Error::end_of_input(text, flag));
-        }
-        SecretString::from(line.as_str())
-    };
-    let code = attempt.pasted_code(&pasted)?;
-    aws.read(exchange(&attempt, &code, aws, context))
-}
-
-async fn exchange(
-    attempt: &Attempt,
-    code: &SecretString,
-    aws: &Aws,
-    context: &Context,
-) -> Result<SignedIn> {
-    context.output.working("Completing the sign-in …");
-    let signed_in = attempt.exchange(&aws.sdk, code).await;
-    context.output.done();
-    signed_in
 }

@@ -1,66 +1,37 @@
 //! What `check` says of the tools: in JSON always, in text where they differ or fail.
 
-use serde::Serialize;
+use serde_json::{Value, json};
 
 use crate::aws::resolve::{Uses, Verdict, Verdicts};
 use crate::diagnostic::Diagnostic;
 
-/// Its fields are the contract's.
-#[derive(Clone, Serialize)]
-pub struct ToolsReport {
-    aws_cli: ToolReport,
-    ansible: ToolReport,
-    terraform: ToolReport,
+/// What each tool does. The names of the fields are the contract's.
+pub fn tools(verdicts: &Verdicts) -> Value {
+    json!({
+        "aws_cli": tool(&verdicts.aws_cli),
+        "ansible": tool(&verdicts.ansible),
+        "terraform": tool(&verdicts.terraform),
+    })
 }
 
-#[derive(Clone, Serialize)]
-struct ToolReport {
-    uses: Option<UsesReport>,
-    problem: Option<ProblemReport>,
-}
-
-#[derive(Clone, Serialize)]
-struct UsesReport {
-    source: &'static str,
-    profile: Option<String>,
-    access_key_id: Option<String>,
-}
-
-#[derive(Clone, Serialize)]
-struct ProblemReport {
-    code: &'static str,
-    message: String,
-    hint: String,
-    file: Option<String>,
-    line: Option<usize>,
-}
-
-impl ToolsReport {
-    pub fn new(verdicts: &Verdicts) -> Self {
-        ToolsReport {
-            aws_cli: ToolReport::new(&verdicts.aws_cli),
-            ansible: ToolReport::new(&verdicts.ansible),
-            terraform: ToolReport::new(&verdicts.terraform),
-        }
-    }
-}
-
-impl ToolReport {
-    fn new(verdict: &Verdict) -> Self {
-        let uses = verdict.as_ref().ok().map(|uses| UsesReport {
-            source: uses.source.name(),
-            profile: uses.profile.clone(),
-            access_key_id: uses.access_key_id.clone(),
-        });
-        let problem = verdict.as_ref().err().map(|problem| ProblemReport {
-            code: problem.code,
-            message: problem.message.clone(),
-            hint: problem.hint.clone(),
-            file: problem.place.as_ref().map(|place| place.file.clone()),
-            line: problem.place.as_ref().map(|place| place.line),
-        });
-        ToolReport { uses, problem }
-    }
+fn tool(verdict: &Verdict) -> Value {
+    let uses = verdict.as_ref().ok().map(|uses| {
+        json!({
+            "source": uses.source.name(),
+            "profile": uses.profile,
+            "access_key_id": uses.access_key_id,
+        })
+    });
+    let problem = verdict.as_ref().err().map(|problem| {
+        json!({
+            "code": problem.code,
+            "message": problem.message,
+            "hint": problem.hint,
+            "file": problem.place.as_ref().map(|place| &place.file),
+            "line": problem.place.as_ref().map(|place| place.line),
+        })
+    });
+    json!({ "uses": uses, "problem": problem })
 }
 
 /// One line for each thing that some tool does unlike the others: nothing where all three use the same.

@@ -35,7 +35,7 @@ pub struct Case {
 #[serde(untagged)]
 enum Variable {
     Text(String),
-    Unset(bool),
+    Unset(#[allow(dead_code)] bool),
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]

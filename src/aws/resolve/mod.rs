@@ -89,6 +89,10 @@ pub struct Verdicts {
 }
 
 impl Verdicts {
+    pub fn all_fail(&self) -> bool {
+        self.named().iter().all(|(_, verdict)| verdict.is_err())
+    }
+
     /// With the tools' names as people know them.
     pub fn named(&self) -> [(&'static str, &Verdict); 3] {
         [("the AWS CLI", &self.aws_cli), ("Ansible", &self.ansible), ("Terraform", &self.terraform)]

@@ -3,15 +3,15 @@
 use std::time::{Duration, Instant};
 
 use serde_json::json;
+use tokio::time::sleep;
 
 use crate::aws::failure::Reason;
 use crate::aws::identity::{Identity, caller_identity};
 use crate::cli::AddSecret;
-use crate::commands::aws::Aws;
-use crate::commands::context::Context;
-use crate::commands::secret::answer::{answer, confirm, listed, whose};
+use crate::commands::context::{Aws, Context, PAIR};
+use crate::commands::secret::list::{listed, whose};
 use crate::error::{Error, Kind, Result};
-use crate::prompt::{Prompt, Question};
+use crate::prompt::Prompt;
 use crate::secret::KeyPair;
 use crate::store::index::{Entry, Index};
 use crate::store::vault::Over;
@@ -24,14 +24,13 @@ const ANSWER: Duration = Duration::from_secs(10);
 
 pub fn run(flags: AddSecret, context: &Context) -> Result<()> {
     let name = SecretName::existing(&flags.name)?;
-    let folders = context.env.folders()?;
-    let old = Index::load_to_change(&folders)?.find(&name).cloned();
+    let vault = context.vault()?;
+    let old = Index::load_to_change(&vault.folders)?.find(&name).cloned();
     let (name, store) = match old {
         Some(entry) => (entry.name, entry.store),
         None => (SecretName::new(&flags.name)?, StoreKind::Keyring),
     };
     let store = flags.store.unwrap_or(store);
-    let vault = context.vault(&folders);
     // Before a secret is pasted that could then not be stored.
     vault.probe(store)?;
     let mut prompt = context.prompt()?;
@@ -52,25 +51,18 @@ pub fn run(flags: AddSecret, context: &Context) -> Result<()> {
         verified_at: identity.as_ref().map(|_| now),
         left_in: None,
     };
-    let mut agreed: Option<String> = None;
-    let put = loop {
-        let over = match &agreed {
-            _ if flags.replace => Over::Anything,
-            Some(id) => Over::Key(id),
-            None => Over::Nothing,
-        };
-        let refused = match vault.put(&entry, &pair, over) {
-            Ok(put) => break put,
-            Err(refused) => refused,
-        };
-        let other = vault.other_key(&entry, &pair)?;
-        let Some(id) = other.as_ref().filter(|_| !flags.replace && agreed != other) else {
-            return Err(refused);
-        };
-        let (name, shown) = (&entry.name, id.escape_debug());
-        let text = format!("There is a secret `{name}` already ({shown}). Replace it?");
-        confirm(prompt.as_mut(), &text, "--replace")?;
-        agreed = other;
+    let over = if flags.replace { Over::Anything } else { Over::Nothing };
+    let put = match vault.put(&entry, &pair, over) {
+        Err(refused) if !flags.replace => {
+            let Some(id) = vault.other_key(&entry, &pair)? else {
+                return Err(refused);
+            };
+            let (name, shown) = (&entry.name, id.escape_debug());
+            let text = format!("There is a secret `{name}` already ({shown}). Replace it?");
+            context.confirm(prompt.as_mut(), &text, "--replace")?;
+            vault.put(&entry, &pair, Over::Key(&id))?
+        }
+        put => put?,
     };
     let (entry, is_current) = (&put.entry, put.is_current);
     let json = json!({
@@ -79,7 +71,7 @@ pub fn run(flags: AddSecret, context: &Context) -> Result<()> {
         "replaced": put.replaced,
         "secret": listed(entry, is_current),
     });
-    answer(context, json, |page| {
+    context.result(json, |page| {
         let name = &entry.name;
         let what = match &put.replaced {
             _ if !put.changed => "is there already".to_owned(),
@@ -88,12 +80,11 @@ pub fn run(flags: AddSecret, context: &Context) -> Result<()> {
         };
         let headline = page.strong(format!("CloudStudio secret `{name}` {what}."));
         let (id, store) = (&entry.access_key_id, entry.store.name());
-        let next = if is_current {
-            String::new()
-        } else {
-            format!("  set current: cloudcred secret use {name}\n")
-        };
-        format!("{headline}\n  {id}, {}, in the {store} store\n{next}", whose(entry))
+        let text = format!("{headline}\n  {id}, {}, in the {store} store\n", whose(entry));
+        if is_current {
+            return text;
+        }
+        text + &format!("  set current: cloudcred secret use {name}\n")
     })
 }
 
@@ -104,18 +95,14 @@ fn proven_pair(
     prompt: &mut dyn Prompt,
 ) -> Result<(KeyPair, Option<Identity>)> {
     let aws = if flags.no_verify { None } else { Some(Aws::start(context)?) };
-    let asked = !flags.key_stdin || context.env.stdin_is_terminal;
+    let is_asked = !flags.key_stdin || context.env.stdin_is_terminal;
     loop {
-        let pair = if flags.key_stdin {
-            context.pair_from_stdin(prompt)?
-        } else {
-            let text = "Access key, both halves (not shown)";
-            prompt.key_pair(Question::required(text, "--key-stdin < FILE"))?
-        };
+        let pair =
+            if is_asked { prompt.key_pair(PAIR)? } else { context.pair_from_stdin(prompt)? };
         let Some(aws) = &aws else { return Ok((pair, None)) };
-        match verified(&pair, aws, context) {
+        match verified(&pair, aws) {
             Ok(identity) => return Ok((pair, Some(identity))),
-            Err(refused) if refused.kind == Kind::Credentials && asked => {
+            Err(refused) if refused.kind == Kind::Credentials && is_asked => {
                 prompt.tell(&refused.with_hint())?;
             }
             Err(error) => return Err(error),
@@ -124,28 +111,25 @@ fn proven_pair(
 }
 
 /// Asks STS whose the pair is, and again where the key may be too new to be known.
-fn verified(pair: &KeyPair, aws: &Aws, context: &Context) -> Result<Identity> {
+fn verified(pair: &KeyPair, aws: &Aws) -> Result<Identity> {
     let session = aws.sdk.session(pair, aws.sdk.region());
-    context.output.working("Asking AWS whose key this is …");
     let began = Instant::now();
-    let answer = aws.read(async {
+    let answer = aws.during("Asking AWS whose key this is …", async {
         loop {
-            match caller_identity(&aws.sdk, &session, ANSWER).await {
-                Err(failure)
-                    if failure.reason == Reason::UnknownKey && began.elapsed() < PROPAGATION =>
-                {
-                    context.output.working("AWS does not know this key yet; asking again …");
-                    tokio::time::sleep(Duration::from_secs(1)).await;
-                }
-                answer => return Ok(answer),
+            let answer = caller_identity(&aws.sdk, &session, ANSWER).await;
+            let is_unknown = answer.as_ref().is_err_and(|it| it.reason == Reason::UnknownKey);
+            if !is_unknown || began.elapsed() >= PROPAGATION {
+                return Ok(answer);
             }
+            aws.context.output.working("AWS does not know this key yet; asking again …");
+            sleep(Duration::from_secs(1)).await;
         }
     });
-    context.output.done();
     answer?.map_err(|failure| {
-        let error = Error::from(failure);
-        let is_rejected = error.kind == Kind::Credentials;
-        let error = if is_rejected { error.hint("copy both halves again") } else { error };
+        let mut error = Error::from(failure);
+        if error.kind == Kind::Credentials {
+            error = error.hint("copy both halves again");
+        }
         error.and_hint("--no-verify stores the key without asking AWS")
     })
 }

@@ -1,10 +1,10 @@
 //! `cloudcred secret list`: what the index knows. Opens no store, so it takes a few milliseconds.
 
 use jiff::Timestamp;
-use serde_json::json;
+use serde_json::{Value, json};
 
+use crate::aws::identity::Identity;
 use crate::commands::context::Context;
-use crate::commands::secret::answer::{answer, listed, whose};
 use crate::error::Result;
 use crate::output::table;
 use crate::store::index::{Entry, Index};
@@ -13,8 +13,8 @@ pub fn run(context: &Context) -> Result<()> {
     let index = Index::load(&context.env.folders()?)?;
     let now = context.env.now();
     let is_current = |entry: &Entry| index.is_current(&entry.name);
-    let secrets: Vec<_> = index.secrets.iter().map(|it| listed(it, is_current(it))).collect();
-    answer(context, json!({ "secrets": secrets }), |page| {
+    let secrets = index.secrets.iter().map(|entry| listed(entry, is_current(entry)));
+    context.result(json!({ "secrets": secrets.collect::<Value>() }), |page| {
         if index.secrets.is_empty() {
             return "no secrets yet: `cloudcred setup` makes one, `cloudcred secret add NAME` stores a key that you have\n"
                 .to_owned();
@@ -33,19 +33,42 @@ pub fn run(context: &Context) -> Result<()> {
     })
 }
 
+/// One secret as `--output json` shows it.
+pub fn listed(entry: &Entry, is_current: bool) -> Value {
+    json!({
+        "name": entry.name,
+        "store": entry.store,
+        "current": is_current,
+        "access_key_id": entry.access_key_id,
+        "account_id": entry.account_id,
+        "arn": entry.arn,
+        "created_at": entry.created_at,
+        "verified_at": entry.verified_at,
+    })
+}
+
+/// `user/ana in 111122223333`, unless AWS was never asked.
+pub fn whose(entry: &Entry) -> String {
+    match (&entry.account_id, &entry.arn) {
+        (Some(account_id), Some(arn)) => Identity::new(account_id, arn).described(),
+        _ => "not verified".to_owned(),
+    }
+}
+
+/// What CloudStudio's page says of a secret.
+pub fn state(is_current: bool) -> &'static str {
+    if is_current { "set on environment" } else { "not set" }
+}
+
 /// In the largest unit that says something: a key's age matters by months, not by minutes.
 fn age(from: Timestamp, now: Timestamp) -> String {
-    let seconds = now.as_second() - from.as_second();
-    let count = |number: i64, unit: &str| match number {
-        1 => format!("1 {unit} old"),
-        _ => format!("{number} {unit}s old"),
+    let (number, unit) = match (now.as_second() - from.as_second()) / 60 {
+        ..1 => return "just now".to_owned(),
+        minutes @ 1..60 => (minutes, "minute"),
+        minutes @ 60..1440 => (minutes / 60, "hour"),
+        minutes => (minutes / 1440, "day"),
     };
-    match seconds / 60 {
-        ..1 => "just now".to_owned(),
-        minutes @ 1..60 => count(minutes, "minute"),
-        minutes @ 60..1440 => count(minutes / 60, "hour"),
-        minutes => count(minutes / 1440, "day"),
-    }
+    format!("{number} {unit}{} old", if number == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! `cloudcred secret …`: the secrets on this machine. Only `add` asks AWS anything.
 
 mod add;
-mod answer;
 mod copy;
 mod list;
 mod remove;
@@ -14,7 +13,6 @@ use crate::aws_files::Locations;
 use crate::aws_profile;
 use crate::cli::Secret;
 use crate::commands::context::Context;
-use crate::commands::secret::answer::answer;
 use crate::error::{Error, Result};
 use crate::store::{SecretName, StoreKind, half_done};
 
@@ -23,7 +21,9 @@ pub fn run(command: Secret, context: &Context) -> Result<()> {
         Secret::List => list::run(context),
         Secret::Show { name, reveal } => show::run(&name, reveal, context),
         Secret::Add(flags) => add::run(flags, context),
-        Secret::Use(flags) => set_current::run(&flags, context),
+        Secret::Use { name, aws_profile } => {
+            set_current::run(&name, aws_profile.as_deref(), context)
+        }
         Secret::Copy(flags) => copy::run(&flags, context),
         Secret::Rename { old, new } => rename(&old, &new, context),
         Secret::Move { name, store } => relocate(&name, store, context),
@@ -38,8 +38,7 @@ fn rename(old: &str, new: &str, context: &Context) -> Result<()> {
         return Err(Error::usage(format!("`{new}` differs from `{old}` only in case"))
             .hint("choose another name: on some systems these two are the same file"));
     }
-    let folders = context.env.folders()?;
-    context.vault(&folders).rename(&old, &new, || {
+    context.vault()?.rename(&old, &new, || {
         // AWS profiles that read the secret by its name go on reading it.
         let Ok(locations) = Locations::of(&context.env) else { return Ok(()) };
         let program = context.env.program()?;
@@ -47,16 +46,15 @@ fn rename(old: &str, new: &str, context: &Context) -> Result<()> {
             half_done(format!("renamed, but an AWS profile still reads `{old}`: {}", error.message))
         })
     })?;
-    answer(context, json!({"changed": true, "name": new, "previous_name": old}), |_| {
+    context.result(json!({"changed": true, "name": new, "previous_name": old}), |_| {
         format!("the secret `{old}` is now called `{new}`\n")
     })
 }
 
 /// `cloudcred secret move`: the same pair in another store.
 fn relocate(name: &str, store: StoreKind, context: &Context) -> Result<()> {
-    let vault = context.vault(&context.env.folders()?);
-    let (name, changed) = vault.relocate(&SecretName::existing(name)?, store)?;
-    answer(context, json!({"changed": changed, "name": name, "store": store}), |_| {
+    let (name, changed) = context.vault()?.relocate(&SecretName::existing(name)?, store)?;
+    context.result(json!({"changed": changed, "name": name, "store": store}), |_| {
         let store = store.name();
         if changed {
             format!("the secret `{name}` is now in the {store} store\n")

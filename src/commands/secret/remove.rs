@@ -5,43 +5,39 @@ use serde_json::json;
 use crate::aws_files::Locations;
 use crate::aws_profile::{self, Forget, Readers};
 use crate::commands::context::Context;
-use crate::commands::secret::answer::{answer, confirm};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Kind, Result};
 use crate::store::index::{Entry, Index};
 use crate::store::vault::Unreadable;
 use crate::store::{SecretName, half_done};
 
 /// With `forget`, the entry goes even where its store cannot be read.
 pub fn run(name: &str, forget: bool, context: &Context) -> Result<()> {
-    let folders = context.env.folders()?;
-    let index = Index::load_to_change(&folders)?;
+    let vault = context.vault()?;
+    let index = Index::load_to_change(&vault.folders)?;
     let entry = index.require(&SecretName::existing(name)?)?.clone();
     let locations = Locations::of(&context.env).ok();
     let readers = match &locations {
         Some(locations) => aws_profile::readers(locations, context.env.program()?, &entry.name),
         None => Readers::default(),
     };
-    let vault = context.vault(&folders);
     let mut prompt = context.prompt()?;
     let unreadable = match vault.find(entry.store, &entry.name) {
         Ok(_) => Unreadable::Refuse,
         Err(_) if forget => Unreadable::Forget,
+        Err(error) if !context.attended => {
+            let name = &entry.name;
+            return Err(error.hint(format!(
+                "nothing was changed; `cloudcred secret remove {name} --forget` removes it from the list anyway"
+            )));
+        }
         Err(error) => {
             let (name, why) = (&entry.name, &error.message);
-            if !context.attended {
-                return Err(error.hint(format!(
-                    "nothing was changed; `cloudcred secret remove {name} --forget` removes it from the list anyway"
-                )));
-            }
             let text = format!("`{name}` cannot be read: {why}. Remove it from the list anyway?");
-            confirm(prompt.as_mut(), &text, "--forget")?;
+            context.confirm(prompt.as_mut(), &text, "--forget")?;
             Unreadable::Forget
         }
     };
-    if !context.global.yes {
-        let question = question(&entry, &index, &readers);
-        confirm(prompt.as_mut(), &question, "--yes")?;
-    }
+    context.confirm(prompt.as_mut(), &question(&entry, &index, &readers), "--yes")?;
     let (mut was_current, mut is_last, mut aws_profiles) = (false, false, Vec::new());
     let removed = vault.remove(&entry, unreadable, |index| {
         (was_current, is_last) = (index.is_current(&entry.name), index.secrets.len() == 1);
@@ -54,11 +50,17 @@ pub fn run(name: &str, forget: bool, context: &Context) -> Result<()> {
         }
         Ok(())
     });
-    removed.map_err(|error| partly(error, &aws_profiles))?;
-    let mut idle = readers.as_current;
-    if !was_current || is_last {
-        idle.clear();
-    }
+    let profiles = aws_profiles.join(", ");
+    removed.map_err(|error| {
+        if profiles.is_empty() || error.kind == Kind::PartlyApplied {
+            return error;
+        }
+        let why = &error.message;
+        half_done(format!(
+            "the AWS profile that read it is removed ({profiles}), but not the secret: {why}"
+        ))
+    })?;
+    let idle = if was_current && !is_last { readers.as_current } else { Vec::new() };
     let (name, id) = (&entry.name, &entry.access_key_id);
     let json = json!({
         "removed": name,
@@ -67,13 +69,12 @@ pub fn run(name: &str, forget: bool, context: &Context) -> Result<()> {
         "aws_profiles": aws_profiles,
         "idle_aws_profiles": idle,
     });
-    answer(context, json, |_| {
+    context.result(json, |_| {
         let mut text = format!(
             "removed the secret `{name}` from this machine; its key {id} still works at AWS\n"
         );
-        if !aws_profiles.is_empty() {
-            let names = aws_profiles.join(", ");
-            text += &format!("removed the AWS profile that read it: {names}\n");
+        if !profiles.is_empty() {
+            text += &format!("removed the AWS profile that read it: {profiles}\n");
         }
         if was_current {
             text += "no secret is current any more: `cloudcred secret use NAME` sets another one\n";
@@ -88,29 +89,16 @@ pub fn run(name: &str, forget: bool, context: &Context) -> Result<()> {
 
 fn question(entry: &Entry, index: &Index, readers: &Readers) -> String {
     let is_current = index.is_current(&entry.name);
-    let mut going = readers.by_its_name.clone();
-    if is_current && index.secrets.len() == 1 {
-        going.extend(readers.as_current.iter().cloned());
-    }
     let mut text = format!("Remove the secret `{}` ({})", entry.name, entry.access_key_id);
     if is_current {
-        text.push_str(", which is the current one");
+        text += ", which is the current one";
+    }
+    let mut going = readers.by_its_name.clone();
+    if is_current && index.secrets.len() == 1 {
+        going.extend_from_slice(&readers.as_current);
     }
     if !going.is_empty() {
-        let names = going.join(", ");
-        text.push_str(&format!(", and the AWS profile that reads it ({names})"));
+        text += &format!(", and the AWS profile that reads it ({})", going.join(", "));
     }
     text + "?"
-}
-
-/// The vault's error, where AWS profiles were removed before it.
-fn partly(error: Error, profiles: &[String]) -> Error {
-    if profiles.is_empty() || error.kind == Kind::PartlyApplied {
-        return error;
-    }
-    half_done(format!(
-        "the AWS profile that read it is removed ({}), but not the secret: {}",
-        profiles.join(", "),
-        error.message
-    ))
 }

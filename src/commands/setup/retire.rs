@@ -7,9 +7,7 @@ use crate::aws::credential::Credential;
 use crate::aws::kind::Kind;
 use crate::aws_files::{AwsFiles, Locations};
 use crate::aws_profile::{self, AwsProfile};
-use crate::commands::aws::Aws;
-use crate::commands::context::Context;
-use crate::commands::lookups::LiveLookups;
+use crate::commands::context::{Aws, Context};
 use crate::error::{Error, Result};
 use crate::prompt::{Choice, Prompt, Question};
 use crate::secret::KeyPair;
@@ -17,41 +15,44 @@ use crate::setup::goal::Goal;
 use crate::setup::journal::{Journal, Record, run_name};
 use crate::setup::plan::deletion;
 use crate::setup::report::{RootKeyStatus, SetupReport};
-use crate::setup::run::Run;
 use crate::setup::steps::context::RunSecrets;
 use crate::setup::wizard::Lookups;
 use crate::store::index::Index;
 
-/// Adds to the report what becomes of the retired key. The run has gone well, whatever happens here.
+/// Adds to the report what becomes of the key, if one was retired. The run has gone well, whatever
+/// happens here.
 pub fn after_retirement(
-    goal: &Goal,
+    record: &Record,
+    caller: &Credential,
     report: &mut SetupReport,
-    lookups: &LiveLookups,
-    context: &Context,
+    aws: &Aws,
 ) -> Result<()> {
     let Some(key) = &mut report.root_key else {
         return Ok(());
     };
+    key.page = page(caller);
+    let id = &key.access_key_id;
+    let context = aws.context;
+    let warn = |text: &str| context.output.warn(text);
     if context.attended {
+        let mut goal = record.goal.clone();
+        goal.access_key_id = record.access_key_id().map(str::to_owned);
         let mut prompt = context.prompt()?;
-        match delete(&key.access_key_id, goal, lookups, prompt.as_mut(), context) {
-            Ok(true) => key.status = RootKeyStatus::Deleted,
-            Ok(false) => {}
-            Err(error) => {
-                let error = error.with_hint();
-                context.output.warn(&format!("the root key was not deleted: {error}"));
-            }
+        match delete(id, &goal, aws, prompt.as_mut()) {
+            Ok(status) => key.status = status,
+            Err(error) => warn(&format!("the root key was not deleted: {}", error.with_hint())),
         }
-        let offered = offer_secret(&key.access_key_id, goal, prompt.as_mut(), context);
-        if let Err(error) = offered {
-            context.output.warn(&error.with_hint());
+        if let Err(error) = offer_secret(id, &goal, prompt.as_mut(), context) {
+            warn(&error.with_hint());
         }
     }
-    let warnings = still_configured(&key.access_key_id, lookups.aws, context);
-    for warning in &warnings {
-        context.output.warn(warning);
+    for holder in still_configured(id, aws) {
+        let warning = format!(
+            "{holder} still holds the root key {id}, which no longer works: take it out there"
+        );
+        warn(&warning);
+        report.warnings.push(warning);
     }
-    report.warnings.extend(warnings);
     Ok(())
 }
 
@@ -66,7 +67,7 @@ pub fn not_retired(error: Error, goal: &Goal, caller: &Credential) -> Error {
 }
 
 /// Where root's keys are in the console.
-pub fn page(caller: &Credential) -> String {
+fn page(caller: &Credential) -> String {
     Console::of_region(caller.session.region.as_ref()).security_credentials()
 }
 
@@ -79,43 +80,33 @@ pub fn kept_pair(goal: &Goal, aws: &Aws) -> Result<KeyPair> {
     pair.ok_or_else(|| Error::failed("the new pair is not in its store"))
 }
 
-/// Whether the key was deleted. An inactive key cannot sign, so root has to sign in for it.
-fn delete(
-    id: &str,
-    goal: &Goal,
-    lookups: &LiveLookups,
-    prompt: &mut dyn Prompt,
-    context: &Context,
-) -> Result<bool> {
+/// What becomes of the key. An inactive key cannot sign, so root has to sign in for it.
+fn delete(id: &str, goal: &Goal, aws: &Aws, prompt: &mut dyn Prompt) -> Result<RootKeyStatus> {
     let text = format!("The root key {id} is inactive now. What becomes of it?");
+    let final_note = "nothing brings it back; sign in as root with the browser for it";
     let choices = [
         Choice::new("Keep it, inactive", "root can activate it again"),
-        Choice::new(
-            "Delete it for good",
-            "nothing brings it back; sign in as root with the browser for it",
-        ),
+        Choice::new("Delete it for good", final_note),
     ];
     let question = Question::required(&text, "in the AWS console");
     if prompt.select(question, &choices, 0)? == 0 {
-        return Ok(false);
+        return Ok(RootKeyStatus::Inactive);
     }
-    let aws = lookups.aws;
-    let root = lookups.sign_in(prompt)?;
+    let root = aws.sign_in(prompt)?;
     let identity = root.identity();
     if !identity.is_some_and(|it| it.is_root() && it.account_id == goal.account_id) {
         let who = identity.map_or("nobody".to_owned(), |it| it.described());
         return Err(Error::credentials(format!("this is {who}, not root in {}", goal.account_id))
             .hint("delete it in the console, as root"));
     }
-    let name = run_name(context.env.now());
+    let name = run_name(aws.context.env.now());
     let record = Record::new(&name, &deletion(id, goal), &root);
-    let journal = Journal::begin(&aws.folders, record)?;
+    let journal = Journal::begin(&aws.vault.folders, record)?;
     let secrets = RunSecrets { pair: Some(kept_pair(goal, aws)?), password: None };
-    let access = aws.access(Some(&root.session), context);
-    let mut run = Run::new(access, journal, secrets, &aws.interrupt);
-    aws.run(run.execute())?;
+    let mut run = aws.run(journal, Some(&root.session), secrets);
+    aws.block_on(run.execute())?;
     run.finish();
-    Ok(true)
+    Ok(RootKeyStatus::Deleted)
 }
 
 /// Offers each profile that holds the key, and nothing else to sign with, the new secret instead. It is
@@ -132,15 +123,11 @@ fn offer_secret(id: &str, goal: &Goal, prompt: &mut dyn Prompt, context: &Contex
     });
     for holder in holders {
         let (name, secret) = (&holder.name, &kept.name);
-        let program = context.env.program()?;
-        let profile = AwsProfile::new(name, program, Some(secret), None)?;
-        let key = holder.file_of("aws_secret_access_key");
-        let files = (key.map(|kind| locations.path(kind)), &locations.config);
-        if let (Some(from), to) = files {
+        let profile = AwsProfile::new(name, context.env.program()?, Some(secret), None)?;
+        if let Some(kind) = holder.file_of("aws_secret_access_key") {
+            let (from, to) = (locations.path(kind).display(), locations.config.display());
             prompt.tell(&format!(
-                "The profile `{name}` holds the root key. It can read the secret `{secret}` instead: the key goes from {}, and credential_process comes into {}.",
-                from.display(),
-                to.display()
+                "The profile `{name}` holds the root key. It can read the secret `{secret}` instead: the key goes from {from}, and credential_process comes into {to}."
             ))?;
         }
         if let Some(variable) = context.env.moves_data() {
@@ -156,25 +143,15 @@ fn offer_secret(id: &str, goal: &Goal, prompt: &mut dyn Prompt, context: &Contex
 }
 
 /// Who would go on using the key, and fail.
-fn still_configured(id: &str, aws: &Aws, context: &Context) -> Vec<String> {
-    let mut holders = Vec::new();
-    if context.env.var("AWS_ACCESS_KEY_ID") == Some(id) {
-        holders.push("the variable AWS_ACCESS_KEY_ID".to_owned());
-    }
-    let profiles = AwsFiles::of(&context.env).profiles();
-    let of_key = |key: Option<&str>| key == Some(id);
-    holders.extend(
-        profiles
-            .profiles
-            .iter()
-            .filter(|profile| of_key(profile.get("aws_access_key_id")))
-            .map(|profile| format!("the profile `{}`", profile.name)),
-    );
-    let index = Index::load(&aws.folders).unwrap_or_default();
-    let secrets = index.secrets.iter().filter(|it| it.access_key_id == id);
-    holders.extend(secrets.map(|it| format!("the CloudStudio secret `{}`", it.name)));
-    let warning = |holder| {
-        format!("{holder} still holds the root key {id}, which no longer works: take it out there")
-    };
-    holders.into_iter().map(warning).collect()
+fn still_configured(id: &str, aws: &Aws) -> Vec<String> {
+    let env = &aws.context.env;
+    let variable = env.var("AWS_ACCESS_KEY_ID").filter(|value| *value == id);
+    let variable = variable.map(|_| "the variable AWS_ACCESS_KEY_ID".to_owned());
+    let profiles = AwsFiles::of(env).profiles().profiles;
+    let profiles = profiles.iter().filter(|it| it.get("aws_access_key_id") == Some(id));
+    let profiles = profiles.map(|it| format!("the profile `{}`", it.name));
+    let secrets = Index::load(&aws.vault.folders).unwrap_or_default().secrets;
+    let secrets = secrets.iter().filter(|it| it.access_key_id == id);
+    let secrets = secrets.map(|it| format!("the CloudStudio secret `{}`", it.name));
+    variable.into_iter().chain(profiles).chain(secrets).collect()
 }
