@@ -10,7 +10,7 @@ use crate::prompt::{Prompt, Question};
 use crate::secret::KeyPair;
 use crate::setup::journal::Record;
 use crate::setup::steps::Step;
-use crate::setup::wizard::{Lookups, ask_for_pair};
+use crate::setup::wizard::Lookups;
 
 /// The key that the run has created, not one that somebody brought along.
 fn made_key(record: &Record) -> Option<&str> {
@@ -70,7 +70,7 @@ impl PastRun<'_> {
             (_, None) => {
                 let text = "Access key that may manage IAM, both halves (not shown)";
                 let question = Question::required(text, "--profile or --key-stdin");
-                Ok(ask_for_pair(question, &lookups, prompt, &Ok)?.1)
+                Ok(lookups.ask_for_pair(question, prompt, &Ok)?.1)
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Which past run is meant.
 
 use crate::env::Folders;
-use crate::error::{Error, Result, did_you_mean, near_names};
+use crate::error::{Error, Result, did_you_mean};
 use crate::private_file;
 use crate::setup::journal::{Record, is_going_on, runs};
 use crate::store::index::Index;
@@ -29,10 +29,11 @@ pub fn find(
     if let Some(error) = broken.into_iter().find(|error| error.message.contains(name)) {
         return Err(error);
     }
-    let near = near_names(name, records.iter().map(|record| record.run.as_str()));
+    let names = records.iter().map(|record| record.run.as_str());
     let folder = folders.state.join("runs");
     let otherwise = format!("the runs of this machine are in {}", folder.display());
-    Err(Error::failed(format!("there is no run `{name}`")).hint(did_you_mean(&near, &otherwise)))
+    let hint = did_you_mean(name, names, &otherwise);
+    Err(Error::failed(format!("there is no run `{name}`")).hint(hint))
 }
 
 /// Removes what commands that were killed have left half-written: documents in the file store at

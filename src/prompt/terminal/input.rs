@@ -2,14 +2,29 @@
 
 use std::io::{self, BufRead};
 
-use console::Term;
+use console::{Key, Term};
 use zeroize::Zeroizing;
+
+/// The end of input.
+pub fn no_more() -> io::Error {
+    io::ErrorKind::UnexpectedEof.into()
+}
+
+/// A key, while the terminal's mode gives key by key: there, what ends the input is a character
+/// like any other (Ctrl-D and, on Windows, Ctrl-Z).
+pub fn read_key(term: &Term) -> io::Result<Key> {
+    match term.read_key()? {
+        Key::Char('\u{4}') => Err(no_more()),
+        Key::Char('\u{1a}') if cfg!(windows) => Err(no_more()),
+        key => Ok(key),
+    }
+}
 
 /// A line as the terminal gives it, with its editing keys; the end of input is an error.
 pub fn read_line() -> io::Result<Zeroizing<String>> {
     let mut line = Zeroizing::new(String::with_capacity(8 * 1024));
     match io::stdin().lock().read_line(&mut line)? {
-        0 => Err(io::ErrorKind::UnexpectedEof.into()),
+        0 => Err(no_more()),
         _ => Ok(line),
     }
 }
@@ -45,7 +60,7 @@ pub fn read_long_line(_: &Term) -> io::Result<Zeroizing<String>> {
             _ => return Err(io::ErrorKind::InvalidData.into()),
         }
     }
-    Err(io::ErrorKind::UnexpectedEof.into())
+    Err(no_more())
 }
 
 #[cfg(not(unix))]

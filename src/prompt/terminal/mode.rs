@@ -19,10 +19,9 @@ pub enum Keys {
 }
 
 /// The terminal behind standard input.
+#[cfg(unix)]
 pub struct TerminalMode {
-    #[cfg(unix)]
     found: Option<Termios>,
-    #[cfg(unix)]
     continued: tokio::signal::unix::Signal,
     keys: Keys,
 }
@@ -54,17 +53,17 @@ impl TerminalMode {
         }
     }
 
-    /// Waits until the process goes on after a stop (Ctrl-Z and `fg`). The shell has then set its own
-    /// mode, which shows what is typed: sets ours again, and discards what was shown already. Whether
-    /// what is typed is hidden now.
-    pub async fn continued(&mut self) -> bool {
-        self.continued.recv().await;
-        let is_hidden = self.keys != Keys::AsFound;
-        if is_hidden {
-            self.take(self.keys);
-            self.discard_typed();
+    /// Waits until the process goes on after a stop (Ctrl-Z and `fg`) while what is typed is hidden.
+    /// The shell has then set its own mode, which shows it: sets ours again, and discards what was
+    /// shown already.
+    pub async fn continued(&mut self) {
+        loop {
+            self.continued.recv().await;
+            if self.keys != Keys::AsFound {
+                self.take(self.keys);
+                return self.discard_typed();
+            }
         }
-        is_hidden
     }
 
     pub fn discard_typed(&self) {
@@ -87,18 +86,19 @@ impl TerminalMode {
     }
 }
 
+/// Windows reads key by key whenever it is asked to, and stops no process.
+#[cfg(not(unix))]
+pub struct TerminalMode;
+
 #[cfg(not(unix))]
 impl TerminalMode {
     pub fn of_stdin() -> io::Result<Self> {
-        Ok(TerminalMode { keys: Keys::AsFound })
+        Ok(TerminalMode)
     }
 
-    pub fn take(&mut self, keys: Keys) {
-        self.keys = keys;
-    }
+    pub fn take(&mut self, _: Keys) {}
 
-    /// Never: no process is stopped here.
-    pub async fn continued(&mut self) -> bool {
+    pub async fn continued(&mut self) {
         std::future::pending().await
     }
 

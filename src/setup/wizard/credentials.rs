@@ -5,7 +5,6 @@ use crate::aws::mfa::MfaRole;
 use crate::error::Result;
 use crate::prompt::{Choice, Question};
 use crate::secret::KeyPair;
-use crate::setup::request::default_key_description;
 use crate::setup::wizard::context::{Wizard, working};
 
 pub const DEFAULT_USER_NAME: &str = "cloudstudio-admin";
@@ -29,15 +28,14 @@ impl Wizard<'_> {
             return Ok((self.first()?, None));
         }
         let mut options: Vec<(Origin, Choice)> = Vec::new();
-        options.extend(self.credentials.iter().filter_map(|found| {
-            let choice = Choice::new(found.source.described(), found.identity()?.described());
-            Some((Origin::Credential(found), choice))
+        options.extend(self.credentials.iter().filter_map(|it| {
+            let choice = Choice::new(it.source.described(), it.identity()?.described());
+            Some((Origin::Credential(it), choice))
         }));
-        options.extend(self.credentials.iter().filter_map(|found| {
-            let role = self.mfa_role(found)?;
+        let roles = self.credentials.iter().filter_map(|credential| self.mfa_role(credential));
+        options.extend(roles.map(|role| {
             let label = format!("profile `{}`", role.profile);
-            let choice = Choice::new(label, "with a code of its MFA device");
-            Some((Origin::MfaRole(role), choice))
+            (Origin::MfaRole(role), Choice::new(label, "with a code of its MFA device"))
         }));
         let flag = if options.is_empty() {
             self.prompt.tell(
@@ -63,37 +61,47 @@ impl Wizard<'_> {
         options.extend(others.map(|(origin, label, note)| (origin, Choice::new(label, note))));
         let (origins, choices): (Vec<Origin>, Vec<Choice>) = options.into_iter().unzip();
         let question = Question::required("Which credentials may create the user?", flag);
-        match origins[self.prompt.select(question, &choices, 0)?] {
-            Origin::Credential(found) => Ok((found.clone(), None)),
-            Origin::MfaRole(role) => Ok((self.lookups.assume_with_mfa(role, self.prompt)?, None)),
-            Origin::SignIn => Ok((self.lookups.sign_in(self.prompt)?, None)),
+        let (pair, credential) = match origins[self.prompt.select(question, &choices, 0)?] {
+            Origin::Credential(credential) => return Ok((credential.clone(), None)),
+            Origin::MfaRole(role) => {
+                return Ok((self.lookups.assume_with_mfa(role, self.prompt)?, None));
+            }
+            Origin::SignIn => return Ok((self.lookups.sign_in(self.prompt)?, None)),
             Origin::Paste => {
                 let text = "Access key, both halves (not shown)";
-                let (pair, found) = self.ask_for_pair(text, &working)?;
-                Ok((found, Some(pair)))
+                let question = Question::required(text, "--key-stdin");
+                self.lookups.ask_for_pair(question, self.prompt, &working)?
             }
-            Origin::Console => self.make_key_in_console(),
-        }
+            Origin::Console => self.make_key_in_console()?,
+        };
+        Ok((credential, Some(pair)))
     }
 
-    fn make_key_in_console(&mut self) -> Result<(Credential, Option<KeyPair>)> {
+    fn make_key_in_console(&mut self) -> Result<(KeyPair, Credential)> {
         let question = Question::required("Whose key do you want to make?", "--key-stdin");
-        let choices = [
-            ("A new IAM user's", "safe, recommended: the very key that CloudStudio gets"),
-            ("The root user's", "it creates the IAM user here, and should be deleted afterwards"),
-        ];
-        let (pair, found) = if self.choose(question, choices)? == 0 {
-            let name = self.flags.user_name.as_deref().unwrap_or(DEFAULT_USER_NAME);
-            let name = name.to_owned();
-            let (pair, found) =
-                self.user_key_from_console(&name, &default_key_description(self.host_name))?;
-            // In the console, the person may have chosen another name.
-            let identity = found.identity();
-            self.flags.user_name = identity.and_then(|it| it.user_name().map(str::to_owned));
-            (pair, found)
-        } else {
-            self.root_key_from_console()?
-        };
-        Ok((found, Some(pair)))
+        let is_root = self.choose(
+            question,
+            [
+                (
+                    false,
+                    "A new IAM user's",
+                    "safe, recommended: the very key that CloudStudio gets",
+                ),
+                (
+                    true,
+                    "The root user's",
+                    "it creates the IAM user here, and should be deleted afterwards",
+                ),
+            ],
+        )?;
+        if is_root {
+            return self.root_key_from_console();
+        }
+        let name = self.flags.user_name.take().unwrap_or_else(|| DEFAULT_USER_NAME.to_owned());
+        let given = self.user_key_from_console(&name)?;
+        // In the console, the person may have chosen another name.
+        let identity = given.1.identity();
+        self.flags.user_name = identity.and_then(|it| it.user_name().map(str::to_owned));
+        Ok(given)
     }
 }
