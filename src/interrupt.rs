@@ -6,6 +6,7 @@
 use std::future::{Future, poll_fn};
 use std::io;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{Mutex, oneshot};
@@ -27,11 +28,8 @@ fn signals() -> io::Result<Vec<Signal>> {
         let mut signal = signal(kind)?;
         Ok(Box::new(move |context: &mut Context<'_>| signal.poll_recv(context)) as Signal)
     };
-    let (interrupt, terminate) = (SignalKind::interrupt(), SignalKind::terminate());
-    [interrupt, terminate, SignalKind::hangup(), SignalKind::quit()]
-        .map(listen)
-        .into_iter()
-        .collect()
+    let ends = [SignalKind::interrupt(), SignalKind::terminate()];
+    ends.into_iter().chain([SignalKind::hangup(), SignalKind::quit()]).map(listen).collect()
 }
 
 #[cfg(windows)]
@@ -63,11 +61,7 @@ impl Interrupt {
 
     /// Whether an interruption arrived that nobody has waited for.
     pub async fn arrived(&self) -> bool {
-        tokio::select! {
-            biased;
-            () = self.wait() => true,
-            () = std::future::ready(()) => false,
-        }
+        tokio::time::timeout(Duration::ZERO, self.wait()).await.is_ok()
     }
 
     /// Runs work that may be dropped at any point because it changes nothing.

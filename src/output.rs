@@ -4,11 +4,10 @@
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
-use std::sync::Mutex;
 use std::time::Duration;
 
 use console::{Style, Term, measure_text_width};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 use serde_json::ser::{Formatter, Serializer};
 use zeroize::Zeroizing;
@@ -24,13 +23,7 @@ pub enum Format {
 }
 
 /// `--color`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum Color {
-    #[default]
-    Auto,
-    Always,
-    Never,
-}
+pub type Color = clap::ColorChoice;
 
 /// A result: one value, serialized for `--output json`, described for people.
 pub trait Report: Serialize {
@@ -76,28 +69,30 @@ pub struct Output {
     unicode: bool,
     stdout: Term,
     stderr: Term,
-    running: Mutex<Option<ProgressBar>>,
+    /// Shown between [`Output::working`] and [`Output::done`]; on a terminal only.
+    spinner: ProgressBar,
 }
 
 impl Output {
     pub fn new(format: Format, verbosity: u8, color: Color, unicode: bool) -> Self {
         // `auto` leaves `console`'s own judgement: terminals only, and never with NO_COLOR.
-        match color {
-            Color::Auto => {}
-            Color::Always | Color::Never => {
-                let always = color == Color::Always;
-                console::set_colors_enabled(always);
-                console::set_colors_enabled_stderr(always);
-            }
+        if color != Color::Auto {
+            console::set_colors_enabled(color == Color::Always);
+            console::set_colors_enabled_stderr(color == Color::Always);
         }
-        Output {
-            format,
-            verbosity,
-            unicode,
-            stdout: Term::stdout(),
-            stderr: Term::stderr(),
-            running: Mutex::new(None),
-        }
+        let ticks = if unicode { "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏ " } else { "-\\|/ " };
+        let style = ProgressStyle::with_template("  {spinner}   {wide_msg}");
+        let style = style.unwrap_or_else(|_| ProgressStyle::default_spinner());
+        let terminal = if io::stderr().is_terminal() {
+            ProgressDrawTarget::stderr()
+        } else {
+            ProgressDrawTarget::hidden()
+        };
+        let spinner = ProgressBar::with_draw_target(None, terminal);
+        spinner.set_style(style.tick_chars(ticks));
+        spinner.finish_and_clear();
+        let (stdout, stderr) = (Term::stdout(), Term::stderr());
+        Output { format, verbosity, unicode, stdout, stderr, spinner }
     }
 
     pub fn format(&self) -> Format {
@@ -129,17 +124,12 @@ impl Output {
     /// Bytes to stdout as they are, at once: a document that was explicitly asked for.
     pub fn raw(&self, bytes: &[u8]) -> Result<()> {
         let mut stdout = io::stdout().lock();
-        stdout.write_all(bytes).and_then(|()| stdout.flush()).map_err(|cause| {
-            Error::failed(format!("cannot write to standard output: {cause}")).caused_by(cause)
-        })
+        let written = stdout.write_all(bytes).and_then(|()| stdout.flush());
+        written.map_err(|cause| cannot_write("to standard output", cause))
     }
 
     fn document(&self, value: &impl Serialize) -> Result<()> {
-        self.raw(
-            &json(value).map_err(|cause| {
-                Error::failed("cannot write the result as JSON").caused_by(cause)
-            })?,
-        )
+        self.raw(&json(value).map_err(|cause| cannot_write("the result as JSON", cause.into()))?)
     }
 
     /// How the program ends when it fails: one line and a hint on stderr, or the JSON document.
@@ -184,18 +174,12 @@ impl Output {
     fn styled(&self, line: &str) {
         let line = self.adapted(line);
         // Nothing sensible can be done when stderr itself is gone.
-        let print = || drop(self.stderr.write_line(&line));
-        match self.running().as_ref() {
-            Some(bar) => bar.suspend(print),
-            None => print(),
-        }
+        self.spinner.suspend(|| drop(self.stderr.write_line(&line)));
     }
 
     /// A command to the terminal behind stderr, which shows nothing of it.
     pub fn control_terminal(&self, sequence: &str) -> Result<()> {
-        self.stderr.write_str(sequence).map_err(|cause| {
-            Error::failed(format!("cannot write to the terminal: {cause}")).caused_by(cause)
-        })
+        self.stderr.write_str(sequence).map_err(|cause| cannot_write("to the terminal", cause))
     }
 
     pub fn warn(&self, text: &str) {
@@ -221,41 +205,26 @@ impl Output {
         }
     }
 
-    /// Shows what is going on until [`Output::done`]; on a terminal only.
+    /// Shows what is going on until [`Output::done`].
     pub fn working(&self, text: &str) {
-        let mut running = self.running();
-        if !io::stderr().is_terminal() {
-            return;
+        self.spinner.set_message(self.adapted(&visible(text)));
+        if self.spinner.is_finished() {
+            self.spinner.reset();
+            self.spinner.enable_steady_tick(Duration::from_millis(100));
         }
-        let bar = running.get_or_insert_with(|| {
-            let bar = ProgressBar::new_spinner();
-            let ticks = if self.unicode { "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏ " } else { "-\\|/ " };
-            bar.set_style(
-                ProgressStyle::with_template("  {spinner}   {wide_msg}")
-                    .unwrap_or_else(|_| ProgressStyle::default_spinner())
-                    .tick_chars(ticks),
-            );
-            bar.enable_steady_tick(Duration::from_millis(100));
-            bar
-        });
-        bar.set_message(self.adapted(&visible(text)));
     }
 
-    /// Ends what [`Output::working`] showed.
     pub fn done(&self) {
-        if let Some(bar) = self.running().take() {
-            bar.finish_and_clear();
-        }
-    }
-
-    fn running(&self) -> std::sync::MutexGuard<'_, Option<ProgressBar>> {
-        // A panic while printing leaves nothing half-done in here.
-        self.running.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.spinner.finish_and_clear();
     }
 
     fn adapted(&self, text: &str) -> String {
         printable(text, self.unicode)
     }
+}
+
+fn cannot_write(what: &str, cause: io::Error) -> Error {
+    Error::failed(format!("cannot write {what}: {cause}")).caused_by(cause)
 }
 
 #[derive(Serialize)]
@@ -350,13 +319,13 @@ pub fn whole_words<'a>(width: usize) -> textwrap::Options<'a> {
 pub fn table(rows: &[Vec<String>], width: usize) -> String {
     let visible = |row: &Vec<String>| row.iter().map(|cell| visible(cell)).collect();
     let rows: Vec<Vec<String>> = rows.iter().map(visible).collect();
-    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..columns)
-        .map(|column| {
-            let cells = rows.iter().filter_map(|row| row.get(column));
-            cells.map(|cell| measure_text_width(cell)).max().unwrap_or(0)
-        })
-        .collect();
+    let mut widths: Vec<usize> = Vec::new();
+    for row in &rows {
+        widths.resize(widths.len().max(row.len()), 0);
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = measure_text_width(cell).max(*width);
+        }
+    }
     let mut text = String::new();
     for row in &rows {
         let mut used = 0;

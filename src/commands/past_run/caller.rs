@@ -70,7 +70,7 @@ impl PastRun<'_> {
             (_, None) => {
                 let text = "Access key that may manage IAM, both halves (not shown)";
                 let question = Question::required(text, "--profile or --key-stdin");
-                Ok(lookups.ask_for_pair(question, prompt, &Ok)?.1)
+                Ok(lookups.ask_for_pair(question, prompt, &Ok)?.0)
             }
         }
     }

@@ -4,9 +4,8 @@
 use crate::aws::credential::Credential;
 use crate::error::{Error, Result};
 use crate::prompt::{Choice, Question};
-use crate::secret::KeyPair;
 use crate::setup::request::default_key_description;
-use crate::setup::wizard::context::{Wizard, working};
+use crate::setup::wizard::context::{Given, Wizard, working};
 
 const COPY_BOTH: &str =
     "Copy both the access key and the secret access key before you leave the page.";
@@ -14,7 +13,7 @@ const COPY_BOTH: &str =
 impl Wizard<'_> {
     /// Shows the steps for a root key (the user's guide, "Root user credentials"), and asks until the
     /// key is root's and works.
-    pub fn root_key_from_console(&mut self) -> Result<(KeyPair, Credential)> {
+    pub fn root_key_from_console(&mut self) -> Result<Given> {
         let page = self.console.security_credentials();
         let steps = format!(
             "A root access key, made in the AWS console:
@@ -25,13 +24,13 @@ impl Wizard<'_> {
         );
         self.lead(&steps, &[("Open \"My security credentials\"", &page)])?;
         let given = self.pasted_root_key()?;
-        self.tell_whose(&given.1)?;
+        self.tell_whose(&given.0)?;
         Ok(given)
     }
 
     /// Shows the steps for a user with a key (the user's guide, "IAM user credentials"), and asks until
     /// the key is an IAM user's and works.
-    pub fn user_key_from_console(&mut self, name: &str) -> Result<(KeyPair, Credential)> {
+    pub fn user_key_from_console(&mut self, name: &str) -> Result<Given> {
         let (create, user) = (self.console.create_user(), self.console.user_credentials(name));
         let description = default_key_description(self.host_name);
         let steps = format!(
@@ -54,7 +53,7 @@ service. Choose \"Next\".
         let text = "The new user's access key, both halves (not shown)";
         let question = Question::required(text, "--key-stdin");
         let given = self.lookups.ask_for_pair(question, self.prompt, &of_user)?;
-        self.tell_whose(&given.1)?;
+        self.tell_whose(&given.0)?;
         Ok(given)
     }
 

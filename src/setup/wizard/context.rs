@@ -40,6 +40,9 @@ pub struct Piped {
     pub password: Option<SecretString>,
 }
 
+/// Credentials; with their pair, if the person gave it.
+pub type Given = (Credential, Option<KeyPair>);
+
 /// What is looked up while the questions go on; the wizard itself calls nothing.
 pub trait Lookups {
     /// Asks AWS whose pair this is.
@@ -62,11 +65,11 @@ pub trait Lookups {
         question: Question,
         prompt: &mut dyn Prompt,
         accept: &dyn Fn(Credential) -> Result<Credential>,
-    ) -> Result<(KeyPair, Credential)> {
+    ) -> Result<Given> {
         loop {
             let pair = prompt.key_pair(question)?;
             match accept(self.check_pair(&pair)?) {
-                Ok(credential) => return Ok((pair, credential)),
+                Ok(credential) => return Ok((credential, Some(pair))),
                 Err(refused) if refused.kind == Kind::Credentials => {
                     prompt.tell(&refused.with_hint())?;
                 }

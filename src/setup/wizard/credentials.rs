@@ -4,8 +4,7 @@ use crate::aws::credential::Credential;
 use crate::aws::mfa::MfaRole;
 use crate::error::Result;
 use crate::prompt::{Choice, Question};
-use crate::secret::KeyPair;
-use crate::setup::wizard::context::{Wizard, working};
+use crate::setup::wizard::context::{Given, Wizard, working};
 
 pub const DEFAULT_USER_NAME: &str = "cloudstudio-admin";
 
@@ -19,8 +18,8 @@ enum Origin<'a> {
 }
 
 impl Wizard<'_> {
-    /// Credentials that create the user; with their pair, if the person gave it.
-    pub fn choose_creator(&mut self) -> Result<(Credential, Option<KeyPair>)> {
+    /// Credentials that create the user.
+    pub fn choose_creator(&mut self) -> Result<Given> {
         if let Some(pair) = self.piped.pair.take() {
             return Ok((working(self.lookups.check_pair(&pair)?)?, Some(pair)));
         }
@@ -46,61 +45,43 @@ impl Wizard<'_> {
             "--profile"
         };
         let others = [
-            (
-                Origin::SignIn,
-                "Sign in with the browser",
-                "with the password that you use for the AWS console",
-            ),
+            (Origin::SignIn, "Sign in with the browser", "with your password for the AWS console"),
             (Origin::Paste, "Paste an access key", "of a user that may manage IAM, or of root"),
             (
                 Origin::Console,
                 "Make one in the AWS console",
-                "step by step, if you cannot sign in from here",
+                "step by step, without signing in here",
             ),
         ];
         options.extend(others.map(|(origin, label, note)| (origin, Choice::new(label, note))));
         let (origins, choices): (Vec<Origin>, Vec<Choice>) = options.into_iter().unzip();
         let question = Question::required("Which credentials may create the user?", flag);
-        let (pair, credential) = match origins[self.prompt.select(question, &choices, 0)?] {
-            Origin::Credential(credential) => return Ok((credential.clone(), None)),
-            Origin::MfaRole(role) => {
-                return Ok((self.lookups.assume_with_mfa(role, self.prompt)?, None));
-            }
-            Origin::SignIn => return Ok((self.lookups.sign_in(self.prompt)?, None)),
+        match origins[self.prompt.select(question, &choices, 0)?] {
+            Origin::Credential(credential) => Ok((credential.clone(), None)),
+            Origin::MfaRole(role) => Ok((self.lookups.assume_with_mfa(role, self.prompt)?, None)),
+            Origin::SignIn => Ok((self.lookups.sign_in(self.prompt)?, None)),
             Origin::Paste => {
                 let text = "Access key, both halves (not shown)";
                 let question = Question::required(text, "--key-stdin");
-                self.lookups.ask_for_pair(question, self.prompt, &working)?
+                self.lookups.ask_for_pair(question, self.prompt, &working)
             }
-            Origin::Console => self.make_key_in_console()?,
-        };
-        Ok((credential, Some(pair)))
+            Origin::Console => self.make_key_in_console(),
+        }
     }
 
-    fn make_key_in_console(&mut self) -> Result<(KeyPair, Credential)> {
+    fn make_key_in_console(&mut self) -> Result<Given> {
+        let choices = [
+            (false, "A new IAM user's", "safe, recommended: the very key that CloudStudio gets"),
+            (true, "The root user's", "it creates the IAM user, and should be deleted afterwards"),
+        ];
         let question = Question::required("Whose key do you want to make?", "--key-stdin");
-        let is_root = self.choose(
-            question,
-            [
-                (
-                    false,
-                    "A new IAM user's",
-                    "safe, recommended: the very key that CloudStudio gets",
-                ),
-                (
-                    true,
-                    "The root user's",
-                    "it creates the IAM user here, and should be deleted afterwards",
-                ),
-            ],
-        )?;
-        if is_root {
+        if self.choose(question, choices)? {
             return self.root_key_from_console();
         }
         let name = self.flags.user_name.take().unwrap_or_else(|| DEFAULT_USER_NAME.to_owned());
         let given = self.user_key_from_console(&name)?;
         // In the console, the person may have chosen another name.
-        let identity = given.1.identity();
+        let identity = given.0.identity();
         self.flags.user_name = identity.and_then(|it| it.user_name().map(str::to_owned));
         Ok(given)
     }

@@ -14,10 +14,8 @@ use crate::setup::wizard::credentials::DEFAULT_USER_NAME;
 impl Wizard<'_> {
     /// `creator` creates the user, if that is decided already.
     pub fn iam_user(&mut self, creator: Option<Credential>) -> Result<Request> {
-        let (bootstrap, pair) = match creator {
-            Some(credential) => (credential, None),
-            None => self.choose_creator()?,
-        };
+        let (bootstrap, pair) =
+            creator.map_or_else(|| self.choose_creator(), |credential| Ok((credential, None)))?;
         let user_name = self.flags.user_name.take().map_or_else(
             || {
                 let question = Question::optional("User name", "--user-name");

@@ -6,9 +6,8 @@ use crate::aws::identity::{Identity, Principal};
 use crate::cli::StoreChoice;
 use crate::error::{Error, Result};
 use crate::prompt::{Choice, Question};
-use crate::secret::KeyPair;
 use crate::setup::request::{Request, RootRequest, is_administrator_access};
-use crate::setup::wizard::context::{Wizard, working};
+use crate::setup::wizard::context::{Given, Wizard, working};
 
 const WARNING: &str = "The root user may do everything in the account, and nothing can restrict \
 it: whoever gets this key can lock you out. AWS strongly recommends not to have access keys for \
@@ -35,11 +34,10 @@ impl Wizard<'_> {
         if !self.flags.acknowledge_root_risk {
             self.acknowledge_risk()?;
         }
-        let (pair, checked) = if let Some(pair) = self.piped.pair.take() {
-            let checked = of_root(self.lookups.check_pair(&pair)?)?;
-            (Some(pair), checked)
+        let (checked, pair) = if let Some(pair) = self.piped.pair.take() {
+            (of_root(self.lookups.check_pair(&pair)?)?, Some(pair))
         } else if self.credentials_are_named {
-            (None, of_root(self.first()?)?)
+            (of_root(self.first()?)?, None)
         } else {
             self.choose_root_key(of_machine)?
         };
@@ -56,43 +54,37 @@ impl Wizard<'_> {
         self.prompt.tell(WARNING)?;
         let text = format!("Type `{ACKNOWLEDGEMENT}` to go on anyway");
         let question = Question::required(&text, "--acknowledge-root-risk");
+        let refused = format!("type `{ACKNOWLEDGEMENT}`, or end with Ctrl-C: nothing is changed");
         let check = |typed: &str| {
-            if typed.eq_ignore_ascii_case(ACKNOWLEDGEMENT) {
-                return Ok(());
-            }
-            let text = format!("type `{ACKNOWLEDGEMENT}`, or end with Ctrl-C: nothing is changed");
-            Err(Error::usage(text))
+            let is_right = typed.eq_ignore_ascii_case(ACKNOWLEDGEMENT);
+            if is_right { Ok(()) } else { Err(Error::usage(&refused)) }
         };
         self.prompt.text(question, None, &check).map(drop)
     }
 
     /// The key to keep, or credentials that make a new one.
-    fn choose_root_key(
-        &mut self,
-        of_machine: Option<&Credential>,
-    ) -> Result<(Option<KeyPair>, Credential)> {
+    fn choose_root_key(&mut self, of_machine: Option<&Credential>) -> Result<Given> {
         let mut choices = vec![
             Choice::new("Paste it", "both halves, not shown"),
             Choice::new("Make one in the AWS console", "step by step"),
         ];
         if let Some(credential) = of_machine {
             if !self.attended {
-                return Ok((None, credential.clone()));
+                return Ok((credential.clone(), None));
             }
             let with = format!("with {}", credential.source.described());
             choices.push(Choice::new("Make a new one now", with));
         }
         let question = Question::required("The root user's access key", "--key-stdin");
-        let (pair, checked) = match (self.prompt.select(question, &choices, 0)?, of_machine) {
-            (0, _) => self.pasted_root_key()?,
-            (2, Some(credential)) => return Ok((None, credential.clone())),
-            _ => self.root_key_from_console()?,
-        };
-        Ok((Some(pair), checked))
+        match (self.prompt.select(question, &choices, 0)?, of_machine) {
+            (0, _) => self.pasted_root_key(),
+            (2, Some(credential)) => Ok((credential.clone(), None)),
+            _ => self.root_key_from_console(),
+        }
     }
 
     /// Asks until the key is root's and works.
-    pub fn pasted_root_key(&mut self) -> Result<(KeyPair, Credential)> {
+    pub fn pasted_root_key(&mut self) -> Result<Given> {
         let text = "The root user's access key, both halves (not shown)";
         let question = Question::required(text, "--key-stdin");
         self.lookups.ask_for_pair(question, self.prompt, &of_root)
