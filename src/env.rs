@@ -88,9 +88,6 @@ impl Env {
 
     /// XDG folders on Linux and macOS, the known folders on Windows, `$CLOUDCRED_HOME` before both.
     /// A relative XDG variable is ignored, as the XDG specification demands.
-    ///
-    /// # Errors
-    /// `Usage` for a `CLOUDCRED_HOME` that is not one folder for sure.
     pub fn folders(&self) -> Result<Folders> {
         if let Some(home) = self.cloudcred_home()? {
             return Ok(Folders { data: home.clone(), state: home });
@@ -114,16 +111,11 @@ impl Env {
             return Ok(None);
         };
         let home = home.to_str().ok_or_else(|| refused("is not valid UTF-8"))?;
-        let is_separator = |c: char| c == '/' || (cfg!(windows) && c == '\\');
-        let path = match home.strip_prefix('~') {
-            Some(rest) if rest.is_empty() || rest.starts_with(is_separator) => {
-                let own = etcetera::home_dir().map_err(no_home)?;
-                own.join(rest.trim_start_matches(is_separator))
-            }
-            Some(_) => return Err(refused("names the home directory of another user")),
-            None => PathBuf::from(home),
+        let path = match Path::new(home).strip_prefix("~") {
+            Ok(below) => etcetera::home_dir().map_err(no_home)?.join(below),
+            Err(_) => PathBuf::from(home),
         };
-        if path.is_absolute() { Ok(Some(path)) } else { Err(refused("is a relative path")) }
+        if path.is_absolute() { Ok(Some(path)) } else { Err(refused("is no absolute path")) }
     }
 
     /// The variable that moves our secrets elsewhere, where one does.

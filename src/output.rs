@@ -7,7 +7,7 @@ use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
 use console::{Style, Term, measure_text_width};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use serde_json::ser::{Formatter, Serializer};
 use zeroize::Zeroizing;
@@ -35,25 +35,23 @@ pub trait Report: Serialize {
 pub struct Page {
     /// Columns; 80 where no terminal says otherwise.
     pub width: usize,
-    strong: Style,
-    dim: Style,
+    style: Style,
 }
 
 impl Page {
     fn new(term: &Term) -> Self {
         Page {
             width: term.size_checked().map_or(80, |(_, columns)| columns.into()),
-            strong: term.style().bold(),
-            dim: term.style().dim(),
+            style: term.style(),
         }
     }
 
     pub fn strong(&self, text: impl Display) -> String {
-        self.strong.apply_to(visible(&text.to_string())).to_string()
+        self.style.clone().bold().apply_to(visible(&text.to_string())).to_string()
     }
 
     pub fn dim(&self, text: impl Display) -> String {
-        self.dim.apply_to(visible(&text.to_string())).to_string()
+        self.style.clone().dim().apply_to(visible(&text.to_string())).to_string()
     }
 
     /// A paragraph as wide as the page, each line after the first one indented; ends in a line feed.
@@ -64,7 +62,7 @@ impl Page {
 
 /// The program's two streams.
 pub struct Output {
-    format: Format,
+    pub format: Format,
     verbosity: u8,
     unicode: bool,
     stdout: Term,
@@ -83,20 +81,10 @@ impl Output {
         let ticks = if unicode { "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏ " } else { "-\\|/ " };
         let style = ProgressStyle::with_template("  {spinner}   {wide_msg}");
         let style = style.unwrap_or_else(|_| ProgressStyle::default_spinner());
-        let terminal = if io::stderr().is_terminal() {
-            ProgressDrawTarget::stderr()
-        } else {
-            ProgressDrawTarget::hidden()
-        };
-        let spinner = ProgressBar::with_draw_target(None, terminal);
-        spinner.set_style(style.tick_chars(ticks));
+        let spinner = ProgressBar::new_spinner().with_style(style.tick_chars(ticks));
         spinner.finish_and_clear();
         let (stdout, stderr) = (Term::stdout(), Term::stderr());
         Output { format, verbosity, unicode, stdout, stderr, spinner }
-    }
-
-    pub fn format(&self) -> Format {
-        self.format
     }
 
     /// What stderr looks like.
@@ -143,12 +131,12 @@ impl Output {
     /// How it ends when it fails after there was a result all the same: both on stdout as one JSON
     /// document; or the result there, and the error on stderr.
     pub fn result_and_error(&self, report: &impl Report, error: &Error) {
-        if self.format == Format::Json {
-            // What is to be seen on stdout only is not put elsewhere.
-            if self.document(&Failure { error, report: Some(report) }).is_ok() {
-                return;
-            }
-        } else if self.result(report).is_err() {
+        // What is to be seen on stdout only, as JSON, is not put elsewhere.
+        let is_json = self.format == Format::Json;
+        if is_json && self.document(&Failure { error, report: Some(report) }).is_ok() {
+            return;
+        }
+        if !is_json && self.result(report).is_err() {
             self.result_beside(report);
         }
         self.told(error);
@@ -265,13 +253,10 @@ impl Formatter for SafeJson {
         to: &mut W,
         text: &str,
     ) -> Result<(), io::Error> {
-        for piece in text.split_inclusive(is_unsafe) {
+        text.chars().try_for_each(|c| {
             // All of them have four digits.
-            let last = piece.chars().next_back().filter(|c| is_unsafe(*c));
-            to.write_all(piece.trim_end_matches(is_unsafe).as_bytes())?;
-            last.map_or(Ok(()), |c| write!(to, "\\u{:04x}", u32::from(c)))?;
-        }
-        Ok(())
+            if is_unsafe(c) { write!(to, "\\u{:04x}", u32::from(c)) } else { write!(to, "{c}") }
+        })
     }
 }
 

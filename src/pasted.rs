@@ -32,9 +32,10 @@ pub fn recognise(text: &str) -> Result<Option<KeyPair>> {
     if text.len() > LONGEST_INPUT {
         return Err(too_long());
     }
+    let first_line = text.lines().next().unwrap_or_default().to_ascii_lowercase();
     let halves = if text.starts_with('{') {
         from_json(text)?
-    } else if is_csv(text) {
+    } else if first_line.contains(',') && first_line.contains("access key id") {
         from_csv(text)
     } else {
         from_lines(text)
@@ -71,8 +72,8 @@ impl Halves {
         let name =
             ["export", "set"].iter().find_map(|word| name.strip_prefix(word)).unwrap_or(&name);
         match name.strip_prefix("aws").unwrap_or(name) {
-            "accesskeyid" | "accesskey" => self.access_key_id = Some(clean(value)),
-            "secretaccesskey" | "secretkey" => self.secret_access_key = Some(secret(value)),
+            "accesskeyid" | "accesskey" => self.access_key_id = Some(clean(value).to_string()),
+            "secretaccesskey" | "secretkey" => self.secret_access_key = Some(clean(value)),
             _ => return false,
         }
         true
@@ -126,12 +127,7 @@ fn from_json(text: &str) -> Result<Halves> {
     let (Some(id), Some(key)) = (&pair.access_key, &pair.secret_key) else {
         return wrong("this JSON lacks `access_key` or `secret_key`".to_owned());
     };
-    Ok(Halves { access_key_id: Some(clean(id)), secret_access_key: Some(secret(key)) })
-}
-
-fn is_csv(text: &str) -> bool {
-    let headings = text.lines().next().unwrap_or_default().to_ascii_lowercase();
-    headings.contains(',') && headings.contains("access key id")
+    Ok(Halves { access_key_id: Some(clean(id).to_string()), secret_access_key: Some(clean(key)) })
 }
 
 /// The console's `…_accessKeys.csv` and the older `credentials.csv` with more columns: columns are
@@ -161,7 +157,7 @@ fn from_lines(text: &str) -> Halves {
             continue;
         }
         // Two halves on one line, as a spreadsheet or a chat message gives them.
-        for half in line.split([',', '\t', ' ']).map(secret).filter(|half| !half.is_empty()) {
+        for half in line.split([',', '\t', ' ']).map(clean).filter(|half| !half.is_empty()) {
             if halves.access_key_id.is_none() {
                 halves.access_key_id = Some(half.to_string());
             } else if halves.secret_access_key.is_none() {
@@ -184,15 +180,11 @@ fn assignment(line: &str) -> Option<(&str, &str)> {
     if name.eq_ignore_ascii_case("$env") { value.split_once('=') } else { Some((name, value)) }
 }
 
-/// White space, quotes and the comma that surround a value when it is copied out of a document.
-fn clean(half: &str) -> String {
-    half.trim_matches(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ',' | ';' | '`'))
-        .to_owned()
-}
-
-/// [`clean`], and wiped when dropped. The text that it was copied from is its owner's to wipe.
-fn secret(half: &str) -> Zeroizing<String> {
-    Zeroizing::new(clean(half))
+/// Without the white space, quotes and comma that surround it when it is copied out of a document;
+/// wiped when dropped. The text that it was copied from is its owner's to wipe.
+fn clean(half: &str) -> Zeroizing<String> {
+    let surrounds = |c: char| c.is_whitespace() || "\"',;`".contains(c);
+    Zeroizing::new(half.trim_matches(surrounds).to_owned())
 }
 
 fn temporary() -> Error {

@@ -19,7 +19,7 @@ const DEFAULT: ExportFormat =
     if cfg!(windows) { ExportFormat::Powershell } else { ExportFormat::Bash };
 
 pub fn run(flags: Export, context: &Context) -> Result<()> {
-    let format = match (flags.format, context.output.format()) {
+    let format = match (flags.format, context.output.format) {
         (None, Format::Text) => DEFAULT,
         (None | Some(ExportFormat::Json), Format::Json) => ExportFormat::Json,
         (Some(format), Format::Text) => format,

@@ -70,7 +70,7 @@ fn stdout_leads_nowhere() -> bool {
 /// The one table of steps: what is planned, left to do, or taken back.
 pub fn show_steps(title: &str, rows: impl Iterator<Item = Vec<String>>, context: &Context) {
     let output = &context.output;
-    if output.format() == Format::Json && !context.attended {
+    if output.format == Format::Json && !context.attended {
         return;
     }
     let numbered = (1..).zip(rows).map(|(number, mut row)| {

@@ -3,6 +3,7 @@
 use secrecy::SecretString;
 
 use crate::error::{Error, Result};
+use crate::output::visible;
 use crate::secret::KeyPair;
 
 /// A question, with the flag that answers it.
@@ -28,7 +29,7 @@ impl<'a> Question<'a> {
     }
 }
 
-/// One line of a selection.
+/// One line of a selection, as it may be shown.
 #[derive(Clone, Debug)]
 pub struct Choice {
     pub label: String,
@@ -37,8 +38,8 @@ pub struct Choice {
 }
 
 impl Choice {
-    pub fn new(label: impl Into<String>, note: impl Into<String>) -> Self {
-        Choice { label: label.into(), note: note.into() }
+    pub fn new(label: impl AsRef<str>, note: impl AsRef<str>) -> Self {
+        Choice { label: visible(label.as_ref()), note: visible(note.as_ref()) }
     }
 }
 

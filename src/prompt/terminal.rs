@@ -8,8 +8,7 @@
 //! rules: it swallows Ctrl-D (its `Password` even asks again for ever), and between two hidden
 //! lines it flushes the terminal, which loses the rest of a pasted JSON document.
 
-mod input;
-mod mode;
+mod keys;
 mod selection;
 
 use std::io;
@@ -23,10 +22,9 @@ use crate::interrupt::{Interrupt, signal_runtime, start_thread};
 use crate::output::{printable, visible, whole_words};
 use crate::pasted;
 use crate::prompt::question::{Check, Choice, Prompt, Question};
-use crate::prompt::terminal::input::{
-    no_more, read_hidden_line, read_key, read_line, read_long_line,
+use crate::prompt::terminal::keys::{
+    Keys, TerminalMode, no_more, read_hidden_line, read_key, read_line, read_long_line,
 };
-use crate::prompt::terminal::mode::{Keys, TerminalMode};
 use crate::secret::KeyPair;
 
 /// The terminal behind standard input and standard error.
@@ -177,10 +175,6 @@ impl Prompt for Terminal {
     }
 
     fn select(&mut self, question: Question, choices: &[Choice], default: usize) -> Result<usize> {
-        let choices = choices.iter().map(|it| Choice::new(visible(&it.label), visible(&it.note)));
-        let choices: &[Choice] = &choices.collect::<Vec<_>>();
-        let text = visible(question.text);
-        let question = Question { text: &text, ..question };
         let mut at = default.min(choices.len().saturating_sub(1));
         // Before anything is drawn: a key pressed early must not be taken as line editing.
         self.mode.take(Keys::Single);
@@ -225,16 +219,15 @@ impl Prompt for Terminal {
         self.mode.discard_typed();
         loop {
             let first = self.hidden_line(question)?;
-            if let Err(error) = check(first.expose_secret()) {
-                self.refuse(&error)?;
-                continue;
-            }
-            let second = self.hidden_line(again)?;
-            if first.expose_secret() == second.expose_secret() {
-                self.mode.take(Keys::AsFound);
-                return Ok(first);
-            }
-            self.refuse(&Error::failed("the passwords do not match"))?;
+            let refused = match check(first.expose_secret()) {
+                Err(refused) => refused,
+                Ok(()) if self.hidden_line(again)?.expose_secret() == first.expose_secret() => {
+                    self.mode.take(Keys::AsFound);
+                    return Ok(first);
+                }
+                Ok(()) => Error::failed("the passwords do not match"),
+            };
+            self.refuse(&refused)?;
         }
     }
 

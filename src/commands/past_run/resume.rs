@@ -98,7 +98,7 @@ fn check_streams(record: &Record, context: &Context) -> Result<()> {
     if !record.prints() {
         return Ok(());
     }
-    if context.output.format() == Format::Json {
+    if context.output.format == Format::Json {
         return Err(Error::usage(format!(
             "the run {} prints the secret, so --output json does not go with it",
             record.run

@@ -47,7 +47,7 @@ impl Report for Shown {
 pub fn run(name: &str, reveal: bool, context: &Context) -> Result<()> {
     let secret = pick_secret::read(Some(name), context)?;
     let pair = secret.pair;
-    if reveal && context.output.format() == Format::Text {
+    if reveal && context.output.format == Format::Text {
         context.output.raw(pair.to_document().expose_secret().as_bytes())?;
         return context.output.raw(b"\n");
     }

@@ -4,6 +4,7 @@ use std::iter::{once, repeat};
 
 use console::measure_text_width;
 
+use crate::output::visible;
 use crate::prompt::question::{Choice, Question};
 use crate::prompt::terminal::Terminal;
 
@@ -45,7 +46,8 @@ impl Terminal {
     fn wrapped_head(&self, question: Question) -> Vec<String> {
         let style = self.term.style();
         let (mark, strong, dim) = (style.clone().cyan().bold(), style.clone().bold(), style.dim());
-        let text = textwrap::wrap(question.text, self.width() - 2);
+        let text = visible(question.text);
+        let text = textwrap::wrap(&text, self.width() - 2);
         let marked = text.iter().zip(once("?").chain(repeat(" ")));
         let mut lines: Vec<String> = marked
             .map(|(line, sign)| format!("{} {}", mark.apply_to(sign), strong.apply_to(line)))

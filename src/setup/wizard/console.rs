@@ -7,9 +7,6 @@ use crate::prompt::{Choice, Question};
 use crate::setup::request::default_key_description;
 use crate::setup::wizard::context::{Given, Wizard, working};
 
-const COPY_BOTH: &str =
-    "Copy both the access key and the secret access key before you leave the page.";
-
 impl Wizard<'_> {
     /// Shows the steps for a root key (the user's guide, "Root user credentials"), and asks until the
     /// key is root's and works.
@@ -20,7 +17,7 @@ impl Wizard<'_> {
 1. Sign in as the root user and open \"My security credentials\":\n{page}
 2. Scroll down to \"Access keys\" and choose \"Create access key\".
 3. Read the warning, tick the box, and choose \"Create access key\".
-4. {COPY_BOTH}"
+4. Copy both the access key and the secret access key before you leave the page."
         );
         self.lead(&steps, &[("Open \"My security credentials\"", &page)])?;
         let given = self.pasted_root_key()?;
@@ -43,7 +40,7 @@ service. Choose \"Next\".
 5. Open the new user's \"Security credentials\":\n{user}
 6. Choose \"Create access key\", then \"Command Line Interface\", tick the box, \"Next\".
 7. Describe it, as in: {description}. Choose \"Create access key\".
-8. {COPY_BOTH}"
+8. Copy both the access key and the secret access key before you leave the page."
         );
         let pages = [
             ("Open the page that creates a user", &*create),

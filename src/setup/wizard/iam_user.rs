@@ -45,7 +45,6 @@ impl Wizard<'_> {
         let retire = self.root_key_to_retire(&bootstrap)?;
         let mut policy_arns = std::mem::take(&mut self.flags.policy_arns);
         if policy_arns.is_empty() {
-            let identity = bootstrap.identity();
             policy_arns.extend(identity.map(|it| it.managed_policy_arn("AdministratorAccess")));
         }
         let target = self.target(&user_name)?;

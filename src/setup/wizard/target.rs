@@ -9,15 +9,12 @@ use crate::setup::request::{IamUserRequest, Request, SecretTarget, check_user_na
 use crate::setup::wizard::context::Wizard;
 use crate::store::{SecretName, StoreKind};
 
-const NAME_OF_SECRET: &str = "Name of the CloudStudio secret";
-
 impl Wizard<'_> {
     /// `default_name` is the user's name, or `root`.
     pub fn target(&mut self, default_name: &str) -> Result<SecretTarget> {
-        let question = Question::optional(NAME_OF_SECRET, "--secret");
         let secret = match self.flags.secret.take() {
             Some(name) => SecretName::new(&name)?,
-            None => self.secret_name(question, Some(default_name))?,
+            None => self.secret_name(Some(default_name))?,
         };
         // Names that differ only in case are one secret.
         let listed = self.index.find(&secret);
@@ -32,14 +29,10 @@ impl Wizard<'_> {
             _ if self.flags.no_current || store.is_none() => false,
             Some(current) if self.attended => {
                 let text = format!("The current secret is `{current}`");
-                let choices = [
-                    (
-                        true,
-                        &*format!("Make `{secret}` current"),
-                        "what CloudStudio's tools then use",
-                    ),
-                    (false, &*format!("Leave `{current}` current"), ""),
-                ];
+                let make = format!("Make `{secret}` current");
+                let leave = format!("Leave `{current}` current");
+                let choices =
+                    [(true, &*make, "what CloudStudio's tools then use"), (false, &*leave, "")];
                 self.choose(Question::optional(&text, "--no-current"), choices)?
             }
             _ => true,
@@ -64,9 +57,8 @@ impl Wizard<'_> {
             return self.choose(Question::optional(QUESTION, "--store"), [keyring, file]);
         };
         if !self.attended {
-            return Err(
-                Error::failed(trouble).hint("keep the secret in a private file with --store file")
-            );
+            let hint = "keep the secret in a private file with --store file";
+            return Err(Error::failed(trouble).hint(hint));
         }
         self.prompt.tell(&format!("The keyring cannot be used: {trouble}."))?;
         let stop = (None, "Nowhere: stop here", "nothing is changed");
@@ -91,14 +83,13 @@ impl Wizard<'_> {
             Request::IamUser(request) => (&mut request.target, request.if_exists),
             Request::Root(request) => (&mut request.target, request.if_exists),
         };
-        let Some(stored) = &facts.stored else {
-            return Ok(false);
-        };
         let is_reused = facts.stored_is_reusable && if_exists == Some(IfExists::Reuse);
-        if target.replace || is_reused {
-            return Ok(false);
+        match &facts.stored {
+            Some(stored) if !target.replace && !is_reused => {
+                self.ask_about_taken_name(target, stored).map(|()| true)
+            }
+            _ => Ok(false),
         }
-        self.ask_about_taken_name(target, stored).map(|()| true)
     }
 
     /// Whether another name was chosen; else the existing user is to be used.
@@ -132,13 +123,14 @@ impl Wizard<'_> {
             // In the same store, so that no second secret of that name stays behind.
             target.store = Some(stored.store);
         } else {
-            let question = Question::required(NAME_OF_SECRET, "--secret");
-            target.secret = self.secret_name(question, None)?;
+            target.secret = self.secret_name(None)?;
         }
         Ok(())
     }
 
-    fn secret_name(&mut self, question: Question, default: Option<&str>) -> Result<SecretName> {
+    fn secret_name(&mut self, default: Option<&str>) -> Result<SecretName> {
+        let (text, required) = ("Name of the CloudStudio secret", default.is_none());
+        let question = Question { text, flag: "--secret", required };
         let check = |name: &str| SecretName::new(name).map(drop);
         SecretName::new(&self.prompt.text(question, default, &check)?)
     }
