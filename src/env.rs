@@ -106,8 +106,7 @@ impl Env {
                 "set it to an absolute path such as /home/ana/cloudcred or ~/cloudcred, or unset it",
             )
         };
-        let Some(home) = self.variables.get("CLOUDCRED_HOME").filter(|home| !home.is_empty())
-        else {
+        let Some(home) = self.variables.get("CLOUDCRED_HOME").filter(|it| !it.is_empty()) else {
             return Ok(None);
         };
         let home = home.to_str().ok_or_else(|| refused("is not valid UTF-8"))?;

@@ -72,17 +72,14 @@ impl Error {
 
     /// A question that nobody is there to answer; `flag` answers it on the command line.
     pub fn answer_needed(question: &str, flag: &str) -> Self {
-        Error::unanswered("an answer is needed and nobody can be asked", question, flag)
+        let message = format!("an answer is needed and nobody can be asked: {question}");
+        Error::new(Kind::AnswerNeeded, message).hint(format!("answer it with {flag}"))
     }
 
     /// Standard input ended while a question was open.
     pub fn end_of_input(question: &str, flag: &str) -> Self {
-        Error::unanswered("the input ended before this was answered", question, flag)
-    }
-
-    fn unanswered(why: &str, question: &str, flag: &str) -> Self {
-        let message = format!("{why}: {question}");
-        Error::new(Kind::AnswerNeeded, message).hint(format!("answer it with {flag}"))
+        let message = format!("the input ended before this was answered: {question}");
+        Error::answer_needed(question, flag).with(Kind::AnswerNeeded, message)
     }
 
     pub fn hint(mut self, hint: impl AsRef<str>) -> Self {
@@ -146,16 +143,12 @@ pub fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// "did you mean `a` or `b`?", with at most three of the names most like `wanted`, best first; or
+/// "did you mean `a` or `b`?", with at most three of the names most like this one, best first; or
 /// the alternative where nothing is near.
-pub fn did_you_mean<'n>(
-    wanted: &str,
-    names: impl Iterator<Item = &'n str>,
-    otherwise: &str,
-) -> String {
-    let wanted = wanted.to_lowercase();
+pub fn did_you_mean<'n>(name: &str, all: impl Iterator<Item = &'n str>, otherwise: &str) -> String {
+    let wanted = name.to_lowercase();
     let likeness = |name: &str| strsim::jaro_winkler(&wanted, &name.to_lowercase());
-    let mut near: Vec<_> = names.map(|name| (likeness(name), name)).collect();
+    let mut near: Vec<_> = all.map(|name| (likeness(name), name)).collect();
     near.retain(|(likeness, _)| *likeness > 0.75);
     near.sort_by(|a, b| b.0.total_cmp(&a.0));
     if near.is_empty() {

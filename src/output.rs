@@ -98,7 +98,7 @@ impl Output {
             Format::Json => self.document(report),
             Format::Text => {
                 let text = Zeroizing::new(report.text(&Page::new(&self.stdout)));
-                self.raw(Zeroizing::new(self.adapted(&text)).as_bytes())
+                self.raw(Zeroizing::new(printable(&text, self.unicode)).as_bytes())
             }
         }
     }
@@ -160,7 +160,7 @@ impl Output {
     }
 
     fn styled(&self, line: &str) {
-        let line = self.adapted(line);
+        let line = printable(line, self.unicode);
         // Nothing sensible can be done when stderr itself is gone.
         self.spinner.suspend(|| drop(self.stderr.write_line(&line)));
     }
@@ -195,7 +195,7 @@ impl Output {
 
     /// Shows what is going on until [`Output::done`].
     pub fn working(&self, text: &str) {
-        self.spinner.set_message(self.adapted(&visible(text)));
+        self.spinner.set_message(printable(&visible(text), self.unicode));
         if self.spinner.is_finished() {
             self.spinner.reset();
             self.spinner.enable_steady_tick(Duration::from_millis(100));
@@ -204,10 +204,6 @@ impl Output {
 
     pub fn done(&self) {
         self.spinner.finish_and_clear();
-    }
-
-    fn adapted(&self, text: &str) -> String {
-        printable(text, self.unicode)
     }
 }
 

@@ -23,15 +23,9 @@ pub fn parse(text: &str) -> Result<KeyPair> {
 }
 
 /// Reads what has been pasted so far, for a prompt that takes line after line: no pair where more
-/// lines are to come.
-///
-/// # Errors
-/// As [`parse`], as soon as no further line could make it right.
+/// lines are to come, and an error as soon as none could make it right.
 pub fn recognise(text: &str) -> Result<Option<KeyPair>> {
     let text = text.trim_start_matches('\u{feff}').trim();
-    if text.len() > LONGEST_INPUT {
-        return Err(too_long());
-    }
     let first_line = text.lines().next().unwrap_or_default().to_ascii_lowercase();
     let halves = if text.starts_with('{') {
         from_json(text)?
@@ -51,11 +45,6 @@ pub fn recognise(text: &str) -> Result<Option<KeyPair>> {
         }
         _ => Ok(None),
     }
-}
-
-pub fn too_long() -> Error {
-    Error::credentials("this is far too long for an access key pair")
-        .hint("give the access key ID and the secret access key alone")
 }
 
 #[derive(Default)]
@@ -258,6 +247,12 @@ mod tests {
             format!("SET AWS_ACCESS_KEY_ID={ID}\r\nSET AWS_SECRET_ACCESS_KEY={SECRET}\r\n"),
             format!("set -gx AWS_ACCESS_KEY_ID {ID}\nset -gx AWS_SECRET_ACCESS_KEY '{SECRET}'"),
             format!("Access key ID: {ID}\nSecret access key: {SECRET}"),
+            format!(
+                "set -gx AWS_REGION eu-west-1\nset -g -x AWS_ACCESS_KEY_ID {ID}\nset -gx AWS_SECRET_ACCESS_KEY {SECRET}"
+            ),
+            format!(
+                "export AWS_REGION=x\n$Env:AWS_PROFILE = \"y\"\n$env:AWS_ACCESS_KEY_ID = \"{ID}\"\nSecret-Access-Key={SECRET}"
+            ),
             format!(
                 "{{\"AccessKey\":{{\"UserName\":\"ana\",\"AccessKeyId\":\"{ID}\",\"SecretAccessKey\":\"{SECRET}\"}}}}"
             ),

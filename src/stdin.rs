@@ -35,10 +35,7 @@ fn read(
         let mut text = Zeroizing::new(String::with_capacity(LONGEST_INPUT + 2));
         let mut input = io::stdin().lock().take(LONGEST_INPUT as u64 + 1);
         let wrong = |what: String| Error::credentials(format!("standard input {what}"));
-        read(&mut input, &mut text).map_err(|cause| match cause.kind() {
-            io::ErrorKind::InvalidData => wrong("is not text".to_owned()),
-            _ => wrong(format!("cannot be read: {cause}")),
-        })?;
+        read(&mut input, &mut text).map_err(|cause| wrong(format!("cannot be read: {cause}")))?;
         // One byte more than we take: there may be no end to it.
         if input.limit() == 0 {
             return Err(wrong(format!("is too long: more than {} KiB", LONGEST_INPUT / 1024)));

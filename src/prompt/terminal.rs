@@ -252,7 +252,9 @@ impl Prompt for Terminal {
             let pair = loop {
                 let line = self.read(question, read_hidden_line)?;
                 if line.len() + text.len() >= pasted::LONGEST_INPUT {
-                    break Err(pasted::too_long());
+                    let what = "this is far too long for an access key pair";
+                    let hint = "give the access key ID and the secret access key alone";
+                    break Err(Error::credentials(what).hint(hint));
                 }
                 text.push_str(&line);
                 text.push('\n');

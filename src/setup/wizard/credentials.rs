@@ -36,22 +36,15 @@ impl Wizard<'_> {
             let label = format!("profile `{}`", role.profile);
             (Origin::MfaRole(role), Choice::new(label, "with a code of its MFA device"))
         }));
-        let flag = if options.is_empty() {
-            self.prompt.tell(
-                "No credentials on this machine work, so something is needed to begin with.",
-            )?;
-            "--login"
-        } else {
-            "--profile"
-        };
+        let flag = if options.is_empty() { "--login" } else { "--profile" };
+        if options.is_empty() {
+            let text = "No credentials on this machine work, so something is needed to begin with.";
+            self.prompt.tell(text)?;
+        }
         let others = [
             (Origin::SignIn, "Sign in with the browser", "with your password for the AWS console"),
             (Origin::Paste, "Paste an access key", "of a user that may manage IAM, or of root"),
-            (
-                Origin::Console,
-                "Make one in the AWS console",
-                "step by step, without signing in here",
-            ),
+            (Origin::Console, "Make one in the AWS console", "step by step, with no sign-in here"),
         ];
         options.extend(others.map(|(origin, label, note)| (origin, Choice::new(label, note))));
         let (origins, choices): (Vec<Origin>, Vec<Choice>) = options.into_iter().unzip();

@@ -23,9 +23,9 @@ impl Wizard<'_> {
         }
     }
 
-    fn existing(&self, found: Credential) -> Request {
+    fn existing(&self, credential: Credential) -> Request {
         let unused = self.flags.given_for_a_new_key();
-        Request::Existing(ExistingRequest { found, unused })
+        Request::Existing(ExistingRequest { found: credential, unused })
     }
 
     /// The contract of `auto`: what works stays in place, and a user is never created unasked.
@@ -46,13 +46,11 @@ impl Wizard<'_> {
         let working = self.credentials.iter().filter_map(|it| Some((it, it.identity()?)));
         let keepable = working.filter(|(_, identity)| !identity.is_root());
         let keepable: Vec<&Credential> = keepable.map(|(credential, _)| credential).collect();
-        let default = self.credentials.first().map(|first| &first.source);
+        let first = self.credentials.first().map(|first| &first.source);
         let keep = |credential: &&Credential| {
             let source = &credential.source;
             let note = match source {
-                Source::Profile(_) if Some(source) != default => {
-                    "CloudStudio then needs AWS_PROFILE set"
-                }
+                Source::Profile(_) if Some(source) != first => "works only with AWS_PROFILE set",
                 Source::Environment => "only if CloudStudio is started from this shell",
                 _ => "the tools CloudStudio runs find it by themselves",
             };
@@ -61,11 +59,10 @@ impl Wizard<'_> {
             Choice::new(format!("Keep {name} as it is"), note)
         };
         let mut choices: Vec<Choice> = keepable.iter().map(keep).collect();
-        choices.push(Choice::new("Create an IAM user", "safe, recommended: its own user and key"));
-        choices.push(Choice::new(
-            "Use the root user's key",
-            "fast, risky: unrestricted, hard to contain",
-        ));
+        choices.extend([
+            Choice::new("Create an IAM user", "safe, recommended: its own user and key"),
+            Choice::new("Use the root user's key", "fast, risky: unrestricted, hard to contain"),
+        ]);
         let chosen = self.prompt.select(QUESTION, &choices, 0)?;
         match chosen.checked_sub(keepable.len()) {
             None => Ok(self.existing(keepable[chosen].clone())),

@@ -41,13 +41,9 @@ impl Wizard<'_> {
         } else {
             self.choose_root_key(of_machine)?
         };
-        Ok(Request::Root(RootRequest {
-            pair,
-            checked,
-            unused: self.flags.given_for_a_user(),
-            if_exists: self.flags.if_exists,
-            target: self.target("root")?,
-        }))
+        let (unused, if_exists) = (self.flags.given_for_a_user(), self.flags.if_exists);
+        let target = self.target("root")?;
+        Ok(Request::Root(RootRequest { pair, checked, unused, if_exists, target }))
     }
 
     fn acknowledge_risk(&mut self) -> Result<()> {
@@ -123,9 +119,8 @@ impl Wizard<'_> {
         let Some(id) = id.filter(|id| id.starts_with("AKIA")) else {
             return Err("a session of root has no key of its own");
         };
-        let is_administrator =
-            self.flags.policy_arns.iter().all(|arn| is_administrator_access(arn));
-        if !is_administrator || self.flags.permissions_boundary.is_some() {
+        let is_admin = self.flags.policy_arns.iter().all(|arn| is_administrator_access(arn));
+        if !is_admin || self.flags.permissions_boundary.is_some() {
             return Err("the new user is no administrator, so it cannot take root's place");
         }
         if self.flags.store == Some(StoreChoice::Stdout) {

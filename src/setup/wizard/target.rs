@@ -37,13 +37,8 @@ impl Wizard<'_> {
             }
             _ => true,
         };
-        Ok(SecretTarget {
-            secret,
-            store,
-            make_current,
-            aws_profile: self.flags.aws_profile.take(),
-            replace: false,
-        })
+        let aws_profile = self.flags.aws_profile.take();
+        Ok(SecretTarget { secret, store, make_current, aws_profile, replace: false })
     }
 
     /// The keyring is the default; where none answers, a plaintext file is taken only by choice.
