@@ -2,7 +2,8 @@
 //!
 //! No other file reads process state (`clippy.toml` bans the calls).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
@@ -35,9 +36,7 @@ pub fn is_region(name: &str) -> bool {
 
 #[derive(Clone, Debug)]
 pub struct Env {
-    variables: BTreeMap<String, String>,
-    /// The names of the variables whose values are not Unicode.
-    unreadable: BTreeSet<String>,
+    variables: BTreeMap<String, OsString>,
     pub stdin_is_terminal: bool,
     pub stdout_is_terminal: bool,
     pub stderr_is_terminal: bool,
@@ -49,23 +48,16 @@ pub struct Env {
 impl Env {
     #[allow(clippy::disallowed_methods)] // the one place that owns process state
     pub fn from_process() -> Self {
-        let (mut variables, mut unreadable) = (BTreeMap::new(), BTreeSet::new());
-        for (name, value) in std::env::vars_os() {
-            match (name.into_string(), value.into_string()) {
-                (Ok(name), Ok(value)) => drop(variables.insert(name, value)),
-                (Ok(name), Err(_)) => drop(unreadable.insert(name)),
-                (Err(_), _) => {}
-            }
-        }
+        let variables = std::env::vars_os();
+        let variables: BTreeMap<_, _> =
+            variables.filter_map(|(name, value)| Some((name.into_string().ok()?, value))).collect();
         let program = std::env::current_exe().ok().map(|real| {
             let started_as = std::env::args_os().next().map(PathBuf::from);
-            let path = variables.get("PATH").map(String::as_str);
-            as_started(started_as, path, &real).unwrap_or(real)
+            as_started(started_as, variables.get("PATH"), &real).unwrap_or(real)
         });
         Env {
             host_name: host_name(&variables),
             variables,
-            unreadable,
             stdin_is_terminal: std::io::stdin().is_terminal(),
             stdout_is_terminal: std::io::stdout().is_terminal(),
             stderr_is_terminal: std::io::stderr().is_terminal(),
@@ -73,14 +65,14 @@ impl Env {
         }
     }
 
-    /// The variable's value; one that is set but empty counts as not set, as in the AWS SDKs.
+    /// The variable's value, if it is Unicode; an empty one counts as not set, as in the AWS SDKs.
     pub fn var(&self, name: &str) -> Option<&str> {
-        self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
+        self.raw(name).filter(|value| !value.is_empty())
     }
 
-    /// The variable's value as it is, also an empty one.
+    /// As [`Env::var`], also an empty one.
     pub fn raw(&self, name: &str) -> Option<&str> {
-        self.variables.get(name).map(String::as_str)
+        self.variables.get(name)?.to_str()
     }
 
     /// The region that the variables name.
@@ -88,24 +80,19 @@ impl Env {
     /// # Errors
     /// When it cannot be a region: it becomes part of host names, and of `~/.aws/config`.
     pub fn region(&self) -> Result<Option<&str>> {
-        for name in ["AWS_REGION", "AWS_DEFAULT_REGION"] {
-            match self.var(name) {
-                Some(region) if is_region(region) => return Ok(Some(region)),
-                Some(_) => {
-                    return Err(Error::failed(format!("{name} is not the name of a region"))
-                        .hint(format!("set {name} to a region such as eu-west-1, or unset it")));
-                }
-                None => {}
+        let mut names = ["AWS_REGION", "AWS_DEFAULT_REGION"].into_iter();
+        let set = names.find_map(|name| Some((name, self.var(name)?)));
+        match set {
+            Some((name, region)) if !is_region(region) => {
+                Err(Error::failed(format!("{name} is not the name of a region"))
+                    .hint(format!("set {name} to a region such as eu-west-1, or unset it")))
             }
+            _ => Ok(set.map(|(_, region)| region)),
         }
-        Ok(None)
     }
 
     /// XDG folders on Linux and macOS, the known folders on Windows, `$CLOUDCRED_HOME` before both.
     /// A relative XDG variable is ignored, as the XDG specification demands.
-    ///
-    /// # Errors
-    /// `Usage` for a `CLOUDCRED_HOME` that is not one folder for sure.
     pub fn folders(&self) -> Result<Folders> {
         if let Some(home) = self.cloudcred_home()? {
             return Ok(Folders { data: home.clone(), state: home });
@@ -124,22 +111,15 @@ impl Env {
                 "set it to an absolute path such as /home/ana/cloudcred or ~/cloudcred, or unset it",
             )
         };
-        if self.unreadable.contains("CLOUDCRED_HOME") {
-            return Err(refused("is not valid UTF-8"));
-        }
-        let Some(home) = self.var("CLOUDCRED_HOME") else {
+        let Some(home) = self.variables.get("CLOUDCRED_HOME").filter(|it| !it.is_empty()) else {
             return Ok(None);
         };
-        let is_separator = |c: char| c == '/' || (cfg!(windows) && c == '\\');
-        let path = match home.strip_prefix('~') {
-            Some(rest) if rest.is_empty() || rest.starts_with(is_separator) => {
-                let own = etcetera::home_dir().map_err(no_home)?;
-                own.join(rest.trim_start_matches(is_separator))
-            }
-            Some(_) => return Err(refused("names the home directory of another user")),
-            None => PathBuf::from(home),
+        let home = home.to_str().ok_or_else(|| refused("is not valid UTF-8"))?;
+        let path = match Path::new(home).strip_prefix("~") {
+            Ok(below) => etcetera::home_dir().map_err(no_home)?.join(below),
+            Err(_) => PathBuf::from(home),
         };
-        if path.is_absolute() { Ok(Some(path)) } else { Err(refused("is a relative path")) }
+        if path.is_absolute() { Ok(Some(path)) } else { Err(refused("is no absolute path")) }
     }
 
     /// The variable that moves our secrets elsewhere, where one does.
@@ -193,7 +173,11 @@ fn no_home(cause: etcetera::HomeDirError) -> Error {
 /// The path by which the program was started, where it leads to the program: absolute, or found in
 /// `PATH`. The system's answer is the file behind every link, which is gone after the next update
 /// where a package manager keeps each version in a folder of its own.
-fn as_started(started_as: Option<PathBuf>, path: Option<&str>, real: &Path) -> Option<PathBuf> {
+fn as_started(
+    started_as: Option<PathBuf>,
+    path: Option<&OsString>,
+    real: &Path,
+) -> Option<PathBuf> {
     let mut name = started_as?;
     let real = real.canonicalize().ok()?;
     let is_it = |it: &PathBuf| it.is_absolute() && it.canonicalize().is_ok_and(|it| it == real);
@@ -208,7 +192,7 @@ fn as_started(started_as: Option<PathBuf>, path: Option<&str>, real: &Path) -> O
 }
 
 #[cfg(unix)]
-fn host_name(_: &BTreeMap<String, String>) -> Option<String> {
+fn host_name(_: &BTreeMap<String, OsString>) -> Option<String> {
     let name = rustix::system::uname();
     // `ana-laptop.local` is `ana-laptop` to its owner.
     let name = name.nodename().to_str().ok()?.split('.').next()?;
@@ -216,8 +200,8 @@ fn host_name(_: &BTreeMap<String, String>) -> Option<String> {
 }
 
 #[cfg(not(unix))]
-fn host_name(variables: &BTreeMap<String, String>) -> Option<String> {
-    variables.get("COMPUTERNAME").cloned()
+fn host_name(variables: &BTreeMap<String, OsString>) -> Option<String> {
+    variables.get("COMPUTERNAME")?.to_str().map(str::to_owned)
 }
 
 #[cfg(test)]
@@ -227,9 +211,8 @@ impl Env {
         Env {
             variables: variables
                 .iter()
-                .map(|(name, value)| (name.to_string(), value.to_string()))
+                .map(|(name, value)| (name.to_string(), value.into()))
                 .collect(),
-            unreadable: BTreeSet::new(),
             stdin_is_terminal: false,
             stdout_is_terminal: false,
             stderr_is_terminal: false,
@@ -262,10 +245,14 @@ mod tests {
             assert_eq!(refused.kind, crate::error::Kind::Usage, "{value}");
             assert!(refused.message.contains("CLOUDCRED_HOME"), "{refused}");
         }
-        let mut env = Env::for_tests(&[]);
-        env.unreadable.insert("CLOUDCRED_HOME".into());
-        let refused = env.folders().expect_err("not UTF-8");
-        assert!(refused.message.contains("UTF-8"), "{refused}");
+        #[cfg(unix)]
+        {
+            use std::os::unix::ffi::OsStringExt;
+            let mut env = Env::for_tests(&[]);
+            env.variables.insert("CLOUDCRED_HOME".into(), OsString::from_vec(vec![b'/', 0xff]));
+            let refused = env.folders().expect_err("not UTF-8");
+            assert!(refused.message.contains("UTF-8"), "{refused}");
+        }
         let moved = |value| Env::for_tests(&[("XDG_DATA_HOME", value)]).moves_data();
         assert_eq!(moved("data"), None, "as the XDG specification has it");
         if cfg!(unix) {
@@ -280,7 +267,7 @@ mod tests {
         let (real, link) = (folder.path().join("1.0"), folder.path().join("cloudcred"));
         std::fs::write(&real, "").expect("writable");
         std::os::unix::fs::symlink("1.0", &link).expect("a new link");
-        let path = format!("/nowhere:{}", folder.path().display());
+        let path = format!("/nowhere:{}", folder.path().display()).into();
         let started = |name: &str| as_started(Some(name.into()), Some(&path), &real);
         assert_eq!(started("cloudcred"), Some(link.clone()));
         assert_eq!(started(link.to_str().expect("UTF-8")), Some(link));

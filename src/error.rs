@@ -5,41 +5,32 @@
 
 use serde::Serialize;
 
-/// What kind of error it is. The kind alone decides the exit code.
+/// What kind of error it is. Its number is the exit code, as the README lists them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[repr(u8)]
 pub enum Kind {
     /// It failed, and nothing of this run is left behind.
-    Failed,
+    Failed = 1,
     /// The command line itself is wrong.
-    Usage,
+    Usage = 2,
     /// A question is open and nobody can be asked.
-    AnswerNeeded,
+    AnswerNeeded = 3,
     /// Credentials are missing, rejected, or not allowed to do this.
-    Credentials,
+    Credentials = 4,
     /// Some of the run's work remains and could not be taken back.
-    PartlyApplied,
+    PartlyApplied = 5,
     /// The user said no, or pressed Ctrl-C.
-    Cancelled,
-    /// The command to run exists, but cannot be started.
-    CommandRefused,
-    /// The command to run does not exist.
-    CommandNotFound,
+    Cancelled = 130,
+    /// The command to run exists, but cannot be started: as in a shell.
+    CommandRefused = 126,
+    /// The command to run does not exist: as in a shell.
+    CommandNotFound = 127,
 }
 
 impl Kind {
-    /// The exit code, as the README lists them: 1, 2, 3, 4, 5 or 130, and a shell's 126 and 127.
     pub fn exit_code(self) -> u8 {
-        match self {
-            Kind::Failed => 1,
-            Kind::Usage => 2,
-            Kind::AnswerNeeded => 3,
-            Kind::Credentials => 4,
-            Kind::PartlyApplied => 5,
-            Kind::Cancelled => 130,
-            Kind::CommandRefused => 126,
-            Kind::CommandNotFound => 127,
-        }
+        self as u8
     }
 }
 
@@ -81,20 +72,14 @@ impl Error {
 
     /// A question that nobody is there to answer; `flag` answers it on the command line.
     pub fn answer_needed(question: &str, flag: &str) -> Self {
-        Error::new(
-            Kind::AnswerNeeded,
-            format!("an answer is needed and nobody can be asked: {question}"),
-        )
-        .hint(format!("answer it with {flag}"))
+        let message = format!("an answer is needed and nobody can be asked: {question}");
+        Error::new(Kind::AnswerNeeded, message).hint(format!("answer it with {flag}"))
     }
 
     /// Standard input ended while a question was open.
     pub fn end_of_input(question: &str, flag: &str) -> Self {
-        Error::new(
-            Kind::AnswerNeeded,
-            format!("the input ended before this was answered: {question}"),
-        )
-        .hint(format!("answer it with {flag}"))
+        let message = format!("the input ended before this was answered: {question}");
+        Error::answer_needed(question, flag).with(Kind::AnswerNeeded, message)
     }
 
     pub fn hint(mut self, hint: impl AsRef<str>) -> Self {
@@ -104,13 +89,8 @@ impl Error {
 
     /// Adds to the hint what else can be done.
     pub fn and_hint(self, more: impl AsRef<str>) -> Self {
-        match &self.hint {
-            Some(hint) => {
-                let joined = format!("{hint}; {}", more.as_ref());
-                self.hint(joined)
-            }
-            None => self.hint(more),
-        }
+        let before = self.hint.as_ref().map(|hint| format!("{hint}; ")).unwrap_or_default();
+        self.hint(before + more.as_ref())
     }
 
     /// The same hint and cause under another kind and message.
@@ -122,10 +102,8 @@ impl Error {
 
     /// The message and, in parentheses, the hint: for an answer that is refused, or a warning.
     pub fn with_hint(&self) -> String {
-        match &self.hint {
-            Some(hint) => joined(&self.message, hint),
-            None => self.message.clone(),
-        }
+        let hint = self.hint.as_ref();
+        hint.map_or_else(|| self.message.clone(), |hint| joined(&self.message, hint))
     }
 
     pub fn caused_by(mut self, cause: impl Into<anyhow::Error>) -> Self {
@@ -149,6 +127,12 @@ impl From<anyhow::Error> for Error {
     }
 }
 
+impl From<std::io::Error> for Error {
+    fn from(cause: std::io::Error) -> Self {
+        Error::failed(cause.to_string())
+    }
+}
+
 /// A message and what to do next, as one line.
 pub fn joined(message: &str, hint: &str) -> String {
     format!("{message} ({hint})")
@@ -159,25 +143,18 @@ pub fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// The names most like `wanted`, best first, at most three: for "did you mean".
-pub fn near_names<'n>(wanted: &str, names: impl Iterator<Item = &'n str>) -> Vec<&'n str> {
-    let mut near: Vec<(f64, &str)> = names
-        .map(|name| {
-            let likeness = strsim::jaro_winkler(&wanted.to_lowercase(), &name.to_lowercase());
-            (likeness, name)
-        })
-        .filter(|(likeness, _)| *likeness > 0.75)
-        .collect();
+/// "did you mean `a` or `b`?", with at most three of the names most like this one, best first; or
+/// the alternative where nothing is near.
+pub fn did_you_mean<'n>(name: &str, all: impl Iterator<Item = &'n str>, otherwise: &str) -> String {
+    let wanted = name.to_lowercase();
+    let likeness = |name: &str| strsim::jaro_winkler(&wanted, &name.to_lowercase());
+    let mut near: Vec<_> = all.map(|name| (likeness(name), name)).collect();
+    near.retain(|(likeness, _)| *likeness > 0.75);
     near.sort_by(|a, b| b.0.total_cmp(&a.0));
-    near.into_iter().take(3).map(|(_, name)| name).collect()
-}
-
-/// "did you mean `a` or `b`?", or the alternative where nothing is near.
-pub fn did_you_mean(near: &[&str], otherwise: &str) -> String {
     if near.is_empty() {
         return otherwise.to_owned();
     }
-    let names: Vec<String> = near.iter().map(|name| format!("`{name}`")).collect();
+    let names: Vec<_> = near.iter().take(3).map(|(_, name)| format!("`{name}`")).collect();
     format!("did you mean {}?", names.join(" or "))
 }
 
@@ -187,10 +164,10 @@ mod tests {
 
     #[test]
     fn near_names_come_best_first() {
-        let names = ["production", "prod", "staging"];
-        assert_eq!(near_names("prd", names.into_iter()), ["prod", "production"]);
-        assert!(near_names("zzz", names.into_iter()).is_empty());
-        assert_eq!(did_you_mean(&["a", "b"], ""), "did you mean `a` or `b`?");
+        let hint =
+            |wanted| did_you_mean(wanted, ["production", "prod", "staging"].into_iter(), "x");
+        assert_eq!(hint("prd"), "did you mean `prod` or `production`?");
+        assert_eq!(hint("zzz"), "x");
     }
 
     #[test]

@@ -3,86 +3,65 @@
 //!
 //! Nothing is cleaned up in here: whoever is interrupted ends its own work in its own time.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::{Mutex, oneshot};
 
 use crate::error::{Error, Result};
 
-use tokio::sync::Mutex;
-
 /// Listens from its creation on; must be created inside a tokio runtime.
 pub struct Interrupt {
-    signals: Mutex<Signals>,
+    signals: Mutex<Vec<Signal>>,
 }
 
+/// Polls for one kind of signal.
+type Signal = Box<dyn FnMut(&mut Context<'_>) -> Poll<Option<()>> + Send>;
+
 #[cfg(unix)]
-type Signals = [tokio::signal::unix::Signal; 4];
+fn signals() -> io::Result<Vec<Signal>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let listen = |kind| {
+        let mut signal = signal(kind)?;
+        Ok(Box::new(move |context: &mut Context<'_>| signal.poll_recv(context)) as Signal)
+    };
+    let ends = [SignalKind::interrupt(), SignalKind::terminate()];
+    ends.into_iter().chain([SignalKind::hangup(), SignalKind::quit()]).map(listen).collect()
+}
 
 #[cfg(windows)]
-struct Signals {
-    ctrl_c: tokio::signal::windows::CtrlC,
-    ctrl_break: tokio::signal::windows::CtrlBreak,
-    close: tokio::signal::windows::CtrlClose,
+fn signals() -> io::Result<Vec<Signal>> {
+    use tokio::signal::windows;
+    let (mut ctrl_c, mut ctrl_break) = (windows::ctrl_c()?, windows::ctrl_break()?);
+    let mut close = windows::ctrl_close()?;
+    Ok(vec![
+        Box::new(move |context| ctrl_c.poll_recv(context)),
+        Box::new(move |context| ctrl_break.poll_recv(context)),
+        Box::new(move |context| close.poll_recv(context)),
+    ])
 }
 
 impl Interrupt {
     pub fn listen() -> Result<Self> {
-        Interrupt::handlers().map_err(|cause| Error::from(anyhow::Error::from(cause)))
-    }
-
-    #[cfg(unix)]
-    fn handlers() -> io::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-        Ok(Interrupt {
-            signals: Mutex::new([
-                signal(SignalKind::interrupt())?,
-                signal(SignalKind::terminate())?,
-                signal(SignalKind::hangup())?,
-                signal(SignalKind::quit())?,
-            ]),
-        })
-    }
-
-    #[cfg(windows)]
-    fn handlers() -> io::Result<Self> {
-        use tokio::signal::windows::{ctrl_break, ctrl_c, ctrl_close};
-        Ok(Interrupt {
-            signals: Mutex::new(Signals {
-                ctrl_c: ctrl_c()?,
-                ctrl_break: ctrl_break()?,
-                close: ctrl_close()?,
-            }),
-        })
+        Ok(Interrupt { signals: Mutex::new(signals()?) })
     }
 
     /// Waits for an interruption.
     pub async fn wait(&self) {
         let mut signals = self.signals.lock().await;
-        #[cfg(unix)]
-        {
-            let [interrupt, terminate, hangup, quit] = &mut *signals;
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-                _ = hangup.recv() => {}
-                _ = quit.recv() => {}
-            }
-        }
-        #[cfg(windows)]
-        tokio::select! {
-            _ = signals.ctrl_c.recv() => {}
-            _ = signals.ctrl_break.recv() => {}
-            _ = signals.close.recv() => {}
-        }
+        poll_fn(|context| {
+            let arrived = signals.iter_mut().any(|signal| signal(context).is_ready());
+            if arrived { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
     }
 
     /// Whether an interruption arrived that nobody has waited for.
     pub async fn arrived(&self) -> bool {
-        tokio::select! {
-            biased;
-            () = self.wait() => true,
-            () = std::future::ready(()) => false,
-        }
+        tokio::time::timeout(Duration::ZERO, self.wait()).await.is_ok()
     }
 
     /// Runs work that may be dropped at any point because it changes nothing.
@@ -98,12 +77,8 @@ impl Interrupt {
 /// Runs a blocking read on a thread of its own, outside of any tokio runtime. On an interruption the
 /// thread is left behind, because a blocked read cannot be ended; it ends with the process.
 pub fn interruptible<T: Send + 'static>(read: impl FnOnce() -> T + Send + 'static) -> Result<T> {
-    let runtime = signal_runtime()?;
-    let interrupt = {
-        let _inside = runtime.enter();
-        Interrupt::listen()?
-    };
-    runtime.block_on(async {
+    signal_runtime()?.block_on(async {
+        let interrupt = Interrupt::listen()?;
         tokio::select! {
             biased;
             () = interrupt.wait() => Err(Error::cancelled().hint("nothing was changed")),
@@ -115,16 +90,15 @@ pub fn interruptible<T: Send + 'static>(read: impl FnOnce() -> T + Send + 'stati
 }
 
 /// Only waits, for signals and for time, on the thread that blocks on it.
-pub fn signal_runtime() -> Result<tokio::runtime::Runtime> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.map_err(|cause| Error::from(anyhow::Error::from(cause)))
+pub fn signal_runtime() -> Result<Runtime> {
+    Ok(Builder::new_current_thread().enable_all().build()?)
 }
 
 /// Runs `work` on a thread that nobody joins.
 pub fn start_thread<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
-) -> tokio::sync::oneshot::Receiver<T> {
-    let (sender, receiver) = tokio::sync::oneshot::channel();
+) -> oneshot::Receiver<T> {
+    let (sender, receiver) = oneshot::channel();
     std::thread::spawn(move || drop(sender.send(work())));
     receiver
 }

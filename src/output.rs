@@ -4,7 +4,6 @@
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
-use std::sync::Mutex;
 use std::time::Duration;
 
 use console::{Style, Term, measure_text_width};
@@ -24,13 +23,7 @@ pub enum Format {
 }
 
 /// `--color`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum Color {
-    #[default]
-    Auto,
-    Always,
-    Never,
-}
+pub type Color = clap::ColorChoice;
 
 /// A result: one value, serialized for `--output json`, described for people.
 pub trait Report: Serialize {
@@ -42,25 +35,23 @@ pub trait Report: Serialize {
 pub struct Page {
     /// Columns; 80 where no terminal says otherwise.
     pub width: usize,
-    strong: Style,
-    dim: Style,
+    style: Style,
 }
 
 impl Page {
     fn new(term: &Term) -> Self {
         Page {
             width: term.size_checked().map_or(80, |(_, columns)| columns.into()),
-            strong: term.style().bold(),
-            dim: term.style().dim(),
+            style: term.style(),
         }
     }
 
     pub fn strong(&self, text: impl Display) -> String {
-        self.strong.apply_to(visible(&text.to_string())).to_string()
+        self.style.clone().bold().apply_to(visible(&text.to_string())).to_string()
     }
 
     pub fn dim(&self, text: impl Display) -> String {
-        self.dim.apply_to(visible(&text.to_string())).to_string()
+        self.style.clone().dim().apply_to(visible(&text.to_string())).to_string()
     }
 
     /// A paragraph as wide as the page, each line after the first one indented; ends in a line feed.
@@ -71,37 +62,29 @@ impl Page {
 
 /// The program's two streams.
 pub struct Output {
-    format: Format,
+    pub format: Format,
     verbosity: u8,
     unicode: bool,
     stdout: Term,
     stderr: Term,
-    running: Mutex<Option<ProgressBar>>,
+    /// Shown between [`Output::working`] and [`Output::done`]; on a terminal only.
+    spinner: ProgressBar,
 }
 
 impl Output {
     pub fn new(format: Format, verbosity: u8, color: Color, unicode: bool) -> Self {
         // `auto` leaves `console`'s own judgement: terminals only, and never with NO_COLOR.
-        match color {
-            Color::Auto => {}
-            Color::Always | Color::Never => {
-                let always = color == Color::Always;
-                console::set_colors_enabled(always);
-                console::set_colors_enabled_stderr(always);
-            }
+        if color != Color::Auto {
+            console::set_colors_enabled(color == Color::Always);
+            console::set_colors_enabled_stderr(color == Color::Always);
         }
-        Output {
-            format,
-            verbosity,
-            unicode,
-            stdout: Term::stdout(),
-            stderr: Term::stderr(),
-            running: Mutex::new(None),
-        }
-    }
-
-    pub fn format(&self) -> Format {
-        self.format
+        let ticks = if unicode { "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏ " } else { "-\\|/ " };
+        let style = ProgressStyle::with_template("  {spinner}   {wide_msg}");
+        let style = style.unwrap_or_else(|_| ProgressStyle::default_spinner());
+        let spinner = ProgressBar::new_spinner().with_style(style.tick_chars(ticks));
+        spinner.finish_and_clear();
+        let (stdout, stderr) = (Term::stdout(), Term::stderr());
+        Output { format, verbosity, unicode, stdout, stderr, spinner }
     }
 
     /// What stderr looks like.
@@ -115,7 +98,7 @@ impl Output {
             Format::Json => self.document(report),
             Format::Text => {
                 let text = Zeroizing::new(report.text(&Page::new(&self.stdout)));
-                self.raw(Zeroizing::new(self.adapted(&text)).as_bytes())
+                self.raw(Zeroizing::new(printable(&text, self.unicode)).as_bytes())
             }
         }
     }
@@ -129,17 +112,12 @@ impl Output {
     /// Bytes to stdout as they are, at once: a document that was explicitly asked for.
     pub fn raw(&self, bytes: &[u8]) -> Result<()> {
         let mut stdout = io::stdout().lock();
-        stdout.write_all(bytes).and_then(|()| stdout.flush()).map_err(|cause| {
-            Error::failed(format!("cannot write to standard output: {cause}")).caused_by(cause)
-        })
+        let written = stdout.write_all(bytes).and_then(|()| stdout.flush());
+        written.map_err(|cause| cannot_write("to standard output", cause))
     }
 
     fn document(&self, value: &impl Serialize) -> Result<()> {
-        self.raw(
-            &json(value).map_err(|cause| {
-                Error::failed("cannot write the result as JSON").caused_by(cause)
-            })?,
-        )
+        self.raw(&json(value).map_err(|cause| cannot_write("the result as JSON", cause.into()))?)
     }
 
     /// How the program ends when it fails: one line and a hint on stderr, or the JSON document.
@@ -153,12 +131,12 @@ impl Output {
     /// How it ends when it fails after there was a result all the same: both on stdout as one JSON
     /// document; or the result there, and the error on stderr.
     pub fn result_and_error(&self, report: &impl Report, error: &Error) {
-        if self.format == Format::Json {
-            // What is to be seen on stdout only is not put elsewhere.
-            if self.document(&Failure { error, report: Some(report) }).is_ok() {
-                return;
-            }
-        } else if self.result(report).is_err() {
+        // What is to be seen on stdout only, as JSON, is not put elsewhere.
+        let is_json = self.format == Format::Json;
+        if is_json && self.document(&Failure { error, report: Some(report) }).is_ok() {
+            return;
+        }
+        if !is_json && self.result(report).is_err() {
             self.result_beside(report);
         }
         self.told(error);
@@ -182,20 +160,14 @@ impl Output {
     }
 
     fn styled(&self, line: &str) {
-        let line = self.adapted(line);
+        let line = printable(line, self.unicode);
         // Nothing sensible can be done when stderr itself is gone.
-        let print = || drop(self.stderr.write_line(&line));
-        match self.running().as_ref() {
-            Some(bar) => bar.suspend(print),
-            None => print(),
-        }
+        self.spinner.suspend(|| drop(self.stderr.write_line(&line)));
     }
 
     /// A command to the terminal behind stderr, which shows nothing of it.
     pub fn control_terminal(&self, sequence: &str) -> Result<()> {
-        self.stderr.write_str(sequence).map_err(|cause| {
-            Error::failed(format!("cannot write to the terminal: {cause}")).caused_by(cause)
-        })
+        self.stderr.write_str(sequence).map_err(|cause| cannot_write("to the terminal", cause))
     }
 
     pub fn warn(&self, text: &str) {
@@ -221,41 +193,22 @@ impl Output {
         }
     }
 
-    /// Shows what is going on until [`Output::done`]; on a terminal only.
+    /// Shows what is going on until [`Output::done`].
     pub fn working(&self, text: &str) {
-        let mut running = self.running();
-        if !io::stderr().is_terminal() {
-            return;
+        self.spinner.set_message(printable(&visible(text), self.unicode));
+        if self.spinner.is_finished() {
+            self.spinner.reset();
+            self.spinner.enable_steady_tick(Duration::from_millis(100));
         }
-        let bar = running.get_or_insert_with(|| {
-            let bar = ProgressBar::new_spinner();
-            let ticks = if self.unicode { "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏ " } else { "-\\|/ " };
-            bar.set_style(
-                ProgressStyle::with_template("  {spinner}   {wide_msg}")
-                    .unwrap_or_else(|_| ProgressStyle::default_spinner())
-                    .tick_chars(ticks),
-            );
-            bar.enable_steady_tick(Duration::from_millis(100));
-            bar
-        });
-        bar.set_message(self.adapted(&visible(text)));
     }
 
-    /// Ends what [`Output::working`] showed.
     pub fn done(&self) {
-        if let Some(bar) = self.running().take() {
-            bar.finish_and_clear();
-        }
+        self.spinner.finish_and_clear();
     }
+}
 
-    fn running(&self) -> std::sync::MutexGuard<'_, Option<ProgressBar>> {
-        // A panic while printing leaves nothing half-done in here.
-        self.running.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
-    }
-
-    fn adapted(&self, text: &str) -> String {
-        printable(text, self.unicode)
-    }
+fn cannot_write(what: &str, cause: io::Error) -> Error {
+    Error::failed(format!("cannot write {what}: {cause}")).caused_by(cause)
 }
 
 #[derive(Serialize)]
@@ -296,13 +249,10 @@ impl Formatter for SafeJson {
         to: &mut W,
         text: &str,
     ) -> Result<(), io::Error> {
-        for piece in text.split_inclusive(is_unsafe) {
+        text.chars().try_for_each(|c| {
             // All of them have four digits.
-            let last = piece.chars().next_back().filter(|c| is_unsafe(*c));
-            to.write_all(piece.trim_end_matches(is_unsafe).as_bytes())?;
-            last.map_or(Ok(()), |c| write!(to, "\\u{:04x}", u32::from(c)))?;
-        }
-        Ok(())
+            if is_unsafe(c) { write!(to, "\\u{:04x}", u32::from(c)) } else { write!(to, "{c}") }
+        })
     }
 }
 
@@ -350,13 +300,13 @@ pub fn whole_words<'a>(width: usize) -> textwrap::Options<'a> {
 pub fn table(rows: &[Vec<String>], width: usize) -> String {
     let visible = |row: &Vec<String>| row.iter().map(|cell| visible(cell)).collect();
     let rows: Vec<Vec<String>> = rows.iter().map(visible).collect();
-    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..columns)
-        .map(|column| {
-            let cells = rows.iter().filter_map(|row| row.get(column));
-            cells.map(|cell| measure_text_width(cell)).max().unwrap_or(0)
-        })
-        .collect();
+    let mut widths: Vec<usize> = Vec::new();
+    for row in &rows {
+        widths.resize(widths.len().max(row.len()), 0);
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = measure_text_width(cell).max(*width);
+        }
+    }
     let mut text = String::new();
     for row in &rows {
         let mut used = 0;

@@ -11,63 +11,62 @@ use crate::secret::KeyPair;
 /// More than any of the formats needs; what is longer is no key pair.
 pub const LONGEST_INPUT: usize = 64 * 1024;
 
-/// What a text turned out to hold so far.
-pub enum Pasted {
-    Pair(KeyPair),
-    /// Right so far; more lines are to come.
-    Incomplete,
-}
-
 /// Reads a whole text, as it arrives on standard input.
 ///
 /// # Errors
 /// `Credentials`, saying which half is missing, cut or swapped; never quoting the secret half.
 pub fn parse(text: &str) -> Result<KeyPair> {
-    match recognise(text)? {
-        Pasted::Pair(pair) => Ok(pair),
-        Pasted::Incomplete => Err(Error::credentials("the key pair is incomplete")
-            .hint("give the access key ID and the secret access key: the CloudStudio JSON, AWS's CSV, or two lines")),
-    }
+    recognise(text)?.ok_or_else(|| {
+        Error::credentials("the key pair is incomplete")
+            .hint("give the access key ID and the secret access key: the CloudStudio JSON, AWS's CSV, or two lines")
+    })
 }
 
-/// Reads what has been pasted so far, for a prompt that takes line after line.
-///
-/// # Errors
-/// As [`parse`], as soon as no further line could make it right.
-pub fn recognise(text: &str) -> Result<Pasted> {
+/// Reads what has been pasted so far, for a prompt that takes line after line: no pair where more
+/// lines are to come, and an error as soon as none could make it right.
+pub fn recognise(text: &str) -> Result<Option<KeyPair>> {
     let text = text.trim_start_matches('\u{feff}').trim();
-    if text.is_empty() {
-        return Ok(Pasted::Incomplete);
-    }
-    if text.len() > LONGEST_INPUT {
-        return Err(too_long());
-    }
+    let first_line = text.lines().next().unwrap_or_default().to_ascii_lowercase();
     let halves = if text.starts_with('{') {
         from_json(text)?
-    } else if is_csv(text) {
+    } else if first_line.contains(',') && first_line.contains("access key id") {
         from_csv(text)
     } else {
         from_lines(text)
     };
     match (halves.access_key_id, halves.secret_access_key) {
-        (Some(id), Some(secret)) => checked(id, &secret).map(Pasted::Pair),
+        (Some(id), Some(secret)) => {
+            check(&id, &secret)?;
+            Ok(Some(KeyPair::new(id, SecretString::from(secret.as_str()))))
+        }
         // Nothing that follows makes a word an access key ID; a whole secret may only come first.
         (Some(id), None) if !id.starts_with("AKIA") && id.chars().count() < 40 => {
-            check(&id, "").map(|()| Pasted::Incomplete)
+            check(&id, "").map(|()| None)
         }
-        _ => Ok(Pasted::Incomplete),
+        _ => Ok(None),
     }
-}
-
-pub fn too_long() -> Error {
-    Error::credentials("this is far too long for an access key pair")
-        .hint("give the access key ID and the secret access key alone")
 }
 
 #[derive(Default)]
 struct Halves {
     access_key_id: Option<String>,
     secret_access_key: Option<Zeroizing<String>>,
+}
+
+impl Halves {
+    /// Takes the value of a variable, a setting or a column. Whether it is one of the halves by its
+    /// name, such as `AWS_ACCESS_KEY_ID`, `export aws_secret_access_key` or `Access key ID`.
+    fn take(&mut self, name: &str, value: &str) -> bool {
+        let name = name.replace(|c: char| !c.is_ascii_alphabetic(), "").to_ascii_lowercase();
+        let name =
+            ["export", "set"].iter().find_map(|word| name.strip_prefix(word)).unwrap_or(&name);
+        match name.strip_prefix("aws").unwrap_or(name) {
+            "accesskeyid" | "accesskey" => self.access_key_id = Some(clean(value).to_string()),
+            "secretaccesskey" | "secretkey" => self.secret_access_key = Some(clean(value)),
+            _ => return false,
+        }
+        true
+    }
 }
 
 /// CloudStudio's document, `aws iam create-access-key`'s answer (inner object), and the
@@ -95,156 +94,86 @@ impl Drop for JsonPair {
     }
 }
 
-const PASTE_JSON: &str =
-    "paste the CloudStudio secret: { \"access_key\": \"AKIA…\", \"secret_key\": \"…\" }";
-
 fn from_json(text: &str) -> Result<Halves> {
-    match serde_json::from_str::<JsonPair>(text) {
-        Ok(outer) => {
-            let pair = outer.nested.as_deref().unwrap_or(&outer);
-            let token = pair.session_token.as_deref();
-            if token.is_some_and(|token| !token.is_empty()) {
-                return Err(temporary());
-            }
-            let halves = Halves {
-                access_key_id: pair.access_key.as_deref().map(clean),
-                secret_access_key: pair.secret_key.as_deref().map(secret),
-            };
-            if halves.access_key_id.is_none() || halves.secret_access_key.is_none() {
-                return Err(Error::credentials("this JSON lacks `access_key` or `secret_key`")
-                    .hint(PASTE_JSON));
-            }
-            Ok(halves)
-        }
-        Err(error) if error.is_eof() => Ok(Halves::default()),
+    let wrong = |what: String| {
+        let hint =
+            "paste the CloudStudio secret: { \"access_key\": \"AKIA…\", \"secret_key\": \"…\" }";
+        Err(Error::credentials(what).hint(hint))
+    };
+    let outer = match serde_json::from_str::<JsonPair>(text) {
+        Ok(outer) => outer,
+        Err(error) if error.is_eof() => return Ok(Halves::default()),
         // Its message may quote what was pasted: say where instead.
-        Err(error) => Err(Error::credentials(format!(
-            "this JSON is broken at line {}, column {}",
-            error.line(),
-            error.column()
-        ))
-        .hint(PASTE_JSON)),
+        Err(error) => {
+            let (line, column) = (error.line(), error.column());
+            return wrong(format!("this JSON is broken at line {line}, column {column}"));
+        }
+    };
+    let pair = outer.nested.as_deref().unwrap_or(&outer);
+    if pair.session_token.as_ref().is_some_and(|token| !token.is_empty()) {
+        return Err(temporary());
     }
-}
-
-fn is_csv(text: &str) -> bool {
-    text.lines().next().is_some_and(|header| {
-        let header = header.to_ascii_lowercase();
-        header.contains(',') && header.contains("access key id")
-    })
+    let (Some(id), Some(key)) = (&pair.access_key, &pair.secret_key) else {
+        return wrong("this JSON lacks `access_key` or `secret_key`".to_owned());
+    };
+    Ok(Halves { access_key_id: Some(clean(id).to_string()), secret_access_key: Some(clean(key)) })
 }
 
 /// The console's `…_accessKeys.csv` and the older `credentials.csv` with more columns: columns are
 /// found by their headings, the first row counts.
 fn from_csv(text: &str) -> Halves {
-    let mut reader =
-        csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_reader(text.as_bytes());
-    let column = |name: &str, headers: &csv::StringRecord| {
-        headers
-            .iter()
-            .position(|header| header.trim_start_matches('\u{feff}').eq_ignore_ascii_case(name))
-    };
-    let Ok(headers) = reader.headers().cloned() else {
-        return Halves::default();
-    };
-    let (id_column, secret_column) =
-        (column("access key id", &headers), column("secret access key", &headers));
-    let Some(Ok(row)) = reader.records().next() else {
-        return Halves::default();
-    };
-    let cell = |index: Option<usize>| index.and_then(|index| row.get(index));
-    Halves {
-        access_key_id: cell(id_column).map(clean),
-        secret_access_key: cell(secret_column).map(secret),
+    let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(text.as_bytes());
+    let mut halves = Halves::default();
+    if let (Ok(headings), Some(Ok(row))) = (reader.headers().cloned(), reader.records().next()) {
+        for (heading, cell) in headings.iter().zip(&row) {
+            halves.take(heading, cell);
+        }
     }
+    halves
 }
 
 /// `name = value` lines (credentials files, shell exports) by name, anything else in order.
 fn from_lines(text: &str) -> Halves {
     let mut halves = Halves::default();
-    let lines = text
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty() && !line.starts_with(['[', '#']))
-        .filter(|line| !line.starts_with("unset "));
-    for line in lines {
-        match assignment(line) {
-            Some((Name::Other, _)) => {}
-            Some((Name::AccessKeyId, value)) => halves.access_key_id = Some(clean(value)),
-            Some((Name::SecretAccessKey, value)) => halves.secret_access_key = Some(secret(value)),
-            None => {
-                // Two halves on one line, as a spreadsheet or a chat message gives them.
-                for half in line.split([',', '\t', ' ']) {
-                    let half = secret(half);
-                    if half.is_empty() {
-                        continue;
-                    } else if halves.access_key_id.is_none() {
-                        halves.access_key_id = Some(half.to_string());
-                    } else if halves.secret_access_key.is_none() {
-                        halves.secret_access_key = Some(half);
-                    }
-                }
+    let lines = text.lines().map(str::trim);
+    for line in lines.filter(|line| !line.starts_with(['[', '#']) && !line.starts_with("unset ")) {
+        let is_setting = assignment(line).is_some_and(|(name, value)| {
+            let is_word = |c: char| c.is_ascii_alphabetic() || " _-\"'".contains(c);
+            let may_be_other = line.contains('=') || line.starts_with("set -");
+            halves.take(name, value) || may_be_other && name.chars().all(is_word)
+        });
+        if is_setting {
+            continue;
+        }
+        // Two halves on one line, as a spreadsheet or a chat message gives them.
+        for half in line.split([',', '\t', ' ']).map(clean).filter(|half| !half.is_empty()) {
+            if halves.access_key_id.is_none() {
+                halves.access_key_id = Some(half.to_string());
+            } else if halves.secret_access_key.is_none() {
+                halves.secret_access_key = Some(half);
             }
         }
     }
     halves
 }
 
-enum Name {
-    AccessKeyId,
-    SecretAccessKey,
-    /// Some other setting, such as a region.
-    Other,
-}
-
-/// Splits `export AWS_ACCESS_KEY_ID="…"`, `aws_access_key_id = …`, `$Env:AWS_… = …`, fish's
-/// `set -gx AWS_… …` and `Access key ID: …`. Other settings have names of letters and `_`, followed
-/// by `=`.
-fn assignment(line: &str) -> Option<(Name, &str)> {
-    if let Some(rest) = line.strip_prefix("set -") {
+/// Splits `export AWS_ACCESS_KEY_ID="…"`, `aws_access_key_id = …`, PowerShell's `$Env:AWS_… = …`,
+/// fish's `set -gx AWS_… …` and `Access key ID: …`.
+fn assignment(line: &str) -> Option<(&str, &str)> {
+    if line.starts_with("set -") {
         // The options, the name, and all the rest.
-        let rest = rest.split_once(" AWS_").map_or("", |(_, rest)| rest);
-        let (name, value) = rest.split_once(' ').unwrap_or((rest, ""));
-        return Some(match name {
-            "ACCESS_KEY_ID" => (Name::AccessKeyId, value),
-            "SECRET_ACCESS_KEY" => (Name::SecretAccessKey, value),
-            _ => (Name::Other, value),
-        });
+        let (_, rest) = line.split_once(" AWS_").unwrap_or_default();
+        return Some(rest.split_once(' ').unwrap_or((rest, "")));
     }
-    let (name, value) = line.split_once(['=', ':']).and_then(|(name, value)| {
-        // PowerShell's `$Env:NAME = value` has both signs.
-        if name.eq_ignore_ascii_case("$env") { value.split_once('=') } else { Some((name, value)) }
-    })?;
-    let name = name.trim().to_ascii_lowercase();
-    let name = name
-        .strip_prefix("export ")
-        .or_else(|| name.strip_prefix("set "))
-        .unwrap_or(&name)
-        .trim_matches(['"', '\'', ' '])
-        .replace([' ', '-'], "_");
-    match name.as_str() {
-        "aws_access_key_id" | "access_key_id" | "access_key" => Some((Name::AccessKeyId, value)),
-        "aws_secret_access_key" | "secret_access_key" | "secret_key" => {
-            Some((Name::SecretAccessKey, value))
-        }
-        other
-            if line.contains('=') && other.chars().all(|c| c.is_ascii_alphabetic() || c == '_') =>
-        {
-            Some((Name::Other, value))
-        }
-        _ => None,
-    }
+    let (name, value) = line.split_once(['=', ':'])?;
+    if name.eq_ignore_ascii_case("$env") { value.split_once('=') } else { Some((name, value)) }
 }
 
-/// White space, quotes and the comma that surround a value when it is copied out of a document.
-fn clean(half: &str) -> String {
-    half.trim_matches(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ',' | ';' | '`'))
-        .to_owned()
-}
-
-/// [`clean`], and wiped when dropped. The text that it was copied from is its owner's to wipe.
-fn secret(half: &str) -> Zeroizing<String> {
-    Zeroizing::new(clean(half))
+/// Without the white space, quotes and comma that surround it when it is copied out of a document;
+/// wiped when dropped. The text that it was copied from is its owner's to wipe.
+fn clean(half: &str) -> Zeroizing<String> {
+    let surrounds = |c: char| c.is_whitespace() || "\"',;`".contains(c);
+    Zeroizing::new(half.trim_matches(surrounds).to_owned())
 }
 
 fn temporary() -> Error {
@@ -255,51 +184,36 @@ fn temporary() -> Error {
 
 /// An access key ID is 20 upper-case letters and digits, a secret access key 40 characters of
 /// base64. (IAM's API reference allows IDs of 16 to 128 characters; AWS issues 20.)
-fn looks_like_id(half: &str) -> bool {
-    half.starts_with("AKIA") || half.starts_with("ASIA")
-}
-
-fn checked(id: String, secret: &str) -> Result<KeyPair> {
-    check(&id, secret)?;
-    Ok(KeyPair::new(id, SecretString::from(secret)))
-}
-
 fn check(id: &str, secret: &str) -> Result<()> {
     const COPY_ID: &str = "copy it again, with the console's copy button";
+    let looks_like_id = |half: &str| half.starts_with("AKIA") || half.starts_with("ASIA");
+    let wrong = |what: &str, hint| Err(Error::credentials(what).hint(hint));
+    let cut = |half, length, of, hint| {
+        wrong(&format!("the {half} is cut: it has {length} of {of} characters"), hint)
+    };
     let characters = secret.chars().count();
     let is_base64 = |b: u8| b.is_ascii_alphanumeric() || b"+/=".contains(&b);
-    let is_cut =
-        |half, length, of| format!("the {half} is cut: it has {length} of {of} characters");
-    let (message, hint) = if !looks_like_id(id) && looks_like_id(secret) {
-        (
-            "the two halves are swapped: the access key ID comes first".to_owned(),
-            "the access key ID starts with AKIA; the secret access key has 40 characters",
-        )
+    if !looks_like_id(id) && looks_like_id(secret) {
+        let hint = "the access key ID starts with AKIA; the secret access key has 40 characters";
+        wrong("the two halves are swapped: the access key ID comes first", hint)
     } else if id.starts_with("ASIA") {
-        return Err(temporary());
+        Err(temporary())
     } else if !id.starts_with("AKIA") || !id.chars().all(|c| c.is_ascii_alphanumeric()) {
-        (
-            "the first half is not an access key ID".to_owned(),
-            "an access key ID starts with AKIA and has 20 letters and digits",
-        )
+        let hint = "an access key ID starts with AKIA and has 20 letters and digits";
+        wrong("the first half is not an access key ID", hint)
     } else if id.len() < 20 {
-        (is_cut("access key ID", id.len(), 20), COPY_ID)
+        cut("access key ID", id.len(), 20, COPY_ID)
     } else if id.len() > 128 {
-        ("the access key ID is too long".to_owned(), COPY_ID)
+        wrong("the access key ID is too long", COPY_ID)
     } else if characters < 40 {
-        (
-            is_cut("secret access key", characters, 40),
-            "copy it again; if AWS no longer shows it, create a new key",
-        )
+        let hint = "copy it again; if AWS no longer shows it, create a new key";
+        cut("secret access key", characters, 40, hint)
     } else if characters > 40 || !secret.bytes().all(is_base64) {
-        (
-            "the second half is not a secret access key".to_owned(),
-            "a secret access key has 40 letters, digits, `+` and `/`; copy it again",
-        )
+        let hint = "a secret access key has 40 letters, digits, `+` and `/`; copy it again";
+        wrong("the second half is not a secret access key", hint)
     } else {
-        return Ok(());
-    };
-    Err(Error::credentials(message).hint(hint))
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -334,6 +248,12 @@ mod tests {
             format!("set -gx AWS_ACCESS_KEY_ID {ID}\nset -gx AWS_SECRET_ACCESS_KEY '{SECRET}'"),
             format!("Access key ID: {ID}\nSecret access key: {SECRET}"),
             format!(
+                "set -gx AWS_REGION eu-west-1\nset -g -x AWS_ACCESS_KEY_ID {ID}\nset -gx AWS_SECRET_ACCESS_KEY {SECRET}"
+            ),
+            format!(
+                "export AWS_REGION=x\n$Env:AWS_PROFILE = \"y\"\n$env:AWS_ACCESS_KEY_ID = \"{ID}\"\nSecret-Access-Key={SECRET}"
+            ),
+            format!(
                 "{{\"AccessKey\":{{\"UserName\":\"ana\",\"AccessKeyId\":\"{ID}\",\"SecretAccessKey\":\"{SECRET}\"}}}}"
             ),
         ];
@@ -348,12 +268,12 @@ mod tests {
     fn a_paste_is_complete_only_with_its_last_line() {
         let json = format!("{{\n  \"access_key\": \"{ID}\",\n  \"secret_key\": \"{SECRET}\"\n}}");
         for (end, _) in json.match_indices('\n') {
-            assert!(matches!(recognise(&json[..end]), Ok(Pasted::Incomplete)));
+            assert!(matches!(recognise(&json[..end]), Ok(None)));
         }
-        assert!(matches!(recognise(&json), Ok(Pasted::Pair(_))));
-        assert!(matches!(recognise(ID), Ok(Pasted::Incomplete)));
+        assert!(matches!(recognise(&json), Ok(Some(_))));
+        assert!(matches!(recognise(ID), Ok(None)));
         let csv = "Access key ID,Secret access key";
-        assert!(matches!(recognise(csv), Ok(Pasted::Incomplete)));
+        assert!(matches!(recognise(csv), Ok(None)));
     }
 
     #[test]

@@ -11,11 +11,14 @@ static CORE_LIMIT: std::sync::OnceLock<Rlimit> = std::sync::OnceLock::new();
 
 /// Keeps this process's memory out of core dumps and away from the user's other processes, where
 /// the system allows that.
-#[cfg(unix)]
 pub fn forbid_core_dumps() {
-    let limit = CORE_LIMIT.get_or_init(|| getrlimit(Resource::Core));
-    let none = Rlimit { current: Some(0), maximum: limit.maximum };
-    setrlimit(Resource::Core, none).unwrap_or_default();
+    // Windows writes no dumps unless its owner has set that up.
+    #[cfg(unix)]
+    {
+        let limit = CORE_LIMIT.get_or_init(|| getrlimit(Resource::Core));
+        let none = Rlimit { current: Some(0), maximum: limit.maximum };
+        setrlimit(Resource::Core, none).unwrap_or_default();
+    }
     // Where the kernel pipes dumps into a program, the limit alone does not stop them.
     #[cfg(target_os = "linux")]
     {
@@ -23,10 +26,6 @@ pub fn forbid_core_dumps() {
         set_dumpable_behavior(DumpableBehavior::NotDumpable).unwrap_or_default();
     }
 }
-
-/// Windows writes no dumps unless its owner has set that up.
-#[cfg(not(unix))]
-pub fn forbid_core_dumps() {}
 
 /// Replaces this process by the command, or, on Windows, waits for it and ends with its exit code.
 /// Returns only when the command cannot be started.
@@ -47,8 +46,7 @@ pub fn replace(command: &mut Command) -> std::io::Error {
     if let Err(error) = ctrlc::set_handler(|| {}) {
         return std::io::Error::other(error);
     }
-    match command.status() {
-        Ok(status) => std::process::exit(status.code().unwrap_or(1)),
-        Err(error) => error,
-    }
+    command
+        .status()
+        .map_or_else(|error| error, |status| std::process::exit(status.code().unwrap_or(1)))
 }

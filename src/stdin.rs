@@ -30,25 +30,16 @@ pub fn read_line() -> Result<Zeroizing<String>> {
 fn read(
     read: impl FnOnce(&mut Take<StdinLock>, &mut String) -> io::Result<()> + Send + 'static,
 ) -> Result<Zeroizing<String>> {
-    let text = interruptible(move || {
+    interruptible(move || {
         // Of its whole size at once: growing would leave copies of secrets behind.
         let mut text = Zeroizing::new(String::with_capacity(LONGEST_INPUT + 2));
         let mut input = io::stdin().lock().take(LONGEST_INPUT as u64 + 1);
-        read(&mut input, &mut text)?;
+        let wrong = |what: String| Error::credentials(format!("standard input {what}"));
+        read(&mut input, &mut text).map_err(|cause| wrong(format!("cannot be read: {cause}")))?;
         // One byte more than we take: there may be no end to it.
         if input.limit() == 0 {
-            return Err(io::ErrorKind::FileTooLarge.into());
+            return Err(wrong(format!("is too long: more than {} KiB", LONGEST_INPUT / 1024)));
         }
         Ok(text)
-    })?;
-    text.map_err(|cause: io::Error| {
-        Error::credentials(match cause.kind() {
-            io::ErrorKind::FileTooLarge => {
-                format!("standard input is too long: more than {} KiB", LONGEST_INPUT / 1024)
-            }
-            io::ErrorKind::InvalidData => "standard input is not text".to_owned(),
-            _ => format!("cannot read standard input: {cause}"),
-        })
-        .caused_by(cause)
-    })
+    })?
 }

@@ -4,7 +4,7 @@
 use crate::aws::kind::Kind;
 use crate::aws_files::{Profile, Profiles, excerpt};
 use crate::diagnostic::Diagnostic;
-use crate::error::{did_you_mean, near_names};
+use crate::error::did_you_mean;
 
 /// What a profile's keys amount to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -138,7 +138,7 @@ fn check_sso(profile: &Profile, all: &Profiles) -> Result<(), Diagnostic> {
         None => profile,
         Some(name) => all.sso_session(name).ok_or_else(|| {
             let names = all.sso_sessions.iter().map(|session| session.name.as_str());
-            let hint = did_you_mean(&near_names(name, names), "aws configure sso-session");
+            let hint = did_you_mean(name, names, "aws configure sso-session");
             let message = format!("there is no [sso-session {name}]");
             Diagnostic::new("unknown_sso_session", message, hint)
         })?,
@@ -205,8 +205,8 @@ fn of_role(profile: &Profile, all: &Profiles) -> Configured {
 fn unknown_source(named: &str) -> Option<Diagnostic> {
     const KNOWN: [&str; 3] = ["Environment", "Ec2InstanceMetadata", "EcsContainer"];
     (!KNOWN.contains(&named)).then(|| {
-        let near = near_names(named, KNOWN.into_iter());
-        let hint = did_you_mean(&near, &format!("use {}", KNOWN.join(", ")));
+        let otherwise = format!("use {}", KNOWN.join(", "));
+        let hint = did_you_mean(named, KNOWN.into_iter(), &otherwise);
         let message = format!("there is no credential_source `{named}`");
         Diagnostic::new("unknown_credential_source", message, hint)
     })
@@ -234,11 +234,10 @@ fn last_of_chain<'p>(first: &'p Profile, all: &'p Profiles) -> Result<&'p Profil
         }
         profile = all.find(source).ok_or_else(|| {
             let names = all.profiles.iter().map(|profile| profile.name.as_str());
-            let near = near_names(source, names);
             Diagnostic::new(
                 "unknown_source_profile",
                 format!("there is no source_profile `{source}`"),
-                did_you_mean(&near, "add that profile, or name another one"),
+                did_you_mean(source, names, "add that profile, or name another one"),
             )
         })?;
         visited.push(source);

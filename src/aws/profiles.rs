@@ -31,7 +31,7 @@ use crate::aws::unusable::{rejected, unresolvable};
 use crate::aws_files::{AwsFiles, Profile, Profiles};
 use crate::diagnostic::Diagnostic;
 use crate::env::Env;
-use crate::error::{Error, Result, did_you_mean, near_names};
+use crate::error::{Error, Result, did_you_mean};
 use crate::secret::KeyPair;
 
 /// How many credentials are checked at once.
@@ -208,7 +208,7 @@ fn unknown_profile(name: &str, profiles: &Profiles) -> Error {
     let names = profiles.profiles.iter().map(|profile| profile.name.as_str());
     let otherwise = "`aws configure list-profiles` lists them";
     Error::credentials(format!("there is no AWS profile `{name}`"))
-        .hint(did_you_mean(&near_names(name, names), otherwise))
+        .hint(did_you_mean(name, names, otherwise))
 }
 
 /// Every source there may be, in the order of the default chain.

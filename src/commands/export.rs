@@ -17,7 +17,7 @@ const DEFAULT: ExportFormat =
     if cfg!(windows) { ExportFormat::Powershell } else { ExportFormat::Bash };
 
 pub fn run(flags: Export, context: &Context) -> Result<()> {
-    let is_json = context.output.format() == Format::Json;
+    let is_json = context.output.format == Format::Json;
     let format = flags.format.unwrap_or(if is_json { ExportFormat::Json } else { DEFAULT });
     if is_json && format != ExportFormat::Json {
         let error = Error::usage("--output json goes with --format json only");

@@ -40,7 +40,7 @@ pub fn check_stdout(record: &Record, context: &Context) -> Result<()> {
     if !record.prints() {
         return Ok(());
     }
-    if context.output.format() == Format::Json {
+    if context.output.format == Format::Json {
         let run = &record.run;
         return Err(Error::usage(format!(
             "the run {run} prints the secret, so --output json does not go with it"
@@ -71,7 +71,7 @@ fn stdout_leads_nowhere() -> bool {
 /// The one table of steps: what is planned, left to do, or taken back.
 pub fn show_steps(title: &str, rows: impl Iterator<Item = Vec<String>>, context: &Context) {
     let output = &context.output;
-    if output.format() == Format::Json && !context.attended {
+    if output.format == Format::Json && !context.attended {
         return;
     }
     let numbered = (1..).zip(rows).map(|(number, row)| [vec![number.to_string()], row].concat());

@@ -4,8 +4,6 @@ mod question;
 #[cfg(test)]
 pub mod script;
 mod terminal;
-mod unattended;
 
-pub use question::{Check, Choice, Prompt, Question};
+pub use question::{Check, Choice, Prompt, Question, Unattended};
 pub use terminal::Terminal;
-pub use unattended::Unattended;

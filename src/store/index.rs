@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::env::Folders;
-use crate::error::{Error, Result, did_you_mean, near_names};
+use crate::error::{Error, Result, did_you_mean};
 use crate::private_file;
 use crate::store::{SecretName, StoreKind, file};
 
@@ -111,9 +111,13 @@ impl Index {
     /// The entry of that name, or an error that suggests similar names.
     pub fn require(&self, name: &SecretName) -> Result<&Entry> {
         self.find(name).ok_or_else(|| {
-            let near = near_names(name.as_str(), self.secrets.iter().map(|e| e.name.as_str()));
-            Error::failed(format!("there is no secret `{name}`"))
-                .hint(did_you_mean(&near, "`cloudcred secret list` shows the ones there are"))
+            let names = self.secrets.iter().map(|entry| entry.name.as_str());
+            let otherwise = "`cloudcred secret list` shows the ones there are";
+            Error::failed(format!("there is no secret `{name}`")).hint(did_you_mean(
+                name.as_str(),
+                names,
+                otherwise,
+            ))
         })
     }
 

@@ -5,13 +5,13 @@ use crate::aws::profiles::{self, Scope};
 use crate::commands::context::Aws;
 use crate::commands::lookups::mfa_roles;
 use crate::env::Folders;
-use crate::error::{Error, Result, did_you_mean, near_names};
+use crate::error::{Error, Result, did_you_mean};
 use crate::private_file;
 use crate::prompt::{Prompt, Question};
 use crate::secret::KeyPair;
 use crate::setup::journal::{Record, is_going_on, runs};
 use crate::setup::steps::Step;
-use crate::setup::wizard::{Lookups, ask_for_pair, working};
+use crate::setup::wizard::{Lookups, working};
 use crate::store::index::Index;
 
 /// The run of that name, else the latest that `is_meant`. Without a name, no journal may be unreadable:
@@ -34,10 +34,11 @@ pub fn find(
     if let Some(error) = broken.into_iter().find(|error| error.message.contains(name)) {
         return Err(error);
     }
-    let near = near_names(name, records.iter().map(|record| record.run.as_str()));
     let folder = folders.state.join("runs");
     let otherwise = format!("the runs of this machine are in {}", folder.display());
-    Err(Error::failed(format!("there is no run `{name}`")).hint(did_you_mean(&near, &otherwise)))
+    let runs = records.iter().map(|record| record.run.as_str());
+    let hint = did_you_mean(name, runs, &otherwise);
+    Err(Error::failed(format!("there is no run `{name}`")).hint(hint))
 }
 
 /// Removes what commands that were killed have left half-written: documents in the file store at
@@ -98,7 +99,7 @@ impl Actor<'_> {
             (_, None) => {
                 let text = "Access key that may manage IAM, both halves (not shown)";
                 let question = Question::required(text, "--profile or --key-stdin");
-                Ok(ask_for_pair(question, aws, prompt, &Ok)?.1)
+                Ok(aws.ask_for_pair(question, prompt, &Ok)?.0)
             }
         }
     }

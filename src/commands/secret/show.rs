@@ -25,7 +25,7 @@ const MASK: &str = "******";
 
 pub fn run(name: &str, reveal: bool, context: &Context) -> Result<()> {
     let (entry, pair) = context.secret(Some(name))?;
-    if reveal && context.output.format() == Format::Text {
+    if reveal && context.output.format == Format::Text {
         context.output.raw(pair.to_document().expose_secret().as_bytes())?;
         return context.output.raw(b"\n");
     }

@@ -40,6 +40,9 @@ pub struct Piped {
     pub password: Option<SecretString>,
 }
 
+/// Credentials; with their pair, if the person gave it.
+pub type Given = (Credential, Option<KeyPair>);
+
 /// What is looked up while the questions go on; the wizard itself calls nothing.
 pub trait Lookups {
     /// Asks AWS whose pair this is.
@@ -55,57 +58,47 @@ pub trait Lookups {
     /// Why the keyring cannot be used, if it cannot. Asked only where that matters, because a locked
     /// keyring may ask its owner to unlock it.
     fn keyring_trouble(&self) -> Result<Option<String>>;
-}
 
-impl<'a> Wizard<'a> {
-    /// Lets the person choose one of these labels, each with a note; the first is the default.
-    pub fn choose<const N: usize>(
-        &mut self,
+    /// Asks until AWS accepts the pair and `accept` does, too.
+    fn ask_for_pair(
+        &self,
         question: Question,
-        choices: [(&str, &str); N],
-    ) -> Result<usize> {
-        let choices = choices.map(|(label, note)| Choice::new(label, note));
-        self.prompt.select(question, &choices, 0)
-    }
-
-    /// As [`ask_for_pair`], with `text` as the question.
-    pub fn ask_for_pair(
-        &mut self,
-        text: &str,
+        prompt: &mut dyn Prompt,
         accept: &dyn Fn(Credential) -> Result<Credential>,
-    ) -> Result<(KeyPair, Credential)> {
-        let question = Question::required(text, "--key-stdin");
-        ask_for_pair(question, self.lookups, self.prompt, accept)
-    }
-
-    /// The role of credentials that lack only the code of an MFA device.
-    pub fn mfa_role(&self, found: &Credential) -> Option<&'a MfaRole> {
-        let name = found.source.profile_name()?;
-        let mut roles = self.mfa_roles.iter();
-        let role = roles.find(|role| role.profile == name)?;
-        found.identity().is_none().then_some(role)
-    }
-}
-
-/// Asks until AWS accepts the pair and `accept` does, too.
-pub fn ask_for_pair(
-    question: Question,
-    lookups: &dyn Lookups,
-    prompt: &mut dyn Prompt,
-    accept: &dyn Fn(Credential) -> Result<Credential>,
-) -> Result<(KeyPair, Credential)> {
-    loop {
-        let pair = prompt.key_pair(question)?;
-        match accept(lookups.check_pair(&pair)?) {
-            Ok(found) => return Ok((pair, found)),
-            Err(refused) if refused.kind == Kind::Credentials => {
-                prompt.tell(&refused.with_hint())?;
+    ) -> Result<Given> {
+        loop {
+            let pair = prompt.key_pair(question)?;
+            match accept(self.check_pair(&pair)?) {
+                Ok(credential) => return Ok((credential, Some(pair))),
+                Err(refused) if refused.kind == Kind::Credentials => {
+                    prompt.tell(&refused.with_hint())?;
+                }
+                Err(error) => return Err(error),
             }
-            Err(error) => return Err(error),
         }
     }
 }
 
-pub fn working(found: Credential) -> Result<Credential> {
-    found.failure().map_or(Ok(found), Err)
+impl<'a> Wizard<'a> {
+    /// Lets the person choose one of these, each with a label and a note; the first is the default.
+    pub fn choose<T: Copy, const N: usize>(
+        &mut self,
+        question: Question,
+        choices: [(T, &str, &str); N],
+    ) -> Result<T> {
+        let shown = choices.map(|(_, label, note)| Choice::new(label, note));
+        Ok(choices[self.prompt.select(question, &shown, 0)?].0)
+    }
+
+    /// The role of credentials that lack only the code of an MFA device.
+    pub fn mfa_role(&self, credential: &Credential) -> Option<&'a MfaRole> {
+        let name = credential.source.profile_name()?;
+        let mut roles = self.mfa_roles.iter().filter(|_| credential.identity().is_none());
+        roles.find(|role| role.profile == name)
+    }
+}
+
+/// The credentials, or why they do not work.
+pub fn working(credential: Credential) -> Result<Credential> {
+    credential.failure().map_or(Ok(credential), Err)
 }

@@ -14,18 +14,15 @@ use crate::setup::wizard::credentials::DEFAULT_USER_NAME;
 impl Wizard<'_> {
     /// `creator` creates the user, if that is decided already.
     pub fn iam_user(&mut self, creator: Option<Credential>) -> Result<Request> {
-        let (bootstrap, pair) = match creator {
-            Some(found) => (found, None),
-            None => self.choose_creator()?,
-        };
-        let user_name = match self.flags.user_name.take() {
-            Some(name) => name,
-            None => self.prompt.text(
-                Question::optional("User name", "--user-name"),
-                Some(DEFAULT_USER_NAME),
-                &check_user_name,
-            )?,
-        };
+        let (bootstrap, pair) =
+            creator.map_or_else(|| self.choose_creator(), |credential| Ok((credential, None)))?;
+        let user_name = self.flags.user_name.take().map_or_else(
+            || {
+                let question = Question::optional("User name", "--user-name");
+                self.prompt.text(question, Some(DEFAULT_USER_NAME), &check_user_name)
+            },
+            Ok,
+        )?;
         let identity = bootstrap.identity();
         let is_own = identity.is_some_and(|identity| identity.user_name() == Some(&user_name));
         let own_key = pair.filter(|_| is_own);
@@ -38,19 +35,16 @@ impl Wizard<'_> {
         let key_description = match self.flags.key_description.take() {
             None if own_key.is_some() => None,
             Some(description) => Some(description),
-            None => Some(self.prompt.text(
-                Question::optional(
-                    "Describe this key, so that you recognise it in AWS",
-                    "--key-description",
-                ),
-                Some(&default_key_description(self.host_name)),
-                &check_key_description,
-            )?),
+            None => {
+                let text = "Describe this key, so that you recognise it in AWS";
+                let question = Question::optional(text, "--key-description");
+                let default = default_key_description(self.host_name);
+                Some(self.prompt.text(question, Some(&default), &check_key_description)?)
+            }
         };
         let retire = self.root_key_to_retire(&bootstrap)?;
         let mut policy_arns = std::mem::take(&mut self.flags.policy_arns);
         if policy_arns.is_empty() {
-            let identity = bootstrap.identity();
             policy_arns.extend(identity.map(|it| it.managed_policy_arn("AdministratorAccess")));
         }
         let target = self.target(&user_name)?;
@@ -74,16 +68,13 @@ impl Wizard<'_> {
             Some(choice) => choice,
             None => {
                 let question = Question::optional("Console password", "--console-password");
+                let (none, generate) = (PasswordChoice::None, PasswordChoice::Generate);
                 let choices = [
-                    ("None", "the user cannot sign in to the AWS console"),
-                    ("Generate one", "fits the account's policy; shown once at the end"),
-                    ("Type one", "twice, not shown"),
+                    (none, "None", "the user cannot sign in to the AWS console"),
+                    (generate, "Generate one", "fits the account's policy; shown once at the end"),
+                    (PasswordChoice::Prompt, "Type one", "twice, not shown"),
                 ];
-                match self.choose(question, choices)? {
-                    0 => PasswordChoice::None,
-                    1 => PasswordChoice::Generate,
-                    _ => PasswordChoice::Prompt,
-                }
+                self.choose(question, choices)?
             }
         };
         if let Some(password) = self.piped.password.take() {

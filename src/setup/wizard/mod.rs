@@ -11,4 +11,4 @@ mod target;
 #[cfg(test)]
 mod tests;
 
-pub use context::{Lookups, Piped, Wizard, ask_for_pair, working};
+pub use context::{Lookups, Piped, Wizard, working};

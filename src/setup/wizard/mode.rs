@@ -11,10 +11,7 @@ impl Wizard<'_> {
     /// What the flags say must have been checked already.
     pub fn complete(&mut self) -> Result<Request> {
         match self.flags.mode {
-            ModeChoice::Existing => {
-                let found = self.first()?;
-                Ok(self.existing(found))
-            }
+            ModeChoice::Existing => self.first().map(|credential| self.existing(credential)),
             ModeChoice::IamUser => self.iam_user(None),
             ModeChoice::Root => self.root(),
             ModeChoice::Auto if self.attended => self.ask_mode(),
@@ -26,20 +23,17 @@ impl Wizard<'_> {
         }
     }
 
-    fn existing(&self, found: Credential) -> Request {
+    fn existing(&self, credential: Credential) -> Request {
         let unused = self.flags.given_for_a_new_key();
-        Request::Existing(ExistingRequest { found, unused })
+        Request::Existing(ExistingRequest { found: credential, unused })
     }
 
     /// The contract of `auto`: what works stays in place, and a user is never created unasked.
     fn mode_by_itself(&mut self) -> Result<Request> {
         let first = self.credentials.first();
-        if first.is_some_and(|found| {
-            found.identity().is_some()
-                || self.credentials_are_named && self.mfa_role(found).is_some()
-        }) {
-            let found = self.first()?;
-            return Ok(self.existing(found));
+        let has_role = |first| self.credentials_are_named && self.mfa_role(first).is_some();
+        if first.is_some_and(|first| first.identity().is_some() || has_role(first)) {
+            return self.first().map(|credential| self.existing(credential));
         }
         let error = Error::answer_needed(QUESTION.text, QUESTION.flag);
         Err(match first.and_then(Credential::failure) {
@@ -49,37 +43,26 @@ impl Wizard<'_> {
     }
 
     fn ask_mode(&mut self) -> Result<Request> {
-        let credentials = self.credentials;
-        let keepable: Vec<&Credential> = credentials
-            .iter()
-            .filter(|found| found.identity().is_some_and(|identity| !identity.is_root()))
-            .collect();
-        let is_default = |found: &Credential| {
-            let first = credentials.first();
-            first.is_some_and(|first| first.source == found.source)
+        let working = self.credentials.iter().filter_map(|it| Some((it, it.identity()?)));
+        let keepable = working.filter(|(_, identity)| !identity.is_root());
+        let keepable: Vec<&Credential> = keepable.map(|(credential, _)| credential).collect();
+        let first = self.credentials.first().map(|first| &first.source);
+        let keep = |credential: &&Credential| {
+            let source = &credential.source;
+            let note = match source {
+                Source::Profile(_) if Some(source) != first => "works only with AWS_PROFILE set",
+                Source::Environment => "only if CloudStudio is started from this shell",
+                _ => "the tools CloudStudio runs find it by themselves",
+            };
+            let name = source.profile_name().map(|name| format!("`{name}`"));
+            let name = name.unwrap_or_else(|| source.described());
+            Choice::new(format!("Keep {name} as it is"), note)
         };
-        let mut choices: Vec<Choice> = keepable
-            .iter()
-            .map(|found| {
-                let note = match &found.source {
-                    Source::Profile(_) if !is_default(found) => {
-                        "CloudStudio then needs AWS_PROFILE set"
-                    }
-                    Source::Environment => "only if CloudStudio is started from this shell",
-                    _ => "the tools CloudStudio runs find it by themselves",
-                };
-                let name = match &found.source {
-                    Source::Profile(name) => format!("`{name}`"),
-                    other => other.described(),
-                };
-                Choice::new(format!("Keep {name} as it is"), note)
-            })
-            .collect();
-        choices.push(Choice::new("Create an IAM user", "safe, recommended: its own user and key"));
-        choices.push(Choice::new(
-            "Use the root user's key",
-            "fast, risky: unrestricted, hard to contain",
-        ));
+        let mut choices: Vec<Choice> = keepable.iter().map(keep).collect();
+        choices.extend([
+            Choice::new("Create an IAM user", "safe, recommended: its own user and key"),
+            Choice::new("Use the root user's key", "fast, risky: unrestricted, hard to contain"),
+        ]);
         let chosen = self.prompt.select(QUESTION, &choices, 0)?;
         match chosen.checked_sub(keepable.len()) {
             None => Ok(self.existing(keepable[chosen].clone())),

@@ -2,13 +2,12 @@
 //! retired afterwards.
 
 use crate::aws::credential::Credential;
-use crate::aws::identity::Principal;
+use crate::aws::identity::{Identity, Principal};
 use crate::cli::StoreChoice;
 use crate::error::{Error, Result};
 use crate::prompt::{Choice, Question};
-use crate::secret::KeyPair;
 use crate::setup::request::{Request, RootRequest, is_administrator_access};
-use crate::setup::wizard::context::{Wizard, working};
+use crate::setup::wizard::context::{Given, Wizard, working};
 
 const WARNING: &str = "The root user may do everything in the account, and nothing can restrict \
 it: whoever gets this key can lock you out. AWS strongly recommends not to have access keys for \
@@ -17,88 +16,74 @@ const ACKNOWLEDGEMENT: &str = "use root";
 
 impl Wizard<'_> {
     pub fn root(&mut self) -> Result<Request> {
-        let root_found = self
-            .credentials
-            .iter()
-            .find(|found| found.identity().is_some_and(|identity| identity.is_root()));
-        if let Some(found) = root_found
+        let is_root = |it: &&Credential| it.identity().is_some_and(Identity::is_root);
+        let of_machine = self.credentials.iter().find(is_root);
+        if let Some(credential) = of_machine
             && self.attended
             && self.piped.pair.is_none()
         {
-            let text = format!("{} is the root user's and works", found.source.described());
+            let text = format!("{} is the root user's and works", credential.source.described());
             let choices = [
-                ("Create an IAM user with it", "safe, recommended: its own user and key"),
-                ("Use a root key anyway", "fast, risky"),
+                (true, "Create an IAM user with it", "safe, recommended: its own user and key"),
+                (false, "Use a root key anyway", "fast, risky"),
             ];
-            if self.choose(Question::required(&text, "--mode"), choices)? == 0 {
-                return self.iam_user(Some(found.clone()));
+            if self.choose(Question::required(&text, "--mode"), choices)? {
+                return self.iam_user(Some(credential.clone()));
             }
         }
         if !self.flags.acknowledge_root_risk {
             self.acknowledge_risk()?;
         }
-        let (pair, checked) = if let Some(pair) = self.piped.pair.take() {
-            let checked = of_root(self.lookups.check_pair(&pair)?)?;
-            (Some(pair), checked)
+        let (checked, pair) = if let Some(pair) = self.piped.pair.take() {
+            (of_root(self.lookups.check_pair(&pair)?)?, Some(pair))
         } else if self.credentials_are_named {
-            (None, of_root(self.first()?)?)
+            (of_root(self.first()?)?, None)
         } else {
-            self.choose_root_key(root_found)?
+            self.choose_root_key(of_machine)?
         };
-        Ok(Request::Root(RootRequest {
-            pair,
-            checked,
-            unused: self.flags.given_for_a_user(),
-            if_exists: self.flags.if_exists,
-            target: self.target("root")?,
-        }))
+        let (unused, if_exists) = (self.flags.given_for_a_user(), self.flags.if_exists);
+        let target = self.target("root")?;
+        Ok(Request::Root(RootRequest { pair, checked, unused, if_exists, target }))
     }
 
     fn acknowledge_risk(&mut self) -> Result<()> {
         self.prompt.tell(WARNING)?;
         let text = format!("Type `{ACKNOWLEDGEMENT}` to go on anyway");
         let question = Question::required(&text, "--acknowledge-root-risk");
+        let refused = format!("type `{ACKNOWLEDGEMENT}`, or end with Ctrl-C: nothing is changed");
         let check = |typed: &str| {
-            if typed.eq_ignore_ascii_case(ACKNOWLEDGEMENT) {
-                return Ok(());
-            }
-            let text = format!("type `{ACKNOWLEDGEMENT}`, or end with Ctrl-C: nothing is changed");
-            Err(Error::usage(text))
+            let is_right = typed.eq_ignore_ascii_case(ACKNOWLEDGEMENT);
+            if is_right { Ok(()) } else { Err(Error::usage(&refused)) }
         };
         self.prompt.text(question, None, &check).map(drop)
     }
 
     /// The key to keep, or credentials that make a new one.
-    fn choose_root_key(
-        &mut self,
-        root_found: Option<&Credential>,
-    ) -> Result<(Option<KeyPair>, Credential)> {
-        if let Some(found) = root_found
-            && !self.attended
-        {
-            return Ok((None, found.clone()));
-        }
-        let question = Question::required("The root user's access key", "--key-stdin");
+    fn choose_root_key(&mut self, of_machine: Option<&Credential>) -> Result<Given> {
         let mut choices = vec![
             Choice::new("Paste it", "both halves, not shown"),
             Choice::new("Make one in the AWS console", "step by step"),
         ];
-        choices.extend(root_found.map(|found| {
-            let with = format!("with {}", found.source.described());
-            Choice::new("Make a new one now", with)
-        }));
-        let (pair, checked) = match (self.prompt.select(question, &choices, 0)?, root_found) {
-            (0, _) => self.pasted_root_key()?,
-            (2, Some(found)) => return Ok((None, found.clone())),
-            _ => self.root_key_from_console()?,
-        };
-        Ok((Some(pair), checked))
+        if let Some(credential) = of_machine {
+            if !self.attended {
+                return Ok((credential.clone(), None));
+            }
+            let with = format!("with {}", credential.source.described());
+            choices.push(Choice::new("Make a new one now", with));
+        }
+        let question = Question::required("The root user's access key", "--key-stdin");
+        match (self.prompt.select(question, &choices, 0)?, of_machine) {
+            (0, _) => self.pasted_root_key(),
+            (2, Some(credential)) => Ok((credential.clone(), None)),
+            _ => self.root_key_from_console(),
+        }
     }
 
     /// Asks until the key is root's and works.
-    pub fn pasted_root_key(&mut self) -> Result<(KeyPair, Credential)> {
+    pub fn pasted_root_key(&mut self) -> Result<Given> {
         let text = "The root user's access key, both halves (not shown)";
-        self.ask_for_pair(text, &of_root)
+        let question = Question::required(text, "--key-stdin");
+        self.lookups.ask_for_pair(question, self.prompt, &of_root)
     }
 
     /// The root key's ID, if it is to be retired. Asked only where the new user can take its place: an
@@ -114,27 +99,19 @@ impl Wizard<'_> {
             }
             Err(_) => return Ok(None),
         };
-        if is_flag {
-            return Ok(Some(id));
-        }
-        if !self.attended {
-            return Ok(None);
-        }
         let text = format!("What should become of the root key {id}, once the new user works?");
-        let choices = [
-            (
-                "Deactivate it",
-                "recommended; whatever else uses it stops working, and root can activate it again",
-            ),
-            ("Leave it as it is", "it stays unrestricted"),
-        ];
-        let chosen = self.choose(Question::optional(&text, "--retire-root-key"), choices)?;
-        Ok((chosen == 0).then_some(id))
+        let note =
+            "recommended; whatever else uses it stops working, and root can activate it again";
+        let choices =
+            [(true, "Deactivate it", note), (false, "Leave it as it is", "it stays unrestricted")];
+        let question = Question::optional(&text, "--retire-root-key");
+        let is_retired = is_flag || self.attended && self.choose(question, choices)?;
+        Ok(is_retired.then_some(id))
     }
 
     /// The ID of the root key that could be retired, or why there is none.
     fn retirable_root_key(&self, bootstrap: &Credential) -> Result<String, &'static str> {
-        if !bootstrap.identity().is_some_and(|it| it.is_root()) {
+        if !bootstrap.identity().is_some_and(Identity::is_root) {
             return Err("the user is not created with a root key");
         }
         let id = bootstrap.access_key_id.as_deref();
@@ -142,13 +119,11 @@ impl Wizard<'_> {
         let Some(id) = id.filter(|id| id.starts_with("AKIA")) else {
             return Err("a session of root has no key of its own");
         };
-        let flags = &self.flags;
-        let mut policies = flags.policy_arns.iter();
-        if flags.permissions_boundary.is_some() || !policies.all(|arn| is_administrator_access(arn))
-        {
+        let is_admin = self.flags.policy_arns.iter().all(|arn| is_administrator_access(arn));
+        if !is_admin || self.flags.permissions_boundary.is_some() {
             return Err("the new user is no administrator, so it cannot take root's place");
         }
-        if flags.store == Some(StoreChoice::Stdout) {
+        if self.flags.store == Some(StoreChoice::Stdout) {
             return Err("the new pair is not kept");
         }
         Ok(id.to_owned())
@@ -156,18 +131,16 @@ impl Wizard<'_> {
 }
 
 /// Working credentials of the root user, or what they are instead.
-pub fn of_root(found: Credential) -> Result<Credential> {
-    let found = working(found)?;
-    let Some(identity) = found.identity().filter(|identity| !identity.is_root()) else {
-        return Ok(found);
+pub fn of_root(credential: Credential) -> Result<Credential> {
+    let credential = working(credential)?;
+    let Some(identity) = credential.identity().filter(|identity| !identity.is_root()) else {
+        return Ok(credential);
     };
     let who = match identity.principal {
         Principal::User(_) => "an IAM user's",
         _ => "somebody else's",
     };
-    Err(Error::credentials(format!(
-        "this is {who} key, not the root user's: {}",
-        identity.described()
-    ))
-    .hint("to create an IAM user with it, use --mode iam-user --key-stdin"))
+    let owner = identity.described();
+    Err(Error::credentials(format!("this is {who} key, not the root user's: {owner}"))
+        .hint("to create an IAM user with it, use --mode iam-user --key-stdin"))
 }

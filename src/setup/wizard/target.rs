@@ -9,30 +9,19 @@ use crate::setup::request::{IamUserRequest, Request, SecretTarget, check_user_na
 use crate::setup::wizard::context::Wizard;
 use crate::store::{SecretName, StoreKind};
 
-const NAME_OF_SECRET: &str = "Name of the CloudStudio secret";
-
-fn check_secret_name(name: &str) -> Result<()> {
-    SecretName::new(name).map(drop)
-}
-
 impl Wizard<'_> {
     /// `default_name` is the user's name, or `root`.
     pub fn target(&mut self, default_name: &str) -> Result<SecretTarget> {
-        let name = match self.flags.secret.take() {
-            Some(name) => name,
-            None => self.prompt.text(
-                Question::optional(NAME_OF_SECRET, "--secret"),
-                Some(default_name),
-                &check_secret_name,
-            )?,
+        let secret = match self.flags.secret.take() {
+            Some(name) => SecretName::new(&name)?,
+            None => self.secret_name(Some(default_name))?,
         };
-        let secret = SecretName::new(&name)?;
         // Names that differ only in case are one secret.
         let listed = self.index.find(&secret);
         let secret = listed.map_or(secret, |entry| entry.name.clone());
         let store = match self.flags.store {
             Some(choice) => choice.store(),
-            None => Some(self.choose_store()?),
+            None => self.choose_store()?,
         };
         let current = self.index.current.as_ref();
         let other_current = current.filter(|current| !current.same_place_as(&secret));
@@ -40,47 +29,36 @@ impl Wizard<'_> {
             _ if self.flags.no_current || store.is_none() => false,
             Some(current) if self.attended => {
                 let text = format!("The current secret is `{current}`");
-                let choices = [
-                    (&*format!("Make `{secret}` current"), "what CloudStudio's tools then use"),
-                    (&*format!("Leave `{current}` current"), ""),
-                ];
-                self.choose(Question::optional(&text, "--no-current"), choices)? == 0
+                let make = format!("Make `{secret}` current");
+                let leave = format!("Leave `{current}` current");
+                let choices =
+                    [(true, &*make, "what CloudStudio's tools then use"), (false, &*leave, "")];
+                self.choose(Question::optional(&text, "--no-current"), choices)?
             }
             _ => true,
         };
-        Ok(SecretTarget {
-            secret,
-            store,
-            make_current,
-            aws_profile: self.flags.aws_profile.take(),
-            replace: false,
-        })
+        let aws_profile = self.flags.aws_profile.take();
+        Ok(SecretTarget { secret, store, make_current, aws_profile, replace: false })
     }
 
     /// The keyring is the default; where none answers, a plaintext file is taken only by choice.
-    fn choose_store(&mut self) -> Result<StoreKind> {
+    fn choose_store(&mut self) -> Result<Option<StoreKind>> {
         const QUESTION: &str = "Keep the secret in";
-        const FILE: (&str, &str) =
-            ("A private file", "only your account can read it; not encrypted");
+        let note = "only your account can read it; not encrypted";
+        let file = (Some(StoreKind::File), "A private file", note);
         let Some(trouble) = self.lookups.keyring_trouble()? else {
-            let keyring = ("The keyring", "encrypted by the system, recommended");
-            let question = Question::optional(QUESTION, "--store");
-            return Ok(match self.choose(question, [keyring, FILE])? {
-                0 => StoreKind::Keyring,
-                _ => StoreKind::File,
-            });
+            let note = "encrypted by the system, recommended";
+            let keyring = (Some(StoreKind::Keyring), "The keyring", note);
+            return self.choose(Question::optional(QUESTION, "--store"), [keyring, file]);
         };
         if !self.attended {
-            return Err(
-                Error::failed(trouble).hint("keep the secret in a private file with --store file")
-            );
+            let hint = "keep the secret in a private file with --store file";
+            return Err(Error::failed(trouble).hint(hint));
         }
         self.prompt.tell(&format!("The keyring cannot be used: {trouble}."))?;
-        let stop = ("Nowhere: stop here", "nothing is changed");
-        match self.choose(Question::required(QUESTION, "--store"), [FILE, stop])? {
-            0 => Ok(StoreKind::File),
-            _ => Err(Error::cancelled()),
-        }
+        let stop = (None, "Nowhere: stop here", "nothing is changed");
+        let store = self.choose(Question::required(QUESTION, "--store"), [file, stop])?;
+        store.map(Some).ok_or_else(Error::cancelled)
     }
 
     /// Asks what to do about a user or a secret that exists already. Whether the request was changed,
@@ -100,24 +78,23 @@ impl Wizard<'_> {
             Request::IamUser(request) => (&mut request.target, request.if_exists),
             Request::Root(request) => (&mut request.target, request.if_exists),
         };
-        let Some(stored) = &facts.stored else {
-            return Ok(false);
-        };
         let is_reused = facts.stored_is_reusable && if_exists == Some(IfExists::Reuse);
-        if target.replace || is_reused {
-            return Ok(false);
+        match &facts.stored {
+            Some(stored) if !target.replace && !is_reused => {
+                self.ask_about_taken_name(target, stored).map(|()| true)
+            }
+            _ => Ok(false),
         }
-        self.ask_about_taken_name(target, stored).map(|()| true)
     }
 
     /// Whether another name was chosen; else the existing user is to be used.
     fn ask_for_another_user(&mut self, request: &mut IamUserRequest) -> Result<bool> {
         let text = format!("The IAM user `{}` exists already", request.user_name);
         let choices = [
-            ("Choose another name", "nothing is changed on the existing user"),
-            ("Use this user", "it gets what it lacks, and a new key"),
+            (false, "Choose another name", "nothing is changed on the existing user"),
+            (true, "Use this user", "it gets what it lacks, and a new key"),
         ];
-        if self.choose(Question::required(&text, "--if-exists"), choices)? == 1 {
+        if self.choose(Question::required(&text, "--if-exists"), choices)? {
             request.if_exists = Some(IfExists::Reuse);
             return Ok(false);
         }
@@ -133,18 +110,23 @@ impl Wizard<'_> {
     fn ask_about_taken_name(&mut self, target: &mut SecretTarget, stored: &Stored) -> Result<()> {
         let text = format!("There is a secret `{}` already, {}", target.secret, stored.described());
         let choices = [
-            ("Choose another name", "the old secret stays"),
-            ("Replace it", "the old secret is lost once the new one is kept"),
+            (false, "Choose another name", "the old secret stays"),
+            (true, "Replace it", "the old secret is lost once the new one is kept"),
         ];
-        if self.choose(Question::required(&text, "--secret"), choices)? == 1 {
+        if self.choose(Question::required(&text, "--secret"), choices)? {
             target.replace = true;
             // In the same store, so that no second secret of that name stays behind.
             target.store = Some(stored.store);
-            return Ok(());
+        } else {
+            target.secret = self.secret_name(None)?;
         }
-        let question = Question::required(NAME_OF_SECRET, "--secret");
-        let name = self.prompt.text(question, None, &check_secret_name)?;
-        target.secret = SecretName::new(&name)?;
         Ok(())
+    }
+
+    fn secret_name(&mut self, default: Option<&str>) -> Result<SecretName> {
+        let (text, required) = ("Name of the CloudStudio secret", default.is_none());
+        let question = Question { text, flag: "--secret", required };
+        let check = |name: &str| SecretName::new(name).map(drop);
+        SecretName::new(&self.prompt.text(question, default, &check)?)
     }
 }

@@ -29,7 +29,7 @@ fn pair(id: &str) -> KeyPair {
 }
 
 struct Machine {
-    found: Vec<Credential>,
+    credentials: Vec<Credential>,
     attended: bool,
     keyring: bool,
     opened: RefCell<Vec<String>>,
@@ -37,9 +37,9 @@ struct Machine {
 }
 
 impl Machine {
-    fn with(found: Vec<Credential>) -> Self {
+    fn with(credentials: Vec<Credential>) -> Self {
         Machine {
-            found,
+            credentials,
             attended: true,
             keyring: true,
             opened: RefCell::default(),
@@ -60,7 +60,7 @@ impl Machine {
         let mut wizard = Wizard {
             flags,
             piped,
-            credentials: &self.found,
+            credentials: &self.credentials,
             mfa_roles: &self.mfa_roles,
             index: &Index::default(),
             host_name: Some("laptop"),
