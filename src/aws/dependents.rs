@@ -51,50 +51,42 @@ pub async fn dependents_of(iam: &Client, user: &str) -> Result<Vec<Dependent>, F
             .config_override(Config::builder().retry_config(RetryConfig::disabled()))
             .send(),
     );
-    let mut found = Vec::new();
-    let keys = unless_refused(keys)?.unwrap_or_default();
-    found.extend(keys.into_iter().map(|key| Dependent::AccessKey(key.id)));
-    let policies = unless_refused(policies)?.unwrap_or_default();
-    found.extend(policies.into_iter().map(Dependent::Policy));
-    if unless_refused(login_profile)?.flatten().is_some() {
-        found.push(Dependent::LoginProfile);
+    let keys = unless_refused(keys)?;
+    let policies = unless_refused(policies)?;
+    let login_profile = unless_refused(login_profile)?;
+    let mut all: Vec<_> = keys.into_iter().map(|key| Dependent::AccessKey(key.id)).collect();
+    all.extend(policies.into_iter().map(Dependent::Policy));
+    all.extend(login_profile.map(|_| Dependent::LoginProfile));
+    let inline = inline.map(|it| it.policy_names).unwrap_or_default();
+    let groups = names(groups.map(|it| it.groups), |it| it.group_name);
+    let devices = names(devices.map(|it| it.mfa_devices), |it| it.serial_number);
+    let ssh_keys =
+        names(ssh_keys.map(|it| it.ssh_public_keys.unwrap_or_default()), |it| it.ssh_public_key_id);
+    let certificates = names(certificates.map(|it| it.certificates), |it| it.certificate_id);
+    let services =
+        names(services.map(|it| it.service_specific_credentials.unwrap_or_default()), |it| {
+            it.service_specific_credential_id
+        });
+    let others = [
+        ("inline policy", inline),
+        ("membership in the group", groups),
+        ("MFA device", devices),
+        ("SSH key", ssh_keys),
+        ("signing certificate", certificates),
+        ("service credential", services),
+    ];
+    for (kind, names) in others {
+        all.extend(names.iter().map(|name| Dependent::Other(format!("the {kind} {name}"))));
     }
-    let mut other = |kind: &str, name: &str| {
-        found.push(Dependent::Other(format!("the {kind} {name}")));
-    };
-    if let Ok(answer) = inline {
-        answer.policy_names().iter().for_each(|name| other("inline policy", name));
-    }
-    if let Ok(answer) = groups {
-        let groups = answer.groups().iter();
-        groups.for_each(|it| other("membership in the group", it.group_name()));
-    }
-    if let Ok(answer) = devices {
-        let devices = answer.mfa_devices().iter();
-        devices.for_each(|it| other("MFA device", it.serial_number()));
-    }
-    if let Ok(answer) = ssh_keys {
-        let keys = answer.ssh_public_keys().iter();
-        keys.for_each(|it| other("SSH key", it.ssh_public_key_id()));
-    }
-    if let Ok(answer) = certificates {
-        let certificates = answer.certificates().iter();
-        certificates.for_each(|it| other("signing certificate", it.certificate_id()));
-    }
-    if let Ok(answer) = services {
-        let credentials = answer.service_specific_credentials().iter();
-        credentials.for_each(|it| other("service credential", it.service_specific_credential_id()));
-    }
-    Ok(found)
+    Ok(all)
+}
+
+fn names<T, E>(answer: Result<Vec<T>, E>, name: impl Fn(T) -> String) -> Vec<String> {
+    answer.unwrap_or_default().into_iter().map(name).collect()
 }
 
 /// A user that a server does not know yet holds nothing that it would know.
-fn unless_refused<T>(answer: Result<T, Failure>) -> Result<Option<T>, Failure> {
-    match answer {
-        Ok(answer) => Ok(Some(answer)),
-        Err(failure) => match failure.reason {
-            Reason::Denied | Reason::Missing | Reason::Other => Ok(None),
-            _ => Err(failure),
-        },
-    }
+fn unless_refused<T: Default>(answer: Result<T, Failure>) -> Result<T, Failure> {
+    let refused = [Reason::Denied, Reason::Missing, Reason::Other];
+    answer.or_else(|it| if refused.contains(&it.reason) { Ok(T::default()) } else { Err(it) })
 }

@@ -52,8 +52,7 @@ pub async fn thrice<T, F>(look: impl Fn() -> F) -> Result<[T; 3], Failure>
 where
     F: Future<Output = Result<T, Failure>>,
 {
-    let (first, second, third) = tokio::try_join!(look(), look(), look())?;
-    Ok([first, second, third])
+    tokio::try_join!(look(), look(), look()).map(<[T; 3]>::from)
 }
 
 /// Deletes something until it is known to be gone: a deletion that AWS confirmed counts once a later
@@ -82,7 +81,10 @@ where
             Err(_) => absent_since = None,
         }
         match is_listed().await {
-            Ok(true) if over => return Err(still_listed()),
+            Ok(true) if over => {
+                let message = format!("after {} s AWS still lists it", began.elapsed().as_secs());
+                return Err(Failure::unclear("its deletion", message));
+            }
             Ok(true) => absent_since = None,
             Err(failure) if may_pass(&failure) && over => return Err(failure),
             Err(failure) if may_pass(&failure) => absent_since = None,
@@ -102,15 +104,6 @@ where
 /// Whether the next answer may be another one.
 fn may_pass(failure: &Failure) -> bool {
     matches!(failure.reason, Reason::Passing | Reason::Unclear | Reason::Unreachable)
-}
-
-fn still_listed() -> Failure {
-    Failure {
-        operation: "its deletion",
-        code: None,
-        message: format!("after {} s AWS still lists it", 2 * SETTLING.as_secs()),
-        reason: Reason::Unclear,
-    }
 }
 
 #[cfg(test)]

@@ -1,13 +1,20 @@
 //! AWS's refusals, and silence, in words that a person can act on.
 
 use std::error::Error as StdError;
+use std::future::Future;
 use std::io;
+use std::time::Duration;
 
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-use aws_smithy_runtime_api::client::result::{DispatchFailure, SdkError};
+use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use tokio::time::timeout;
 
-use crate::error::Error;
+use crate::error::{Error, Kind};
+
+pub const ROLE_OF_SSO: &str = "sso:GetRoleCredentials";
+
+pub const CHECK_NETWORK: &str = "check the network, --region, and AWS_ENDPOINT_URL where it is set";
 
 /// The kind of refusal, as far as it decides what to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,18 +49,33 @@ pub struct Failure {
     pub reason: Reason,
 }
 
+/// Sends a call; `operation` is its name as permissions have it.
+pub async fn ask<T, E: ProvideErrorMetadata + StdError + 'static>(
+    operation: &'static str,
+    call: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+) -> Result<T, Failure> {
+    call.await.map_err(|error| Failure::of(operation, &error))
+}
+
+/// The same, where nobody waits any longer than that.
+pub async fn ask_within<T>(
+    limit: Duration,
+    operation: &'static str,
+    call: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    timeout(limit, call).await.unwrap_or_else(|_| {
+        Err(Failure::unclear(operation, format!("no answer within {} s", limit.as_secs())))
+    })
+}
+
 impl Failure {
-    pub fn of<E: ProvideErrorMetadata + StdError + 'static>(
-        operation: &'static str,
-        error: SdkError<E, HttpResponse>,
-    ) -> Self {
-        Failure::read(operation, &error)
+    pub fn unclear(operation: &'static str, message: impl Into<String>) -> Self {
+        Failure { operation, code: None, message: message.into(), reason: Reason::Unclear }
     }
 
     /// An answer without what it is about, which proves nothing.
     pub fn without(operation: &'static str, what: &str) -> Self {
-        let message = format!("the answer lacks {what}");
-        Failure { operation, code: None, message, reason: Reason::Unclear }
+        Failure::unclear(operation, format!("the answer lacks {what}"))
     }
 
     /// The refused call somewhere behind an error of aws-config's, where there is one of this kind.
@@ -61,12 +83,11 @@ impl Failure {
         operation: &'static str,
         error: &(dyn StdError + 'static),
     ) -> Option<Self> {
-        let refused = causes(error).find_map(|it| it.downcast_ref::<SdkError<E, HttpResponse>>());
-        refused.map(|error| Failure::read(operation, error))
+        within::<SdkError<E, HttpResponse>>(error).map(|error| Failure::of(operation, error))
     }
 
     /// Reads the metadata that the SDK's own `Display` leaves out.
-    fn read<E: ProvideErrorMetadata + StdError + 'static>(
+    pub fn of<E: ProvideErrorMetadata + StdError + 'static>(
         operation: &'static str,
         error: &SdkError<E, HttpResponse>,
     ) -> Self {
@@ -80,7 +101,7 @@ impl Failure {
             // Something between AWS and us may have passed the request on before it answered.
             (SdkError::ServiceError(_), None) => Reason::Unclear,
             (SdkError::ConstructionFailure(_), _) => Reason::Other,
-            (SdkError::DispatchFailure(failure), _) if never_sent(failure) => Reason::Unreachable,
+            (SdkError::DispatchFailure(_), _) if never_sent(error) => Reason::Unreachable,
             _ => Reason::Unclear,
         };
         // A server that breaks down midway may have done its work; and 2xx is no refusal.
@@ -100,11 +121,68 @@ impl Failure {
 
     /// Code and message as AWS gave them.
     pub fn quoted(&self) -> String {
-        match (&self.code, self.message.is_empty()) {
-            (Some(code), false) => format!("{code}: {}", self.message),
-            (Some(code), true) => code.clone(),
-            (None, _) => self.message.clone(),
-        }
+        let code = self.code.as_deref().unwrap_or_default();
+        let colon = if code.is_empty() || self.message.is_empty() { "" } else { ": " };
+        format!("{code}{colon}{}", self.message)
+    }
+
+    /// Whether it is about the credentials themselves.
+    pub fn is_about_credentials(&self) -> bool {
+        use Reason::{Denied, Expired, UnknownKey, WrongSecret};
+        matches!(self.reason, Denied | Expired | UnknownKey | WrongSecret)
+    }
+
+    /// What happened, and what to do about it.
+    pub fn explained(&self) -> (String, Option<String>) {
+        const DENIED: &str = "these credentials are not allowed to call {}";
+        let operation = self.operation;
+        let (what, hint) = match self.reason {
+            Reason::Denied if operation == ROLE_OF_SSO => (
+                DENIED,
+                "an administrator of IAM Identity Center must assign the account and the role",
+            ),
+            Reason::Denied if operation.starts_with("sts:AssumeRole") => {
+                (DENIED, "the role and its source must allow {}")
+            }
+            Reason::Denied => (
+                DENIED,
+                "ask an administrator of the account for the permission {}, or use other credentials with --profile",
+            ),
+            // STS may accept what IAM refuses: GetSessionToken without MFA (API reference, STS).
+            Reason::UnknownKey if operation.starts_with("iam:") => (
+                "{} does not accept these credentials",
+                "temporary credentials need MFA for IAM: use other ones with --profile; or the key was deleted meanwhile",
+            ),
+            Reason::UnknownKey => (
+                "AWS does not know this access key",
+                "it was deleted, deactivated or mistyped: use other credentials with --profile",
+            ),
+            Reason::WrongSecret => (
+                "the secret access key does not belong to the access key ID",
+                "copy both halves again; if AWS no longer shows the secret, create a new key",
+            ),
+            Reason::Expired => {
+                ("these credentials have expired", "sign in again, then repeat the command")
+            }
+            Reason::Clock => ("this machine's clock is wrong", "set the clock and try again"),
+            Reason::Limit => (
+                "AWS refuses {}: a limit is reached",
+                "remove what is no longer needed in the IAM console, then try again",
+            ),
+            Reason::PasswordPolicy => (
+                "the account's password policy refuses the console password",
+                "let cloudcred make one that fits: --console-password generate",
+            ),
+            Reason::Unreachable => ("AWS cannot be reached", CHECK_NETWORK),
+            Reason::Unclear => {
+                ("AWS gave no clear answer to {}", "check the network and try again")
+            }
+            Reason::Passing => ("AWS is busy and refuses {} for now", "try again in a minute"),
+            Reason::Missing | Reason::Exists | Reason::Conflict | Reason::Other => {
+                return (format!("AWS refuses {operation}"), None);
+            }
+        };
+        (what.replace("{}", operation), Some(hint.replace("{}", operation)))
     }
 }
 
@@ -159,9 +237,8 @@ fn reason_of(code: &str, message: &str) -> Reason {
 
 /// Whether the connection was never there, so that nothing can have been done. What else a socket
 /// reports can also happen in the middle of a call.
-fn never_sent(failure: &DispatchFailure) -> bool {
-    let error = failure.as_connector_error();
-    error.into_iter().flat_map(|error| causes(error)).any(|cause| {
+pub fn never_sent(error: &(dyn StdError + 'static)) -> bool {
+    causes(error).any(|cause| {
         let io = cause.downcast_ref::<io::Error>().map(io::Error::kind);
         io == Some(io::ErrorKind::ConnectionRefused) || cause.to_string().contains("dns error")
     })
@@ -174,6 +251,11 @@ pub fn causes<'e>(
     std::iter::successors(Some(error), |error: &&'e (dyn StdError + 'static)| (*error).source())
 }
 
+/// The first error of this type among them.
+pub fn within<'e, E: StdError + 'static>(error: &'e (dyn StdError + 'static)) -> Option<&'e E> {
+    causes(error).find_map(|error| error.downcast_ref())
+}
+
 /// The innermost cause says what happened; the outer ones only where it surfaced.
 pub fn deepest(error: &(dyn StdError + 'static)) -> String {
     causes(error).last().map(ToString::to_string).unwrap_or_default()
@@ -181,55 +263,16 @@ pub fn deepest(error: &(dyn StdError + 'static)) -> String {
 
 impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
-        let operation = failure.operation;
-        let quoted = failure.quoted();
-        let credentials = |what: &str| Error::credentials(format!("{what} ({quoted})"));
-        let failed = |what: &str| Error::failed(format!("{what} ({quoted})"));
-        match failure.reason {
-            Reason::Denied => {
-                credentials(&format!("these credentials are not allowed to call {operation}")).hint(
-                    format!("ask an administrator of the account for the permission {operation}, or use other credentials with --profile"),
-                )
-            }
-            // STS may accept what IAM refuses: GetSessionToken without MFA (API reference, STS).
-            Reason::UnknownKey if operation.starts_with("iam:") => {
-                credentials(&format!("{operation} does not accept these credentials"))
-                    .hint("temporary credentials need MFA for IAM: use other ones with --profile; or the key was deleted meanwhile")
-            }
-            Reason::UnknownKey => credentials("AWS does not know this access key")
-                .hint("it was deleted, deactivated or mistyped: use other credentials with --profile"),
-            Reason::WrongSecret => {
-                credentials("the secret access key does not belong to the access key ID")
-                    .hint("copy both halves again; if AWS no longer shows the secret, create a new key")
-            }
-            Reason::Expired => credentials("these credentials have expired")
-                .hint("sign in again, then repeat the command"),
-            Reason::Clock => {
-                failed("this machine's clock is wrong").hint("set the clock and try again")
-            }
-            Reason::Limit => failed(&format!("AWS refuses {operation}: a limit is reached"))
-                .hint("remove what is no longer needed in the IAM console, then try again"),
-            Reason::PasswordPolicy => {
-                failed("the account's password policy refuses the console password")
-                    .hint("let cloudcred make one that fits: --console-password generate")
-            }
-            Reason::Unreachable => failed(&format!("cannot reach AWS for {operation}"))
-                .hint("check the network, --region, and AWS_ENDPOINT_URL where it is set"),
-            Reason::Unclear => failed(&format!("AWS gave no clear answer to {operation}"))
-                .hint("check the network and try again"),
-            Reason::Passing => failed(&format!("AWS is busy and refuses {operation} for now"))
-                .hint("try again in a minute"),
-            Reason::Missing | Reason::Exists | Reason::Conflict | Reason::Other => {
-                failed(&format!("AWS refuses {operation}"))
-            }
-        }
+        let (what, hint) = failure.explained();
+        let message = format!("{what} ({})", failure.quoted());
+        let kind = if failure.is_about_credentials() { Kind::Credentials } else { Kind::Failed };
+        Error { hint, ..Error::new(kind, message) }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Kind;
 
     #[test]
     fn a_wrong_clock_is_not_taken_for_a_wrong_secret() {

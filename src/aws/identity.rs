@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::aws::failure::{Failure, Reason};
+use crate::aws::failure::{Failure, Reason, ask, ask_within};
 use crate::aws::partition::Partition;
 use crate::aws::sdk::{Sdk, Session};
 
@@ -99,28 +99,20 @@ pub async fn caller_identity(
 ) -> Result<Identity, Failure> {
     const OPERATION: &str = "sts:GetCallerIdentity";
     let ask = || async {
-        let answer = sdk.sts(session).get_caller_identity().send().await;
-        let answer = answer.map_err(|error| Failure::of(OPERATION, error))?;
+        let answer = ask(OPERATION, sdk.sts(session).get_caller_identity().send()).await?;
         match (answer.account, answer.arn) {
             (Some(account), Some(arn)) => Ok(Identity::new(account, arn)),
             _ => Err(Failure::without(OPERATION, "the account or the ARN")),
         }
     };
-    let answered = async {
+    let asked = async {
         match ask().await {
             // The SDK does not repeat a call whose answer was cut on the way.
             Err(failure) if failure.reason == Reason::Unclear => ask().await,
             answer => answer,
         }
     };
-    tokio::time::timeout(limit, answered).await.unwrap_or_else(|_| {
-        Err(Failure {
-            operation: OPERATION,
-            code: None,
-            message: format!("no answer within {} s", limit.as_secs()),
-            reason: Reason::Unclear,
-        })
-    })
+    ask_within(limit, OPERATION, asked).await
 }
 
 #[cfg(test)]

@@ -18,37 +18,31 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// A few words for a table.
-    pub fn described(&self) -> String {
-        let words = match self {
-            Kind::Static => "access key",
-            Kind::Session => "temporary keys",
-            Kind::Sso => "IAM Identity C.",
-            Kind::AssumeRole(Some(source)) => return format!("role from {source}"),
-            Kind::AssumeRole(None) => "role",
-            Kind::WebIdentity => "web identity",
-            Kind::CredentialProcess => "external program",
-            Kind::Login => "browser sign-in",
-            Kind::Container => "container role",
-            Kind::Instance => "instance role",
-            Kind::Incomplete => "incomplete",
-        };
-        words.to_owned()
-    }
-
     /// As `--output json` names it.
     pub fn name(&self) -> &'static str {
+        self.words().0
+    }
+
+    /// A few words for a table.
+    pub fn described(&self) -> String {
         match self {
-            Kind::Static => "static",
-            Kind::Session => "session",
-            Kind::Sso => "sso",
-            Kind::AssumeRole(_) => "assume_role",
-            Kind::WebIdentity => "web_identity",
-            Kind::CredentialProcess => "credential_process",
-            Kind::Login => "login",
-            Kind::Container => "container",
-            Kind::Instance => "instance",
-            Kind::Incomplete => "incomplete",
+            Kind::AssumeRole(Some(source)) => format!("role from {source}"),
+            _ => self.words().1.to_owned(),
+        }
+    }
+
+    fn words(&self) -> (&'static str, &'static str) {
+        match self {
+            Kind::Static => ("static", "access key"),
+            Kind::Session => ("session", "temporary keys"),
+            Kind::Sso => ("sso", "IAM Identity C."),
+            Kind::AssumeRole(_) => ("assume_role", "role"),
+            Kind::WebIdentity => ("web_identity", "web identity"),
+            Kind::CredentialProcess => ("credential_process", "external program"),
+            Kind::Login => ("login", "browser sign-in"),
+            Kind::Container => ("container", "container role"),
+            Kind::Instance => ("instance", "instance role"),
+            Kind::Incomplete => ("incomplete", "incomplete"),
         }
     }
 }

@@ -5,7 +5,6 @@ pub mod failure;
 mod wire;
 pub mod sdk;
 pub mod identity;
-pub mod console;
 pub mod account;
 pub mod dependents;
 pub mod kind;

@@ -1,6 +1,6 @@
-//! AWS's partitions: how their regions begin, and which hosts their console has.
+//! AWS's partitions: how their regions begin, and the pages of their console that people are sent to.
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Partition {
     /// As ARNs name it.
     pub id: &'static str,
@@ -34,16 +34,33 @@ const fn partition(
 
 impl Partition {
     /// The region's partition. A region that is not known is commercial, as it is for the SDKs.
-    pub fn of_region(region: &str) -> &'static Self {
-        PARTITIONS
-            .iter()
-            .find(|partition| region.starts_with(partition.region_prefix))
-            .unwrap_or(&COMMERCIAL)
+    pub fn of_region(region: &str) -> Self {
+        let mut all = PARTITIONS.into_iter();
+        all.find(|partition| region.starts_with(partition.region_prefix)).unwrap_or(COMMERCIAL)
     }
 
     /// The partition with the ID that an ARN has.
-    pub fn with_id(id: &str) -> Option<&'static Self> {
-        PARTITIONS.iter().find(|partition| partition.id == id)
+    pub fn with_id(id: &str) -> Option<Self> {
+        PARTITIONS.into_iter().find(|partition| partition.id == id)
+    }
+
+    /// The keys of the user who is signed in, root or not.
+    pub fn security_credentials(self) -> String {
+        self.iam("/security_credentials")
+    }
+
+    pub fn create_user(self) -> String {
+        self.iam("/users/create")
+    }
+
+    /// Where a user's keys are; `name` follows IAM's rule for names.
+    pub fn user_credentials(self, name: &str) -> String {
+        let name: String = form_urlencoded::byte_serialize(name.as_bytes()).collect();
+        self.iam(&format!("/users/details/{name}?section=security_credentials"))
+    }
+
+    fn iam(self, page: &str) -> String {
+        format!("https://console.{}/iam/home#{page}", self.console_domain)
     }
 }
 
@@ -55,7 +72,7 @@ mod tests {
 
     #[test]
     fn every_partition_is_found_by_its_id_and_by_its_regions() {
-        for partition in &PARTITIONS {
+        for partition in PARTITIONS {
             assert_eq!(Partition::with_id(partition.id), Some(partition));
             let region = format!("{}mars-1", partition.region_prefix);
             assert_eq!(Partition::of_region(&region), partition);
@@ -84,5 +101,22 @@ mod tests {
             let address = format!("https://{region}.signin.{}", partition.console_domain);
             assert_eq!(endpoint.url(), address);
         }
+    }
+
+    #[test]
+    fn pages_follow_the_partition() {
+        let of = |region| Partition::of_region(region);
+        assert_eq!(
+            of("eu-west-1").security_credentials(),
+            "https://console.aws.amazon.com/iam/home#/security_credentials"
+        );
+        assert_eq!(
+            of("cn-north-1").create_user(),
+            "https://console.amazonaws.cn/iam/home#/users/create"
+        );
+        assert_eq!(
+            of("us-gov-west-1").user_credentials("a+b"),
+            "https://console.amazonaws-us-gov.com/iam/home#/users/details/a%2Bb?section=security_credentials"
+        );
     }
 }

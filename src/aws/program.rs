@@ -2,12 +2,12 @@
 //! (`credential_process.rs`), but with a limit on what it may print.
 
 use std::process::Stdio;
-use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{self, ProvideCredentials, future};
 use jiff::Timestamp;
+use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::Command;
@@ -17,16 +17,9 @@ use crate::aws::unusable::PROGRAM_FAILED;
 
 const LONGEST_OUTPUT: u64 = 1024 * 1024;
 
-/// The command may contain a secret, so it is not shown.
-pub struct Program {
-    pub command: String,
-}
-
-impl std::fmt::Debug for Program {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Program")
-    }
-}
+/// Its command, which may contain a secret.
+#[derive(Debug)]
+pub struct Program(pub SecretString);
 
 impl ProvideCredentials for Program {
     fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
@@ -49,29 +42,25 @@ struct Document {
 
 impl Program {
     async fn run(&self) -> provider::Result {
-        let output = self.output().await.map_err(|cause| {
-            CredentialsError::provider_error(format!("{PROGRAM_FAILED}{cause}"))
-        })?;
+        let failed = |why: &str| CredentialsError::provider_error(format!("{PROGRAM_FAILED}{why}"));
+        let output = self.output().await.map_err(|error| failed(&error.to_string()))?;
         // serde's messages may quote the secret.
-        let document =
-            serde_json::from_slice::<Document>(&output).ok().filter(|it| it.version == 1);
-        let document = document.ok_or_else(|| {
-            let what = "it printed something other than credentials of version 1";
-            CredentialsError::provider_error(format!("{PROGRAM_FAILED}{what}"))
-        })?;
-        let expiration = document.expiration.and_then(|time| time.as_second().try_into().ok());
+        let document = serde_json::from_slice::<Document>(&output).ok();
+        let document = document
+            .filter(|document| document.version == 1)
+            .ok_or_else(|| failed("it printed something other than credentials of version 1"))?;
         Ok(Credentials::new(
             document.access_key_id,
             document.secret_access_key,
             document.session_token,
-            expiration.map(|seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)),
+            document.expiration.and_then(|time| time.try_into().ok()),
             "credential_process",
         ))
     }
 
     /// Ends with the program's first line of complaint where it fails.
     async fn output(&self) -> std::io::Result<Zeroizing<Vec<u8>>> {
-        let mut child = shell(&self.command)
+        let mut child = shell(self.0.expose_secret())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -120,7 +109,7 @@ mod tests {
     use super::*;
 
     async fn run(command: &str) -> Result<Credentials, String> {
-        let credentials = Program { command: command.to_owned() }.run().await;
+        let credentials = Program(command.into()).run().await;
         credentials.map_err(|error| crate::aws::failure::deepest(&error))
     }
 

@@ -12,7 +12,7 @@ use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
-use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_sdk_signin::config::endpoint::{self, ResolveEndpoint};
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::context::{
@@ -39,14 +39,23 @@ pub struct Session {
     pub region: Region,
 }
 
+impl Session {
+    pub fn new(provider: impl ProvideCredentials + 'static, region: Region) -> Self {
+        Session { provider: SharedCredentialsProvider::new(provider), region }
+    }
+}
+
+/// What stands in where nothing names a region.
+const DEFAULT_REGION: Region = Region::from_static("us-east-1");
+
 /// Makes clients, which share settings and connections.
 #[derive(Clone)]
 pub struct Sdk {
     base: SdkConfig,
-    /// Whether a flag named the region.
-    region_is_given: bool,
-    /// Whether anything named the region, or us-east-1 stands in.
-    region_is_configured: bool,
+    /// From a flag, which comes before a profile's own region.
+    given_region: Option<Region>,
+    /// From that flag, a variable or the profile.
+    configured_region: Option<Region>,
     observer: Observer,
 }
 
@@ -60,25 +69,24 @@ impl Sdk {
             of_profile = of_profile.profile_name(profile);
             loader = loader.profile_name(profile);
         }
-        let region_is_given = region.is_some();
-        let region = RegionProviderChain::first_try(region.map(|it| Region::new(it.to_owned())))
+        let given_region = region.map(|region| Region::new(region.to_owned()));
+        let regions = RegionProviderChain::first_try(given_region.clone())
             .or_else(EnvironmentVariableRegionProvider::new())
             .or_else(of_profile.build());
-        let region = region.region().await;
-        let region_is_configured = region.is_some();
+        let configured_region = regions.region().await;
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(Duration::from_secs(5))
             .operation_attempt_timeout(Duration::from_secs(20))
             .operation_timeout(Duration::from_secs(60));
         let base = loader
-            .region(region.unwrap_or(Region::from_static("us-east-1")))
+            .region(configured_region.clone().unwrap_or(DEFAULT_REGION))
             .no_credentials()
             .http_client(http_client())
             .timeout_config(timeouts.build())
             .load()
             .await;
         let observer = Observer { output, clock_offset: Arc::default() };
-        Sdk { base, region_is_given, region_is_configured, observer }
+        Sdk { base, given_region, configured_region, observer }
     }
 
     /// The same, over connections of its own: they may reach other servers than the old ones.
@@ -88,21 +96,18 @@ impl Sdk {
     }
 
     pub fn region(&self) -> Region {
-        self.base.region().cloned().unwrap_or(Region::from_static("us-east-1"))
+        self.region_of(None)
     }
 
     /// The region for a profile: its own, unless a flag names one.
     pub fn region_of(&self, profile: Option<&str>) -> Region {
-        match profile {
-            Some(region) if !self.region_is_given => Region::new(region.to_owned()),
-            _ => self.region(),
-        }
+        self.configured_region(profile).unwrap_or(DEFAULT_REGION)
     }
 
-    /// As [`Sdk::region_of`], where a flag, a variable or a profile names one.
-    pub fn configured_region(&self, profile: Option<&str>) -> Option<String> {
-        let is_configured = profile.is_some() || self.region_is_configured;
-        is_configured.then(|| self.region_of(profile).to_string())
+    /// The same, where a flag, a variable or a profile names one.
+    pub fn configured_region(&self, profile: Option<&str>) -> Option<Region> {
+        let own = || profile.map(|region| Region::new(region.to_owned()));
+        self.given_region.clone().or_else(own).or_else(|| self.configured_region.clone())
     }
 
     /// This machine's time, corrected by the date of AWS's last answer.
@@ -113,8 +118,8 @@ impl Sdk {
 
     pub fn session(&self, pair: &KeyPair, region: Region) -> Session {
         let secret = pair.secret_access_key.expose_secret();
-        let credentials = Credentials::new(&pair.access_key_id, secret, None, None, "cloudcred");
-        Session { provider: SharedCredentialsProvider::new(credentials), region }
+        let keys = Credentials::new(&pair.access_key_id, secret, None, None, "cloudcred");
+        Session::new(keys, region)
     }
 
     /// Two attempts: a check should answer soon, and its caller repeats it where it matters.

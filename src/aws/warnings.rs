@@ -2,6 +2,7 @@
 //! files as they were read.
 
 use std::collections::HashMap;
+use std::path::Path;
 
 use jiff::Timestamp;
 
@@ -10,7 +11,7 @@ use crate::aws::credential::{Credential, EXPIRED, State};
 use crate::aws::kind::Kind;
 use crate::aws::profiles::selected_profile;
 use crate::aws_files::text::{FileKind, Problem, Section};
-use crate::aws_files::{AwsFiles, Locations, Profiles};
+use crate::aws_files::{AwsFiles, Locations, Profile, Profiles};
 use crate::diagnostic::Diagnostic;
 use crate::env::Env;
 use crate::private_file;
@@ -20,9 +21,9 @@ const OLD_DAYS: i64 = 90;
 
 const FILES: [FileKind; 2] = [FileKind::Config, FileKind::Credentials];
 
-/// The warnings about each of the found ones, in their order, and those about the files themselves.
+/// The warnings about each of the credentials, in their order, and those about the files themselves.
 pub fn warnings(
-    found: &[Credential],
+    credentials: &[Credential],
     files: &AwsFiles,
     env: &Env,
 ) -> (Vec<Vec<Diagnostic>>, Vec<Diagnostic>) {
@@ -30,14 +31,14 @@ pub fn warnings(
     let locations = Locations::of(env).ok();
     let mut of_files = Vec::new();
     let mut of_profiles: HashMap<&str, Vec<Diagnostic>> = HashMap::new();
-    for (place, path) in locations.iter().flat_map(|it| FILES.map(|file| (file, it.path(file)))) {
-        let file = files.file(place);
+    for (kind, path) in locations.iter().flat_map(|it| FILES.map(|kind| (kind, it.path(kind)))) {
+        let file = files.file(kind);
         for problem in file.problems() {
-            let warning = match problem.line {
-                // The message names the file.
-                0 => about(problem),
-                line => about(problem).at(path, line),
-            };
+            let mut warning = about(problem);
+            // Where it is the whole file, the message names that.
+            if problem.line > 0 {
+                warning = warning.at(path, problem.line);
+            }
             match file.section_of(problem.line) {
                 Some(Section::Profile(name))
                     if problem.code != "byte_order_mark" && profiles.find(name).is_some() =>
@@ -49,28 +50,29 @@ pub fn warnings(
         }
     }
     of_files.extend(default_profile(env));
-    let readable = locations.map(|it| FILES.map(|file| readable_by_others(&it, file)));
-    let of_found = found.iter().map(|found| {
+    let readable = locations.map(|it| FILES.map(|kind| readable_by_others(it.path(kind))));
+    let of_credentials = credentials.iter().map(|credential| {
         let mut all = Vec::new();
-        if let Some(name) = found.source.profile_name() {
+        if let Some(name) = credential.source.profile_name() {
             all.extend(of_profiles.remove(name).unwrap_or_default());
-            all.extend(of_profile(name, &profiles));
+            let profile = profiles.find(name);
+            all.extend(profile.map(|it| of_profile(it, &profiles)).unwrap_or_default());
             all.extend(shadowed(name, env));
-            let secret = profiles.find(name).and_then(|it| it.file_of("aws_secret_access_key"));
+            let secret = profile.and_then(|it| it.file_of("aws_secret_access_key"));
             if let (Some(readable), Some(file)) = (&readable, secret) {
                 all.extend(readable[file as usize].iter().cloned());
             }
         }
-        all.extend(root_key(found));
-        if let State::Fails(why) = &found.state
+        all.extend(root_key(credential));
+        if let State::Fails(why) = &credential.state
             && why.code == EXPIRED
         {
             all.push(why.clone());
         }
-        all.extend(of_keys(found, env.now()));
+        all.extend(of_keys(credential, env.now()));
         all
     });
-    (of_found.collect(), of_files)
+    (of_credentials.collect(), of_files)
 }
 
 fn about(problem: &Problem) -> Diagnostic {
@@ -87,10 +89,7 @@ fn about(problem: &Problem) -> Diagnostic {
 }
 
 /// What the profile's own keys are about.
-fn of_profile(name: &str, profiles: &Profiles) -> Vec<Diagnostic> {
-    let Some(profile) = profiles.find(name) else {
-        return Vec::new();
-    };
+fn of_profile(profile: &Profile, profiles: &Profiles) -> Vec<Diagnostic> {
     let configured = configured(profile, profiles);
     let mut all: Vec<Diagnostic> = configured.defect.into_iter().collect();
     all.retain(|defect| defect.code != "incomplete");
@@ -105,11 +104,9 @@ fn of_profile(name: &str, profiles: &Profiles) -> Vec<Diagnostic> {
         _ => return all,
     };
     if profile.get("aws_secret_access_key").is_some() {
-        all.push(Diagnostic::new(
-            "static_keys_beside_sign_in",
-            format!("an access key stands beside {disagreement}"),
-            format!("remove one of the two from the profile `{name}`"),
-        ));
+        let message = format!("an access key stands beside {disagreement}");
+        let hint = format!("remove one of the two from the profile `{}`", profile.name);
+        all.push(Diagnostic::new("static_keys_beside_sign_in", message, hint));
     }
     all
 }
@@ -119,17 +116,14 @@ fn of_profile(name: &str, profiles: &Profiles) -> Vec<Diagnostic> {
 /// JavaScript takes the profile instead (`credential-provider-node`, `defaultProvider`).
 fn shadowed(name: &str, env: &Env) -> Option<Diagnostic> {
     let id = env.var("AWS_ACCESS_KEY_ID").filter(|_| name == selected_profile(env))?;
-    let others = match env.var("AWS_PROFILE") {
-        Some(_) => "; the AWS SDK for JavaScript follows AWS_PROFILE",
-        None => "",
-    };
-    Some(Diagnostic::new(
-        "environment_shadows_profile",
-        format!(
-            "without --profile {name}, the AWS CLI and most tools use {id} from AWS_ACCESS_KEY_ID instead{others}"
-        ),
-        "unset AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN",
-    ))
+    let mut message = format!(
+        "without --profile {name}, the AWS CLI and most tools use {id} from AWS_ACCESS_KEY_ID instead"
+    );
+    if env.var("AWS_PROFILE").is_some() {
+        message += "; the AWS SDK for JavaScript follows AWS_PROFILE";
+    }
+    let hint = "unset AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN";
+    Some(Diagnostic::new("environment_shadows_profile", message, hint))
 }
 
 /// botocore looks at AWS_DEFAULT_PROFILE before AWS_PROFILE (`configprovider.py`), the SDK for Go after
@@ -137,18 +131,16 @@ fn shadowed(name: &str, env: &Env) -> Option<Diagnostic> {
 fn default_profile(env: &Env) -> Option<Diagnostic> {
     let selected = selected_profile(env);
     let other = env.var("AWS_DEFAULT_PROFILE").filter(|other| *other != selected)?;
-    Some(Diagnostic::new(
-        "default_profile_variable",
-        format!(
-            "the AWS CLI takes the profile `{other}` from AWS_DEFAULT_PROFILE, and most AWS SDKs take `{selected}`"
-        ),
-        "unset AWS_DEFAULT_PROFILE, and name the profile with AWS_PROFILE",
-    ))
+    let message = format!(
+        "the AWS CLI takes the profile `{other}` from AWS_DEFAULT_PROFILE, and most AWS SDKs take `{selected}`"
+    );
+    let hint = "unset AWS_DEFAULT_PROFILE, and name the profile with AWS_PROFILE";
+    Some(Diagnostic::new("default_profile_variable", message, hint))
 }
 
-fn root_key(found: &Credential) -> Option<Diagnostic> {
-    found.identity().filter(|identity| identity.is_root() && found.kind == Kind::Static)?;
-    let profile = found.source.profile_name().map(|name| format!(" --profile {name}"));
+fn root_key(credential: &Credential) -> Option<Diagnostic> {
+    credential.identity().filter(|it| it.is_root() && credential.kind == Kind::Static)?;
+    let profile = credential.source.profile_name().map(|name| format!(" --profile {name}"));
     let profile = profile.unwrap_or_default();
     Some(Diagnostic::new(
         "root_key",
@@ -159,20 +151,17 @@ fn root_key(found: &Credential) -> Option<Diagnostic> {
     ))
 }
 
-fn of_keys(found: &Credential, now: Timestamp) -> Vec<Diagnostic> {
+fn of_keys(credential: &Credential, now: Timestamp) -> Vec<Diagnostic> {
     let mut all = Vec::new();
-    let own = found.keys.iter().find(|key| Some(&key.id) == found.access_key_id.as_ref());
-    let created = own.and_then(|key| key.created_at);
+    let keys = credential.keys.iter();
+    let mut own = keys.clone().filter(|key| Some(&key.id) == credential.access_key_id.as_ref());
+    let created = own.next().and_then(|key| key.created_at);
     let days = created.map_or(0, |created| now.duration_since(created).as_hours() / 24);
     if days > OLD_DAYS {
-        all.push(Diagnostic::new(
-            "old_key",
-            format!("the key is {days} days old"),
-            format!("replace keys that are older than {OLD_DAYS} days"),
-        ));
+        let hint = format!("replace keys that are older than {OLD_DAYS} days");
+        all.push(Diagnostic::new("old_key", format!("the key is {days} days old"), hint));
     }
-    let active = found.keys.iter().filter(|key| key.active);
-    let active: Vec<&str> = active.map(|key| key.id.as_str()).collect();
+    let active: Vec<&str> = keys.filter(|key| key.active).map(|key| key.id.as_str()).collect();
     if active.len() > 1 {
         all.push(Diagnostic::new(
             "two_keys",
@@ -184,18 +173,14 @@ fn of_keys(found: &Credential, now: Timestamp) -> Vec<Diagnostic> {
 }
 
 /// The file and its folder, where other users of this machine can read them.
-fn readable_by_others(locations: &Locations, file: FileKind) -> Vec<Diagnostic> {
-    let file = locations.path(file);
+fn readable_by_others(file: &Path) -> Vec<Diagnostic> {
     let paths = [(Some(file), "600"), (file.parent(), "700")];
     let paths = paths.into_iter().filter_map(|(path, mode)| Some((path?, mode)));
     let readable = paths.filter(|(path, _)| private_file::readable_by_others(path));
     let warning = readable.map(|(path, mode)| {
         let path = path.display();
-        Diagnostic::new(
-            "readable_by_others",
-            format!("others on this machine can read {path}"),
-            format!("chmod {mode} \"{path}\""),
-        )
+        let message = format!("others on this machine can read {path}");
+        Diagnostic::new("readable_by_others", message, format!("chmod {mode} \"{path}\""))
     });
     warning.collect()
 }

@@ -59,17 +59,13 @@ impl BrowserSession {
 
     pub fn credentials(self, aws: &Aws) -> Credential {
         let region = aws.sdk.region();
+        let session = self.signed_in.session(region.clone());
         Credential {
-            source: Source::SignIn,
-            kind: Kind::Login,
-            signs_in: None,
-            mfa_serial: None,
             access_key_id: Some(self.signed_in.access_key_id().to_owned()),
             region: Some(region.to_string()),
             expires_at: Some(self.signed_in.expires_at),
-            keys: Vec::new(),
-            session: self.signed_in.session(region),
             state: State::Works(self.identity),
+            ..Credential::unchecked(Source::SignIn, Kind::Login, session)
         }
     }
 }
@@ -78,7 +74,7 @@ fn from_here(browser: Browser, aws: &Aws, context: &Context) -> Result<SignedIn>
     let output = &context.output;
     aws.read(async {
         let callback = Callback::bind(browser.port).await?;
-        let attempt = Attempt::here(&aws.sdk, callback.address()).await?;
+        let attempt = Attempt::new(&aws.sdk, Some(callback.address())).await?;
         let address = attempt.address();
         let mut invitation = "Sign in to AWS in a browser on this machine, at this address:";
         if !browser.no_browser {
@@ -106,7 +102,7 @@ fn from_elsewhere(aws: &Aws, prompt: &mut dyn Prompt, context: &Context) -> Resu
         // It would show what is typed, and the code opens the account.
         return Err(Error::answer_needed(text, flag));
     }
-    let attempt = aws.read(Attempt::elsewhere(&aws.sdk))?;
+    let attempt = aws.read(Attempt::new(&aws.sdk, None))?;
     let output = &context.output;
     output.say("Sign in to AWS in a browser on any machine, at this address:");
     output.say(&format!("\n{}\n", attempt.address()));

@@ -6,11 +6,11 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use crate::aws::account::{self, AccessKey, PasswordPolicy, User};
-use crate::aws::console::Console;
 use crate::aws::credential::Credential;
 use crate::aws::evidence::{Look, settled};
 use crate::aws::failure::{Failure, Reason};
 use crate::aws::identity::{Identity, caller_identity};
+use crate::aws::partition::Partition;
 use crate::aws::sdk::{Sdk, Session};
 use crate::aws_files::Locations;
 use crate::aws_files::text::FileKind;
@@ -140,7 +140,7 @@ impl Reader<'_> {
     /// Nothing where the caller may not read it: the decision does not rest on it.
     async fn about_root(&self, caller: &Credential) -> Vec<String> {
         let account = caller.identity().map(|it| it.account_id.as_str()).unwrap_or_default();
-        let console = Console::of_region(caller.session.region.as_ref());
+        let console = Partition::of_region(caller.session.region.as_ref());
         let iam = self.sdk.iam(&caller.session);
         let Ok(Ok(root)) = timeout(ROOT_LIMIT, account::root_user(&iam)).await else {
             return Vec::new();

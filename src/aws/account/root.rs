@@ -3,8 +3,8 @@
 use aws_sdk_iam::Client;
 use aws_sdk_iam::types::SummaryKeyType;
 
-use crate::aws::console::Console;
-use crate::aws::failure::Failure;
+use crate::aws::failure::{Failure, ask};
+use crate::aws::partition::Partition;
 use crate::diagnostic::Diagnostic;
 
 /// How well the root user is guarded.
@@ -17,30 +17,27 @@ pub struct RootUser {
 
 impl RootUser {
     /// `account` has twelve digits.
-    pub fn weaknesses(&self, account: &str, console: Console) -> Vec<Diagnostic> {
-        let page = console.security_credentials();
-        let key = self.has_access_key.then(|| {
-            Diagnostic::new(
-                "root_access_key",
-                format!("the root user of account {account} has an access key without any limits"),
-                format!("delete it once nothing uses it, at {page}"),
-            )
-        });
-        let mfa = self.lacks_mfa.then(|| {
-            Diagnostic::new(
-                "root_without_mfa",
-                format!("the root user of account {account} has no MFA: its password is enough"),
-                format!("add MFA as root, at {page}"),
-            )
-        });
-        key.into_iter().chain(mfa).collect()
+    pub fn weaknesses(&self, account: &str, partition: Partition) -> Vec<Diagnostic> {
+        let page = partition.security_credentials();
+        let whose = format!("the root user of account {account} has");
+        let key = Diagnostic::new(
+            "root_access_key",
+            format!("{whose} an access key without any limits"),
+            format!("delete it once nothing uses it, at {page}"),
+        );
+        let mfa = Diagnostic::new(
+            "root_without_mfa",
+            format!("{whose} no MFA: its password is enough"),
+            format!("add MFA as root, at {page}"),
+        );
+        let all = [(self.has_access_key, key), (self.lacks_mfa, mfa)].into_iter();
+        all.filter_map(|(applies, weakness)| applies.then_some(weakness)).collect()
     }
 }
 
 /// Asks IAM (API reference, GetAccountSummary).
 pub async fn root_user(iam: &Client) -> Result<RootUser, Failure> {
-    let answer = iam.get_account_summary().send().await;
-    let answer = answer.map_err(|error| Failure::of("iam:GetAccountSummary", error))?;
+    let answer = ask("iam:GetAccountSummary", iam.get_account_summary().send()).await?;
     let summary = answer.summary_map.unwrap_or_default();
     let count = |what: SummaryKeyType| summary.get(&what).copied();
     Ok(RootUser {
@@ -57,10 +54,10 @@ mod tests {
 
     #[test]
     fn each_weakness_says_what_to_do() {
-        let console = Console::of_region("us-east-1");
+        let partition = Partition::of_region("us-east-1");
         let codes = |has_access_key, lacks_mfa| -> Vec<&str> {
             let root = RootUser { has_access_key, lacks_mfa };
-            let weaknesses = root.weaknesses("111122223333", console);
+            let weaknesses = root.weaknesses("111122223333", partition);
             assert!(weaknesses.iter().all(|it| it.hint.contains("https://")));
             weaknesses.iter().map(|it| it.code).collect()
         };

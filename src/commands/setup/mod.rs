@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use secrecy::SecretString;
 
-use crate::aws::console::Console;
 use crate::aws::credential::Credential;
+use crate::aws::partition::Partition;
 use crate::aws::profiles::{self, Scope};
 use crate::aws::sdk::Sdk;
 use crate::aws_files::Locations;
@@ -68,7 +68,7 @@ pub fn run(mut flags: Setup, context: &Context) -> Result<u8> {
         host_name: context.env.host_name.as_deref(),
         credentials_are_named: flags.login || context.global.profile().is_some(),
         attended: context.attended,
-        console: Console::of_region(aws.sdk.region().as_ref()),
+        console: Partition::of_region(aws.sdk.region().as_ref()),
         lookups: &lookups,
         prompt: prompt.as_mut(),
         flags,

@@ -2,9 +2,9 @@
 //! so once more, and what still holds it is named.
 
 use crate::aws::configured::configured;
-use crate::aws::console::Console;
 use crate::aws::credential::Credential;
 use crate::aws::kind::Kind;
+use crate::aws::partition::Partition;
 use crate::aws_files::{AwsFiles, Locations};
 use crate::aws_profile::{self, AwsProfile};
 use crate::commands::aws::Aws;
@@ -67,7 +67,7 @@ pub fn not_retired(error: Error, goal: &Goal, caller: &Credential) -> Error {
 
 /// Where root's keys are in the console.
 pub fn page(caller: &Credential) -> String {
-    Console::of_region(caller.session.region.as_ref()).security_credentials()
+    Partition::of_region(caller.session.region.as_ref()).security_credentials()
 }
 
 /// The new pair, as whoever uses it from now on reads it.

@@ -1,8 +1,8 @@
 //! Leads through the AWS console, step by step, to a key that only its owner can make there; waits
 //! for the key and checks it at once.
 
-use crate::aws::console::Console;
 use crate::aws::credential::Credential;
+use crate::aws::partition::Partition;
 use crate::error::{Error, Result};
 use crate::prompt::{Choice, Question};
 use crate::secret::KeyPair;
@@ -17,7 +17,7 @@ struct Guide {
 }
 
 /// A root key (the user's guide, "Root user credentials").
-fn for_root(console: Console) -> Guide {
+fn for_root(console: Partition) -> Guide {
     let page = console.security_credentials();
     Guide {
         title: "A root access key, made in the AWS console:",
@@ -33,7 +33,7 @@ fn for_root(console: Console) -> Guide {
 }
 
 /// An IAM user with a key (the user's guide, "IAM user credentials").
-fn for_user(console: Console, name: &str, description: &str) -> Guide {
+fn for_user(console: Partition, name: &str, description: &str) -> Guide {
     let (create, user) = (console.create_user(), console.user_credentials(name));
     Guide {
         title: "An IAM user and its access key, made in the AWS console:",
