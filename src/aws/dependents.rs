@@ -1,11 +1,10 @@
 //! What a user holds that keeps IAM from deleting it. Reads only.
 
 use aws_sdk_iam::Client;
-use aws_sdk_iam::config::Config;
-use aws_sdk_iam::config::retry::RetryConfig;
 
 use crate::aws::account::{access_keys, login_profile, policy_arns};
 use crate::aws::failure::{Failure, Reason};
+use crate::aws::sdk::once;
 
 /// Something that hangs on a user, and keeps IAM from deleting it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,10 +29,8 @@ impl Dependent {
 }
 
 /// What hangs on the user, as far as it can be listed: where a list is refused or not implemented, IAM
-/// itself still refuses to delete the user (API reference, DeleteUser).
-///
-/// # Errors
-/// When AWS gives no clear answer about keys, policies or the console password.
+/// itself still refuses to delete the user (API reference, DeleteUser). That keys, policies and the
+/// console password could not be asked for is an error.
 pub async fn dependents_of(iam: &Client, user: &str) -> Result<Vec<Dependent>, Failure> {
     let (keys, policies, login_profile, inline, groups, devices, ssh_keys, certificates, services) = tokio::join!(
         access_keys(iam, Some(user)),
@@ -44,20 +41,13 @@ pub async fn dependents_of(iam: &Client, user: &str) -> Result<Vec<Dependent>, F
         iam.list_mfa_devices().user_name(user).send(),
         iam.list_ssh_public_keys().user_name(user).send(),
         iam.list_signing_certificates().user_name(user).send(),
-        iam.list_service_specific_credentials()
-            .user_name(user)
-            .customize()
-            // Servers that stand in for AWS know it rarely: asking again only takes time.
-            .config_override(Config::builder().retry_config(RetryConfig::disabled()))
-            .send(),
+        // Servers that stand in for AWS know it rarely: asking again only takes time.
+        once(iam).list_service_specific_credentials().user_name(user).send(),
     );
-    let keys = unless_refused(keys)?;
-    let policies = unless_refused(policies)?;
-    let login_profile = unless_refused(login_profile)?;
-    let mut all: Vec<_> = keys.into_iter().map(|key| Dependent::AccessKey(key.id)).collect();
-    all.extend(policies.into_iter().map(Dependent::Policy));
-    all.extend(login_profile.map(|_| Dependent::LoginProfile));
-    let inline = inline.map(|it| it.policy_names).unwrap_or_default();
+    let mut all = Vec::new();
+    all.extend(unless_refused(keys)?.into_iter().map(|key| Dependent::AccessKey(key.id)));
+    all.extend(unless_refused(policies)?.into_iter().map(Dependent::Policy));
+    all.extend(unless_refused(login_profile)?.map(|_| Dependent::LoginProfile));
     let groups = names(groups.map(|it| it.groups), |it| it.group_name);
     let devices = names(devices.map(|it| it.mfa_devices), |it| it.serial_number);
     let ssh_keys =
@@ -68,7 +58,7 @@ pub async fn dependents_of(iam: &Client, user: &str) -> Result<Vec<Dependent>, F
             it.service_specific_credential_id
         });
     let others = [
-        ("inline policy", inline),
+        ("inline policy", inline.map(|it| it.policy_names).unwrap_or_default()),
         ("membership in the group", groups),
         ("MFA device", devices),
         ("SSH key", ssh_keys),

@@ -8,7 +8,6 @@ use std::future::Future;
 use std::time::Duration;
 
 use aws_sdk_iam::Client;
-use aws_sdk_iam::config::retry::RetryConfig;
 use aws_sdk_iam::types::{StatusType, Tag};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
@@ -21,16 +20,15 @@ use zeroize::Zeroizing;
 use crate::aws::account::time;
 use crate::aws::evidence::SETTLING;
 use crate::aws::failure::{Failure, Reason, ask};
+use crate::aws::sdk::once;
 use crate::secret::KeyPair;
 
 /// How long a passing refusal is waited out.
 const PATIENCE: Duration = Duration::from_secs(2 * SETTLING.as_secs());
 
-/// Creates the user and returns its unique ID. Not repeated after a lost answer: a second attempt would meet the first one's
-/// user. Tags and boundary are part of the same call, so the user is never without them.
-///
-/// # Errors
-/// AWS's refusal, after waiting out a passing one; `Unclear` where it may have been created.
+/// Creates the user and returns its unique ID. Not repeated after a lost answer (`Unclear`): a second
+/// attempt would meet the first one's user. Tags and boundary are part of the same call, so the user is
+/// never without them.
 pub async fn create_user(
     iam: &Client,
     name: &str,
@@ -38,21 +36,15 @@ pub async fn create_user(
     permissions_boundary: Option<&str>,
 ) -> Result<Option<String>, Failure> {
     let tags: Vec<Tag> = tags.iter().map(|(key, value)| tag(key, value)).collect();
-    let call = || {
-        iam.create_user()
-            .user_name(name)
-            .set_tags(Some(tags.clone()))
-            .set_permissions_boundary(permissions_boundary.map(str::to_owned))
-            .customize()
-            .config_override(once())
-            .send()
-    };
+    let boundary = permissions_boundary.map(str::to_owned);
+    let call = once(iam).create_user().user_name(name).set_tags(Some(tags));
+    let call = call.set_permissions_boundary(boundary);
+    let call = || call.clone().send();
     let answer = repeated("iam:CreateUser", refused_for_now, call).await?;
     Ok(answer.user.map(|user| user.user_id))
 }
 
-/// # Errors
-/// `Missing`, which one server may say of a user that it does not know yet; `Conflict`, where the user
+/// `Missing` may be the word of one server that does not know the user yet; with `Conflict`, the user
 /// still holds something.
 pub async fn delete_user(iam: &Client, name: &str) -> Result<(), Failure> {
     let call = || iam.delete_user().user_name(name).send();
@@ -70,24 +62,16 @@ pub async fn detach_user_policy(iam: &Client, user: &str, policy_arn: &str) -> R
 }
 
 /// Gives the user a console password, and returns when, by AWS's clock. The SDK does not repeat it: a
-/// second attempt after a lost answer could not tell our password from somebody else's.
-///
-/// # Errors
-/// AWS's refusal, after waiting out a passing one; `Exists` where it has one already; `Unclear`
-/// where it may have been set.
+/// second attempt after a lost answer (`Unclear`) could not tell our password from somebody else's.
 pub async fn create_login_profile(
     iam: &Client,
     user: &str,
     password: &SecretString,
 ) -> Result<Option<Timestamp>, Failure> {
+    let iam = once(iam);
     let call = || {
-        iam.create_login_profile()
-            .user_name(user)
-            .password(password.expose_secret())
-            .password_reset_required(false)
-            .customize()
-            .config_override(once())
-            .send()
+        let call = iam.create_login_profile().user_name(user).password(password.expose_secret());
+        call.password_reset_required(false).send()
     };
     let answer = repeated("iam:CreateLoginProfile", refused_for_now, call).await?;
     Ok(answer.login_profile.and_then(|profile| time(&profile.create_date)))
@@ -101,21 +85,16 @@ pub async fn delete_login_profile(iam: &Client, user: &str) -> Result<(), Failur
 /// Creates a key and returns it with the time of its creation by AWS's clock. Without a user's name it
 /// is one of root, which only root may ask for (API reference, CreateAccessKey). Sent once, and never
 /// again by the SDK either: each success makes another key, and the secret of one whose answer was lost
-/// is gone.
-///
-/// # Errors
-/// AWS's refusal; `Unclear` where a key may exist that nobody has.
+/// (`Unclear`) is gone.
 pub async fn create_access_key(
     iam: &Client,
     user: Option<&str>,
 ) -> Result<(KeyPair, Option<Timestamp>), Failure> {
     const OPERATION: &str = "iam:CreateAccessKey";
+    let call = once(iam).create_access_key().set_user_name(user.map(str::to_owned));
     // A user that was created a second ago may not be known everywhere yet. That refusal is sure,
     // so trying again then is safe.
-    let call = || {
-        let call = iam.create_access_key().set_user_name(user.map(str::to_owned));
-        call.customize().config_override(once()).send()
-    };
+    let call = || call.clone().send();
     let answer = repeated(OPERATION, refused_for_now, call).await?;
     let key = answer.access_key.ok_or_else(|| Failure::without(OPERATION, "the key"))?;
     let secret = Zeroizing::new(key.secret_access_key);
@@ -130,9 +109,8 @@ pub async fn create_access_key(
 
 /// As for creating, `None` stands for root.
 pub async fn delete_access_key(iam: &Client, user: Option<&str>, id: &str) -> Result<(), Failure> {
-    let user = user.map(str::to_owned);
-    let call = || iam.delete_access_key().set_user_name(user.clone()).access_key_id(id).send();
-    repeated("iam:DeleteAccessKey", busy_or_lost, call).await.map(drop)
+    let call = iam.delete_access_key().set_user_name(user.map(str::to_owned)).access_key_id(id);
+    repeated("iam:DeleteAccessKey", busy_or_lost, || call.clone().send()).await.map(drop)
 }
 
 /// Makes a root key inactive, or active again. Without a user's name, IAM acts on the keys of root
@@ -142,16 +120,13 @@ pub async fn delete_access_key(iam: &Client, user: Option<&str>, id: &str) -> Re
 /// is the sign that it worked.
 pub async fn set_root_key_active(iam: &Client, id: &str, active: bool) -> Result<(), Failure> {
     let status = if active { StatusType::Active } else { StatusType::Inactive };
-    let call = || {
-        let call = iam.update_access_key().access_key_id(id).status(status.clone());
-        call.customize().config_override(once()).send()
-    };
+    let call = once(iam).update_access_key().access_key_id(id).status(status);
     let mut is_done = false;
     let again = |failure: &Failure, lost| {
         is_done = !active && failure.reason == Reason::UnknownKey && lost > 0;
         busy_or_lost(failure, lost)
     };
-    let result = repeated("iam:UpdateAccessKey", again, call).await;
+    let result = repeated("iam:UpdateAccessKey", again, || call.clone().send()).await;
     if is_done { Ok(()) } else { result.map(drop) }
 }
 
@@ -173,10 +148,6 @@ pub async fn remove_key_description(iam: &Client, user: &str, id: &str) -> Resul
 
 fn tag(key: &str, value: &str) -> Tag {
     Tag::builder().key(key).value(value).build().expect("it has both a key and a value")
-}
-
-fn once() -> aws_sdk_iam::config::Builder {
-    aws_sdk_iam::config::Builder::new().retry_config(RetryConfig::disabled())
 }
 
 /// Sends a call, `again` for as long as that says yes to its failure and to how many answers were lost

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::aws::failure::{Failure, Reason, ask, ask_within};
+use crate::aws::failure::{Failure, ask, ask_within};
 use crate::aws::partition::Partition;
 use crate::aws::sdk::{Sdk, Session};
 
@@ -98,18 +98,11 @@ pub async fn caller_identity(
     limit: Duration,
 ) -> Result<Identity, Failure> {
     const OPERATION: &str = "sts:GetCallerIdentity";
-    let ask = || async {
+    let asked = async {
         let answer = ask(OPERATION, sdk.sts(session).get_caller_identity().send()).await?;
         match (answer.account, answer.arn) {
             (Some(account), Some(arn)) => Ok(Identity::new(account, arn)),
             _ => Err(Failure::without(OPERATION, "the account or the ARN")),
-        }
-    };
-    let asked = async {
-        match ask().await {
-            // The SDK does not repeat a call whose answer was cut on the way.
-            Err(failure) if failure.reason == Reason::Unclear => ask().await,
-            answer => answer,
         }
     };
     ask_within(limit, OPERATION, asked).await

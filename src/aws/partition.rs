@@ -1,13 +1,15 @@
 //! AWS's partitions: how their regions begin, and the pages of their console that people are sent to.
 
+type Text = &'static str;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Partition {
     /// As ARNs name it.
-    pub id: &'static str,
+    pub id: Text,
     /// How its regions begin; empty for the commercial partition, which takes all the others.
-    region_prefix: &'static str,
+    region_prefix: Text,
     /// What the hosts of its sign-in and its console end in.
-    pub console_domain: &'static str,
+    pub console_domain: Text,
 }
 
 /// As in aws-sdk-signin 1.33, `config/endpoint.rs`.
@@ -19,16 +21,10 @@ const PARTITIONS: [Partition; 8] = [
     partition("aws-iso-b", "us-isob-", "sc2shome.sgov.gov"),
     partition("aws-iso-e", "eu-isoe-", "csphome.adc-e.uk"),
     partition("aws-iso-f", "us-isof-", "csphome.hci.ic.gov"),
-    COMMERCIAL,
+    partition("aws", "", "aws.amazon.com"),
 ];
 
-const COMMERCIAL: Partition = partition("aws", "", "aws.amazon.com");
-
-const fn partition(
-    id: &'static str,
-    region_prefix: &'static str,
-    console_domain: &'static str,
-) -> Partition {
+const fn partition(id: Text, region_prefix: Text, console_domain: Text) -> Partition {
     Partition { id, region_prefix, console_domain }
 }
 
@@ -36,7 +32,7 @@ impl Partition {
     /// The region's partition. A region that is not known is commercial, as it is for the SDKs.
     pub fn of_region(region: &str) -> Self {
         let mut all = PARTITIONS.into_iter();
-        all.find(|partition| region.starts_with(partition.region_prefix)).unwrap_or(COMMERCIAL)
+        all.find(|it| region.starts_with(it.region_prefix)).expect("the last takes every region")
     }
 
     /// The partition with the ID that an ARN has.

@@ -26,7 +26,7 @@ use crate::aws::identity::caller_identity;
 use crate::aws::kind::Kind;
 use crate::aws::partition::Partition;
 use crate::aws::program::Program;
-use crate::aws::sdk::{Sdk, Session};
+use crate::aws::sdk::{Sdk, Session, once};
 use crate::aws::unusable::{rejected, unresolvable};
 use crate::aws_files::{AwsFiles, Profile, Profiles};
 use crate::diagnostic::Diagnostic;
@@ -56,18 +56,13 @@ pub enum Scope<'a> {
 }
 
 /// Lists, resolves and verifies.
-///
-/// # Errors
-/// When a named profile is not in the files.
 pub async fn find(sdk: &Sdk, env: &Env, scope: Scope<'_>) -> Result<Vec<Credential>> {
     let listed = list(sdk, env, &AwsFiles::of(env), scope)?;
     Ok(check(sdk, listed, |_| ()).await)
 }
 
-/// The credentials, unchecked; those that cannot work fail already.
-///
-/// # Errors
-/// When a named profile is not in the files.
+/// The credentials, unchecked; those that cannot work fail already. A name that no profile has is an
+/// error.
 pub fn list(sdk: &Sdk, env: &Env, files: &AwsFiles, scope: Scope<'_>) -> Result<Vec<Credential>> {
     let profiles = files.profiles();
     if let Scope::Profiles(names) = scope {
@@ -104,14 +99,7 @@ pub async fn check(
     listed: Vec<Credential>,
     progress: impl Fn(usize),
 ) -> Vec<Credential> {
-    let permits = Arc::new(Semaphore::new(AT_ONCE));
-    let checks = listed.into_iter().map(|credential| {
-        let (sdk, permits) = (sdk.clone(), Arc::clone(&permits));
-        async move {
-            let _permit = permits.acquire_owned().await;
-            check_one(&sdk, credential).await
-        }
-    });
+    let checks = listed.into_iter().map(|credential| check_one(sdk.clone(), credential));
     concurrently(checks, progress).await.into_iter().flatten().collect()
 }
 
@@ -120,9 +108,14 @@ async fn concurrently<T: Send + 'static>(
     work: impl Iterator<Item = impl Future<Output = T> + Send + 'static>,
     progress: impl Fn(usize),
 ) -> Vec<T> {
+    let permits = Arc::new(Semaphore::new(AT_ONCE));
     let mut tasks = JoinSet::new();
     for (index, work) in work.enumerate() {
-        tasks.spawn(async move { (index, work.await) });
+        let permits = Arc::clone(&permits);
+        tasks.spawn(async move {
+            let _permit = permits.acquire().await;
+            (index, work.await)
+        });
     }
     let mut done = Vec::new();
     while let Some(result) = tasks.join_next().await {
@@ -164,12 +157,12 @@ pub async fn audit(sdk: &Sdk, credentials: &mut [Credential]) -> Vec<Diagnostic>
         keys.clear();
     }
     let of_keys = keys.into_iter().map(|(id, session)| {
-        let iam = sdk.iam_once(&session);
+        let iam = once(&sdk.iam(&session));
         // Without a name, of the caller's own user (API reference, ListAccessKeys).
         async move { Some((id, timeout(LIMIT, access_keys(&iam, None)).await.ok()?.ok()?)) }
     });
     let of_roots = accounts.into_iter().map(|(account, session)| {
-        let iam = sdk.iam_once(&session);
+        let iam = once(&sdk.iam(&session));
         async move {
             let root = timeout(LIMIT, root_user(&iam)).await.ok()?.ok()?;
             Some(root.weaknesses(&account, Partition::of_region(session.region.as_ref())))
@@ -317,7 +310,7 @@ pub fn provider(
 }
 
 /// `None` for an instance role where there is no instance.
-async fn check_one(sdk: &Sdk, mut credential: Credential) -> Option<Credential> {
+async fn check_one(sdk: Sdk, mut credential: Credential) -> Option<Credential> {
     if !matches!(credential.state, State::Unchecked) {
         return Some(credential);
     }
@@ -331,7 +324,7 @@ async fn check_one(sdk: &Sdk, mut credential: Credential) -> Option<Credential> 
         Ok(Ok(keys)) => {
             credential.access_key_id = Some(keys.access_key_id().to_owned());
             credential.expires_at = keys.expiry().and_then(|time| Timestamp::try_from(time).ok());
-            credential.state = verified(sdk, &credential).await;
+            credential.state = verified(&sdk, &credential).await;
         }
         Ok(Err(_)) if credential.source == Source::Instance => return None,
         Ok(Err(error)) => credential.state = State::Fails(unresolvable(&credential, &error)),

@@ -19,7 +19,7 @@ use aws_smithy_runtime_api::client::interceptors::context::{
     BeforeTransmitInterceptorContextRef, FinalizerInterceptorContextRef,
 };
 use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint};
-use aws_smithy_runtime_api::client::orchestrator::Metadata;
+use aws_smithy_runtime_api::client::orchestrator::{HttpResponse, Metadata};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::{ConfigBag, Storable, StoreReplace};
 use aws_types::service_config::ServiceConfigKey;
@@ -47,6 +47,12 @@ impl Session {
 
 /// What stands in where nothing names a region.
 const DEFAULT_REGION: Region = Region::from_static("us-east-1");
+
+/// The same client, which sends each call once.
+pub fn once(iam: &aws_sdk_iam::Client) -> aws_sdk_iam::Client {
+    let config = iam.config().to_builder().retry_config(RetryConfig::disabled());
+    aws_sdk_iam::Client::from_conf(config.build())
+}
 
 /// Makes clients, which share settings and connections.
 #[derive(Clone)]
@@ -140,18 +146,8 @@ impl Sdk {
         aws_sdk_iam::Client::from_conf(config)
     }
 
-    /// For questions whose answer nobody waits for: without retries.
-    pub fn iam_once(&self, session: &Session) -> aws_sdk_iam::Client {
-        let config = self.iam(session).config().to_builder();
-        let config = config.retry_config(RetryConfig::disabled()).build();
-        aws_sdk_iam::Client::from_conf(config)
-    }
-
     /// Where people sign in with a browser, and where the code that they get is exchanged: as the
-    /// SDK finds it for the latter.
-    ///
-    /// # Errors
-    /// When the region is in no partition.
+    /// SDK finds it for the latter. An error where the region is in no partition.
     pub async fn signin_address(&self) -> Result<String, BoxError> {
         let by_variable = self.base.service_config().and_then(|config| {
             let key = ServiceConfigKey::builder()
@@ -230,17 +226,9 @@ impl Storable for Began {
 }
 
 impl Observer {
-    fn show(
-        &self,
-        level: u8,
-        what: &str,
-        context: &FinalizerInterceptorContextRef<'_>,
-        cfg: &ConfigBag,
-    ) {
-        let Some(operation) = cfg.load::<Metadata>() else {
-            return;
-        };
-        let status = context.response().map(|response| response.status().as_u16().to_string());
+    fn show(&self, level: u8, what: &str, answer: Option<&HttpResponse>, cfg: &ConfigBag) {
+        let Some(operation) = cfg.load::<Metadata>() else { return };
+        let status = answer.map(|answer| answer.status().as_u16().to_string());
         let answer = status.unwrap_or_else(|| "no answer".to_owned());
         let took = cfg.load::<Began>().map_or(0, |began| began.0.elapsed().as_millis());
         let (service, name) = (operation.service().to_lowercase(), operation.name());
@@ -277,7 +265,7 @@ impl Intercept for Observer {
             self.clock_offset.store(offset, Ordering::Relaxed);
         }
         let went_well = response.is_some_and(|it| it.status().as_u16() < 400);
-        self.show(if went_well { 2 } else { 1 }, "aws attempt", context, cfg);
+        self.show(if went_well { 2 } else { 1 }, "aws attempt", response, cfg);
         Ok(())
     }
 
@@ -287,7 +275,7 @@ impl Intercept for Observer {
         _: &RuntimeComponents,
         cfg: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        self.show(1, "aws", context, cfg);
+        self.show(1, "aws", context.response(), cfg);
         Ok(())
     }
 }

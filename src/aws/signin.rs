@@ -10,9 +10,7 @@ use aws_sdk_signin::operation::create_o_auth2_token::CreateOAuth2TokenError;
 use aws_sdk_signin::types::{CreateOAuth2TokenRequestBody, OAuth2ErrorCode};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use base64::Engine;
-use base64::alphabet;
-use base64::engine::DecodePaddingMode;
-use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use zeroize::{Zeroize, Zeroizing};
@@ -99,13 +97,10 @@ impl Attempt {
 
     /// The code in what was pasted: base64 of `state=…&code=…`.
     pub fn pasted_code(&self, pasted: &SecretString) -> Result<SecretString> {
-        let base64 = GeneralPurpose::new(
-            &alphabet::STANDARD,
-            GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
-        );
         let mut text = Zeroizing::new(String::with_capacity(pasted.expose_secret().len()));
         text.extend(pasted.expose_secret().split_whitespace());
-        let answer = Zeroizing::new(base64.decode(text.as_bytes()).unwrap_or_default());
+        let answer = STANDARD_NO_PAD.decode(text.trim_end_matches('=')).unwrap_or_default();
+        let answer = Zeroizing::new(answer);
         let answer = std::str::from_utf8(&answer).unwrap_or_default();
         if !answer.contains("code=") {
             return Err(Error::failed("this is not the code that the page shows")
@@ -133,7 +128,7 @@ impl Attempt {
             .map_err(refused)?
             .token_output
             .ok_or_else(|| Error::failed("AWS's answer to the sign-in is empty").hint(RUN_AGAIN))?;
-        let signed_in = SignedIn::new(&answer, self.client_id, &self.key, self.region.as_ref());
+        let signed_in = SignedIn::new(&answer, self.client_id, &self.key, self.region.clone());
         answer.refresh_token.zeroize();
         answer.id_token.zeroize();
         if let Some(mut token) = answer.access_token {

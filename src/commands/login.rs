@@ -147,7 +147,7 @@ pub fn run(flags: Login, context: &Context) -> Result<()> {
     let cache = cache_file(&folder, &signed_in.login_session);
     let before = private_file::read(&cache, pasted::LONGEST_INPUT as u64)?.map(Zeroizing::new);
     // The document first: a profile never names a session that is not there.
-    private_file::write(&cache, signed_in.document().expose_secret().as_bytes())?;
+    private_file::write(&cache, signed_in.document.expose_secret().as_bytes())?;
     report
         .write_profile(old.as_deref(), &locations)
         .inspect_err(|_| put_back(&cache, before.as_deref().map(Vec::as_slice), context))?;

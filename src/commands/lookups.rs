@@ -53,7 +53,7 @@ impl Lookups for LiveLookups<'_> {
     fn sign_in(&self, prompt: &mut dyn Prompt) -> Result<Credential> {
         let browser = Browser { no_browser: self.no_browser, ..Browser::default() };
         let session = BrowserSession::start(browser, self.aws, prompt, self.context)?;
-        Ok(session.credentials(self.aws))
+        Ok(session.credentials())
     }
 
     fn assume_with_mfa(&self, role: &MfaRole, prompt: &mut dyn Prompt) -> Result<Credential> {

@@ -50,20 +50,19 @@ impl BrowserSession {
         } else {
             from_here(browser, aws, context)?
         };
-        let session = signed_in.session(aws.sdk.region());
+        let session = &signed_in.session;
         context.output.working("Asking AWS whose session this is …");
-        let identity = aws.read(async { Ok(caller_identity(&aws.sdk, &session, LIMIT).await?) });
+        let identity = aws.read(async { Ok(caller_identity(&aws.sdk, session, LIMIT).await?) });
         context.output.done();
         Ok(BrowserSession { signed_in, identity: identity? })
     }
 
-    pub fn credentials(self, aws: &Aws) -> Credential {
-        let region = aws.sdk.region();
-        let session = self.signed_in.session(region.clone());
+    pub fn credentials(self) -> Credential {
+        let SignedIn { access_key_id, expires_at, session, .. } = self.signed_in;
         Credential {
-            access_key_id: Some(self.signed_in.access_key_id().to_owned()),
-            region: Some(region.to_string()),
-            expires_at: Some(self.signed_in.expires_at),
+            access_key_id: Some(access_key_id),
+            region: Some(session.region.to_string()),
+            expires_at: Some(expires_at),
             state: State::Works(self.identity),
             ..Credential::unchecked(Source::SignIn, Kind::Login, session)
         }

@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use aws_config::Region;
 use aws_credential_types::Credentials;
 use aws_sdk_signin::types::CreateOAuth2TokenResponseBody;
 use base64::Engine;
@@ -27,8 +28,10 @@ pub struct SignedIn {
     pub account_id: String,
     /// When the present keys expire; tools renew them for as long as the console session lasts.
     pub expires_at: Timestamp,
-    credentials: Credentials,
-    document: SecretString,
+    pub access_key_id: String,
+    pub session: Session,
+    /// What the cache holds.
+    pub document: SecretString,
 }
 
 #[derive(Serialize)]
@@ -61,7 +64,7 @@ impl SignedIn {
         answer: &CreateOAuth2TokenResponseBody,
         client_id: &str,
         key: &ProofKey,
-        region: &str,
+        region: Region,
     ) -> Result<Self> {
         let lacks = |what: &str| {
             Error::failed(format!("AWS's answer to the sign-in lacks {what}"))
@@ -88,26 +91,13 @@ impl SignedIn {
             refresh_token: answer.refresh_token(),
             id_token,
             dpop_key: dpop_key.expose_secret(),
-            sign_in_region: region,
+            sign_in_region: region.as_ref(),
         })?;
         let session_token = Some(token.session_token().to_owned());
         let expiry = expires_at.try_into().ok();
-        let credentials = Credentials::new(id, secret, session_token, expiry, "cloudcred");
-        Ok(SignedIn { login_session, account_id, expires_at, credentials, document })
-    }
-
-    /// The session itself, from memory.
-    pub fn session(&self, region: aws_config::Region) -> Session {
-        Session::new(self.credentials.clone(), region)
-    }
-
-    pub fn access_key_id(&self) -> &str {
-        self.credentials.access_key_id()
-    }
-
-    /// What the cache holds.
-    pub fn document(&self) -> &SecretString {
-        &self.document
+        let keys = Credentials::new(id, secret, session_token, expiry, "cloudcred");
+        let (access_key_id, session) = (id.to_owned(), Session::new(keys, region));
+        Ok(SignedIn { login_session, account_id, expires_at, access_key_id, session, document })
     }
 }
 
