@@ -70,6 +70,7 @@ impl Page {
 }
 
 /// The program's two streams.
+#[derive(Debug)]
 pub struct Output {
     format: Format,
     verbosity: u8,

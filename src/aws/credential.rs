@@ -5,9 +5,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::aws::account::AccessKey;
-use crate::aws::configured::SignIn;
+use crate::aws::configured::{Kind, SignIn};
 use crate::aws::identity::Identity;
-use crate::aws::kind::Kind;
 use crate::aws::sdk::Session;
 use crate::diagnostic::Diagnostic;
 use crate::error::Error;

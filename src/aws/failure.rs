@@ -195,44 +195,34 @@ fn element<E>(error: &SdkError<E, HttpResponse>, name: &str) -> Option<String> {
     Some(text.to_owned())
 }
 
-/// The codes of IAM, STS and IAM Identity Center, from their API references' "Common Errors" and operation pages.
+/// The codes of IAM, STS and IAM Identity Center, from their API references' "Common Errors" and operation
+/// pages; "UnauthorizedException" is an expired token of IAM Identity Center (GetRoleCredentials).
+const CODES: &[(Reason, &[&str])] = &[
+    (Reason::Denied, &["AccessDenied", "AccessDeniedException"]),
+    (Reason::Denied, &["UnauthorizedOperation", "ForbiddenException"]),
+    (Reason::UnknownKey, &["InvalidClientTokenId", "UnrecognizedClientException"]),
+    (Reason::UnknownKey, &["InvalidAccessKeyId"]),
+    (Reason::Clock, &["RequestExpired", "RequestTimeTooSkewed"]),
+    (Reason::WrongSecret, &["SignatureDoesNotMatch", "InvalidSignatureException", "AuthFailure"]),
+    (Reason::Expired, &["ExpiredToken", "ExpiredTokenException"]),
+    (Reason::Expired, &["TokenRefreshRequired", "UnauthorizedException"]),
+    (Reason::Missing, &["NoSuchEntity"]),
+    (Reason::Exists, &["EntityAlreadyExists"]),
+    (Reason::Limit, &["LimitExceeded"]),
+    (Reason::PasswordPolicy, &["PasswordPolicyViolation"]),
+    (Reason::Conflict, &["DeleteConflict"]),
+    (Reason::Passing, &["ConcurrentModification", "EntityTemporarilyUnmodifiable"]),
+    (Reason::Passing, &["Throttling", "ThrottlingException", "RequestLimitExceeded"]),
+    (Reason::Passing, &["TooManyRequestsException"]),
+    (Reason::Unclear, &["ServiceUnavailable", "ServiceFailure", "InternalFailure"]),
+];
+
 fn reason_of(code: &str, message: &str) -> Reason {
-    match code {
-        "AccessDenied"
-        | "AccessDeniedException"
-        | "UnauthorizedOperation"
-        | "ForbiddenException" => Reason::Denied,
-        "InvalidClientTokenId" | "UnrecognizedClientException" | "InvalidAccessKeyId" => {
-            Reason::UnknownKey
-        }
-        "RequestExpired" | "RequestTimeTooSkewed" => Reason::Clock,
-        "SignatureDoesNotMatch" | "InvalidSignatureException" | "AuthFailure" => {
-            let message = message.to_ascii_lowercase();
-            if message.contains("signature expired") || message.contains("not yet current") {
-                Reason::Clock
-            } else {
-                Reason::WrongSecret
-            }
-        }
-        // UnauthorizedException: an expired token of IAM Identity Center (API reference, GetRoleCredentials).
-        "ExpiredToken"
-        | "ExpiredTokenException"
-        | "TokenRefreshRequired"
-        | "UnauthorizedException" => Reason::Expired,
-        "NoSuchEntity" => Reason::Missing,
-        "EntityAlreadyExists" => Reason::Exists,
-        "LimitExceeded" => Reason::Limit,
-        "PasswordPolicyViolation" => Reason::PasswordPolicy,
-        "DeleteConflict" => Reason::Conflict,
-        "ConcurrentModification"
-        | "EntityTemporarilyUnmodifiable"
-        | "Throttling"
-        | "ThrottlingException"
-        | "RequestLimitExceeded"
-        | "TooManyRequestsException" => Reason::Passing,
-        "ServiceUnavailable" | "ServiceFailure" | "InternalFailure" => Reason::Unclear,
-        _ => Reason::Other,
-    }
+    let known = CODES.iter().find(|(_, codes)| codes.contains(&code));
+    let reason = known.map_or(Reason::Other, |(reason, _)| *reason);
+    let message = message.to_ascii_lowercase();
+    let is_late = message.contains("signature expired") || message.contains("not yet current");
+    if reason == Reason::WrongSecret && is_late { Reason::Clock } else { reason }
 }
 
 /// Whether the connection was never there, so that nothing can have been done. What else a socket

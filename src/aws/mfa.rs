@@ -9,11 +9,10 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use jiff::Timestamp;
 
-use crate::aws::configured::{configured, value};
+use crate::aws::configured::{Kind, configured, value};
 use crate::aws::credential::{Credential, Source, State};
 use crate::aws::failure::{Failure, Reason, ask};
 use crate::aws::identity::caller_identity;
-use crate::aws::kind::Kind;
 use crate::aws::profiles::provider;
 use crate::aws::sdk::{Sdk, Session};
 use crate::aws_files::{Profile, Profiles};

@@ -7,7 +7,6 @@ pub mod sdk;
 pub mod identity;
 pub mod account;
 pub mod dependents;
-pub mod kind;
 pub mod configured;
 pub mod credential;
 mod unusable;

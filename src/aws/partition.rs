@@ -1,43 +1,42 @@
 //! AWS's partitions: how their regions begin, and the pages of their console that people are sent to.
 
-type Text = &'static str;
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Partition {
     /// As ARNs name it.
-    pub id: Text,
+    pub id: &'static str,
     /// How its regions begin; empty for the commercial partition, which takes all the others.
-    region_prefix: Text,
+    region_prefix: &'static str,
     /// What the hosts of its sign-in and its console end in.
-    pub console_domain: Text,
+    pub console_domain: &'static str,
 }
 
-/// As in aws-sdk-signin 1.33, `config/endpoint.rs`.
-const PARTITIONS: [Partition; 8] = [
-    partition("aws-cn", "cn-", "amazonaws.cn"),
-    partition("aws-us-gov", "us-gov-", "amazonaws-us-gov.com"),
-    partition("aws-eusc", "eusc-", "amazonaws-eusc.eu"),
-    partition("aws-iso", "us-iso-", "c2shome.ic.gov"),
-    partition("aws-iso-b", "us-isob-", "sc2shome.sgov.gov"),
-    partition("aws-iso-e", "eu-isoe-", "csphome.adc-e.uk"),
-    partition("aws-iso-f", "us-isof-", "csphome.hci.ic.gov"),
-    partition("aws", "", "aws.amazon.com"),
+/// ID, prefix and domain of each, as in aws-sdk-signin 1.33, `config/endpoint.rs`.
+const PARTITIONS: [(&str, &str, &str); 8] = [
+    ("aws-cn", "cn-", "amazonaws.cn"),
+    ("aws-us-gov", "us-gov-", "amazonaws-us-gov.com"),
+    ("aws-eusc", "eusc-", "amazonaws-eusc.eu"),
+    ("aws-iso", "us-iso-", "c2shome.ic.gov"),
+    ("aws-iso-b", "us-isob-", "sc2shome.sgov.gov"),
+    ("aws-iso-e", "eu-isoe-", "csphome.adc-e.uk"),
+    ("aws-iso-f", "us-isof-", "csphome.hci.ic.gov"),
+    ("aws", "", "aws.amazon.com"),
 ];
 
-const fn partition(id: Text, region_prefix: Text, console_domain: Text) -> Partition {
-    Partition { id, region_prefix, console_domain }
+fn partitions() -> impl Iterator<Item = Partition> {
+    let all = PARTITIONS.into_iter();
+    all.map(|(id, region_prefix, console_domain)| Partition { id, region_prefix, console_domain })
 }
 
 impl Partition {
     /// The region's partition. A region that is not known is commercial, as it is for the SDKs.
     pub fn of_region(region: &str) -> Self {
-        let mut all = PARTITIONS.into_iter();
+        let mut all = partitions();
         all.find(|it| region.starts_with(it.region_prefix)).expect("the last takes every region")
     }
 
     /// The partition with the ID that an ARN has.
     pub fn with_id(id: &str) -> Option<Self> {
-        PARTITIONS.into_iter().find(|partition| partition.id == id)
+        partitions().find(|partition| partition.id == id)
     }
 
     /// The keys of the user who is signed in, root or not.
@@ -68,7 +67,7 @@ mod tests {
 
     #[test]
     fn every_partition_is_found_by_its_id_and_by_its_regions() {
-        for partition in PARTITIONS {
+        for partition in partitions() {
             assert_eq!(Partition::with_id(partition.id), Some(partition));
             let region = format!("{}mars-1", partition.region_prefix);
             assert_eq!(Partition::of_region(&region), partition);

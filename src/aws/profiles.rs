@@ -20,12 +20,13 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::aws::account::{access_keys, root_user};
-use crate::aws::configured::{configured, has_credentials, near_profile, program_of, sources_of};
+use crate::aws::configured::{
+    Kind, configured, has_credentials, near_profile, program_of, sources_of,
+};
 use crate::aws::credential::{Credential, Source, State, UNREACHABLE, UNRESOLVABLE};
 use crate::aws::identity::caller_identity;
-use crate::aws::kind::Kind;
 use crate::aws::partition::Partition;
-use crate::aws::program::Program;
+use crate::aws::program::program;
 use crate::aws::sdk::{Sdk, Session, once};
 use crate::aws::unusable::{rejected, unresolvable};
 use crate::aws_files::{AwsFiles, Profile, Profiles};
@@ -296,7 +297,7 @@ pub fn provider(
         .configure(config)
         .profile_name(profile.name.clone());
     if let Some((name, command)) = program_of(profile, all) {
-        let program = Program(command.into());
+        let program = program(command);
         // The last role of the chain, if there is one, takes it as a source of that name.
         let by_profile = format!("\nsource_profile = {name}\n");
         let Some((before, after)) = sources.rsplit_once(&by_profile) else {

@@ -16,10 +16,8 @@ const PROBE_LIMIT: Duration = Duration::from_secs(10);
 
 /// Repeats rounds of probes until one round succeeds as a whole. A round asks STS three times and,
 /// with `reads_iam_as` (the user's name), IAM twice, all at once over connections of their own:
-/// they reach different servers. `waiting` is told the time that is left, each second.
-///
-/// # Errors
-/// A refusal that waiting cannot mend, or the last one when [`LIMIT`] is over.
+/// they reach different servers. `waiting` is told the time that is left, each second. Ends with a refusal
+/// that waiting cannot change, or with the last one when [`LIMIT`] is over.
 pub async fn prove(
     sdk: &Sdk,
     session: &Session,

@@ -192,30 +192,21 @@ impl Sdk {
 
     /// What aws-config's own credential providers need, sharing our connections.
     pub fn provider_config(&self, region: Region) -> ProviderConfig {
-        let config = ProviderConfig::without_region()
+        ProviderConfig::without_region()
             .with_region(Some(region))
             .with_behavior_version(Some(BehaviorVersion::latest()))
-            .with_retry_config(RetryConfig::standard().with_max_attempts(2));
-        match self.base.http_client() {
-            Some(client) => config.with_http_client(client),
-            None => config,
-        }
+            .with_retry_config(RetryConfig::standard().with_max_attempts(2))
+            .with_http_client(self.base.http_client().unwrap_or_else(http_client))
     }
 }
 
 /// Shows each call and each failed attempt with `-v`, and each attempt with `-vv`: no bodies, no
 /// headers. Keeps the offset of AWS's clock.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 struct Observer {
     output: Arc<Output>,
     /// How far AWS's clock is ahead of this machine's, in seconds.
     clock_offset: Arc<AtomicI64>,
-}
-
-impl std::fmt::Debug for Observer {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Observer")
-    }
 }
 
 #[derive(Debug)]

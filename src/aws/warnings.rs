@@ -6,9 +6,8 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
-use crate::aws::configured::configured;
+use crate::aws::configured::{Kind, configured};
 use crate::aws::credential::{Credential, EXPIRED, State};
-use crate::aws::kind::Kind;
 use crate::aws::profiles::selected_profile;
 use crate::aws_files::text::{FileKind, Problem, Section};
 use crate::aws_files::{AwsFiles, Locations, Profile, Profiles};

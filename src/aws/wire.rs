@@ -45,9 +45,10 @@ impl HttpConnector for WholeAnswers {
         HttpConnectorFuture::new(async move {
             let mut answer = answer.await?;
             let body = Limited::new(answer.take_body(), LONGEST_ANSWER).collect().await;
-            let body = body.map_err(|error| match error.is::<LengthLimitError>() {
-                true => ConnectorError::io("the answer is longer than 4 MiB".into()),
-                false => ConnectorError::io(error),
+            let body = body.map_err(|error| {
+                let is_long = error.is::<LengthLimitError>();
+                let error = if is_long { "the answer is longer than 4 MiB".into() } else { error };
+                ConnectorError::io(error)
             })?;
             let body = body.to_bytes();
             if is_query && answer.status().is_success() && !ends_as_it_should(&body) {
@@ -132,7 +133,7 @@ mod tests {
             .http_client(http_client());
         let sts = aws_sdk_sts::Client::from_conf(config.build());
         let error = sts.get_caller_identity().send().await.expect_err("no answer");
-        let failure = Failure::of("sts:GetCallerIdentity", error);
+        let failure = Failure::of("sts:GetCallerIdentity", &error);
         assert_eq!(failure.reason, Reason::Unclear);
         assert_eq!(failure.message, "the answer is longer than 4 MiB");
         // What the sockets buffer comes on top of what was read.

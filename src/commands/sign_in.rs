@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
+use crate::aws::configured::Kind;
 use crate::aws::credential::{Credential, Source, State};
 use crate::aws::identity::{Identity, caller_identity};
-use crate::aws::kind::Kind;
 use crate::aws::signin::{Attempt, SignedIn};
 use crate::browser;
 use crate::callback::Callback;

@@ -1,9 +1,8 @@
 //! What follows once the root key that created the user is out of use: it is deleted where somebody says
 //! so once more, and what still holds it is named.
 
-use crate::aws::configured::configured;
+use crate::aws::configured::{Kind, configured};
 use crate::aws::credential::Credential;
-use crate::aws::kind::Kind;
 use crate::aws::partition::Partition;
 use crate::aws_files::{AwsFiles, Locations};
 use crate::aws_profile::{self, AwsProfile};
