@@ -26,8 +26,8 @@ pub struct User {
     pub access_keys: Vec<AccessKey>,
     /// Of attached managed policies.
     pub policy_arns: Vec<String>,
-    /// Whether it has a console password; `None` where nobody wants to know.
-    pub has_login_profile: Option<bool>,
+    /// Whether it has a console password, where somebody wants to know.
+    pub has_login_profile: bool,
     /// The ARN of the policy that bounds its permissions.
     pub permissions_boundary: Option<String>,
 }
@@ -104,12 +104,8 @@ pub async fn user(
     with_login_profile: bool,
 ) -> Result<Option<User>, Failure> {
     let Some(user) = if_there(get_user(iam, name).await)? else { return Ok(None) };
-    let has_login_profile = async {
-        if !with_login_profile {
-            return Ok(None);
-        }
-        Ok(Some(login_profile(iam, name).await?.is_some()))
-    };
+    let has_login_profile =
+        async { Ok(with_login_profile && login_profile(iam, name).await?.is_some()) };
     let (access_keys, policy_arns, has_login_profile) =
         tokio::try_join!(access_keys(iam, Some(name)), policy_arns(iam, name), has_login_profile)?;
     let boundary = user.permissions_boundary;
@@ -181,10 +177,7 @@ pub async fn password_policy(iam: &Client) -> Result<PasswordPolicy, Failure> {
     let call = ask("iam:GetAccountPasswordPolicy", iam.get_account_password_policy().send());
     let policy = if_there(call.await)?.and_then(|answer| answer.password_policy);
     Ok(policy.map_or_else(PasswordPolicy::default, |policy| PasswordPolicy {
-        minimum_length: policy
-            .minimum_password_length
-            .and_then(|length| usize::try_from(length).ok())
-            .unwrap_or(6),
+        minimum_length: policy.minimum_password_length.map_or(6, |length| length.max(0) as usize),
         required: [
             policy.require_lowercase_characters,
             policy.require_uppercase_characters,

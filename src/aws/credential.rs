@@ -28,10 +28,7 @@ pub enum Source {
 
 impl Source {
     pub fn profile_name(&self) -> Option<&str> {
-        match self {
-            Source::Profile(name) => Some(name),
-            _ => None,
-        }
+        if let Source::Profile(name) = self { Some(name) } else { None }
     }
 
     /// A profile's name, or one word for what is no profile.
@@ -118,10 +115,7 @@ impl Credential {
     }
 
     pub fn identity(&self) -> Option<&Identity> {
-        match &self.state {
-            State::Works(identity) => Some(identity),
-            _ => None,
-        }
+        if let State::Works(identity) = &self.state { Some(identity) } else { None }
     }
 
     /// For a table: its name, its kind, its owner or why it fails, and what to do.
@@ -131,19 +125,16 @@ impl Credential {
             State::Works(identity) => (identity.described(), "works"),
             State::Fails(why) => (why.message.clone(), why.hint.as_str()),
         };
-        let name = self.source.profile_name().map(str::to_owned);
-        let name = name.unwrap_or_else(|| self.source.described());
+        let profile = self.source.profile_name();
+        let name = profile.map_or_else(|| self.source.described(), str::to_owned);
         vec![name, self.kind.described(), state, note.to_owned()]
     }
 
     /// The error for a command that needs these credentials.
     pub fn failure(&self) -> Option<Error> {
-        let State::Fails(why) = &self.state else {
-            return None;
-        };
+        let State::Fails(why) = &self.state else { return None };
         let message = format!("{} cannot be used: {}", self.source.described(), why.message);
-        let is_reachable = why.code != UNREACHABLE;
-        let error = if is_reachable { Error::credentials } else { Error::failed };
+        let error = if why.code == UNREACHABLE { Error::failed } else { Error::credentials };
         Some(error(message).hint(&why.hint))
     }
 }

@@ -50,13 +50,11 @@ pub async fn dependents_of(iam: &Client, user: &str) -> Result<Vec<Dependent>, F
     all.extend(unless_refused(login_profile)?.map(|_| Dependent::LoginProfile));
     let groups = names(groups.map(|it| it.groups), |it| it.group_name);
     let devices = names(devices.map(|it| it.mfa_devices), |it| it.serial_number);
-    let ssh_keys =
-        names(ssh_keys.map(|it| it.ssh_public_keys.unwrap_or_default()), |it| it.ssh_public_key_id);
+    let ssh_keys = ssh_keys.map(|it| it.ssh_public_keys.unwrap_or_default());
+    let ssh_keys = names(ssh_keys, |it| it.ssh_public_key_id);
     let certificates = names(certificates.map(|it| it.certificates), |it| it.certificate_id);
-    let services =
-        names(services.map(|it| it.service_specific_credentials.unwrap_or_default()), |it| {
-            it.service_specific_credential_id
-        });
+    let services = services.map(|it| it.service_specific_credentials.unwrap_or_default());
+    let services = names(services, |it| it.service_specific_credential_id);
     let others = [
         ("inline policy", inline.map(|it| it.policy_names).unwrap_or_default()),
         ("membership in the group", groups),

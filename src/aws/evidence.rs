@@ -23,7 +23,7 @@ pub enum Look<T> {
 }
 
 /// Looks again and again, until one look is sure or the settling time is over; then the last word
-/// stands. A look that fails on the way is repeated as well, unless waiting does not change its failure.
+/// stands. A look that fails is repeated as well, unless waiting does not change its failure.
 pub async fn settled<T, F>(look: impl Fn() -> F) -> Result<T, Failure>
 where
     F: Future<Output = Result<Look<T>, Failure>>,
@@ -56,8 +56,8 @@ where
 /// listing confirms it, "no such entity" only when it is the answer for the whole settling time.
 ///
 /// `is_listed` should ask over a fresh connection each time. Where listing is not allowed or not
-/// implemented, the deletion's own answers decide. What is still listed after twice the settling time is
-/// an error.
+/// implemented, the deletion's own answers decide. It is an error when the thing is still listed after
+/// twice the settling time.
 pub async fn deleted<D, L>(delete: impl Fn() -> D, is_listed: impl Fn() -> L) -> Result<(), Failure>
 where
     D: Future<Output = Result<(), Failure>>,

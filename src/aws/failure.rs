@@ -49,6 +49,9 @@ pub struct Failure {
     pub reason: Reason,
 }
 
+/// How long an answer may take that somebody waits for.
+pub const LIMIT: Duration = Duration::from_secs(10);
+
 /// Sends a call; `operation` is its name as permissions have it.
 pub async fn ask<T, E: ProvideErrorMetadata + StdError + 'static>(
     operation: &'static str,
@@ -57,14 +60,13 @@ pub async fn ask<T, E: ProvideErrorMetadata + StdError + 'static>(
     call.await.map_err(|error| Failure::of(operation, &error))
 }
 
-/// The same, where nobody waits any longer than that.
-pub async fn ask_within<T>(
-    limit: Duration,
+/// The same, where nobody waits any longer than [`LIMIT`].
+pub async fn ask_within_limit<T, E: ProvideErrorMetadata + StdError + 'static>(
     operation: &'static str,
-    call: impl Future<Output = Result<T, Failure>>,
+    call: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
 ) -> Result<T, Failure> {
-    timeout(limit, call).await.unwrap_or_else(|_| {
-        Err(Failure::unclear(operation, format!("no answer within {} s", limit.as_secs())))
+    timeout(LIMIT, ask(operation, call)).await.unwrap_or_else(|_| {
+        Err(Failure::unclear(operation, format!("no answer within {} s", LIMIT.as_secs())))
     })
 }
 
@@ -124,12 +126,6 @@ impl Failure {
         let code = self.code.as_deref().unwrap_or_default();
         let colon = if code.is_empty() || self.message.is_empty() { "" } else { ": " };
         format!("{code}{colon}{}", self.message)
-    }
-
-    /// Whether it is about the credentials themselves.
-    pub fn is_about_credentials(&self) -> bool {
-        use Reason::{Denied, Expired, UnknownKey, WrongSecret};
-        matches!(self.reason, Denied | Expired | UnknownKey | WrongSecret)
     }
 
     /// What happened, and what to do about it.
@@ -195,8 +191,8 @@ fn element<E>(error: &SdkError<E, HttpResponse>, name: &str) -> Option<String> {
     Some(text.to_owned())
 }
 
-/// The codes of IAM, STS and IAM Identity Center, from their API references' "Common Errors" and operation
-/// pages; "UnauthorizedException" is an expired token of IAM Identity Center (GetRoleCredentials).
+/// From the "Common Errors" and the operations' pages of the API references of IAM, STS and IAM Identity
+/// Center, whose UnauthorizedException is an expired token (GetRoleCredentials).
 const CODES: &[(Reason, &[&str])] = &[
     (Reason::Denied, &["AccessDenied", "AccessDeniedException"]),
     (Reason::Denied, &["UnauthorizedOperation", "ForbiddenException"]),
@@ -253,9 +249,11 @@ pub fn deepest(error: &(dyn StdError + 'static)) -> String {
 
 impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
+        use Reason::{Denied, Expired, UnknownKey, WrongSecret};
         let (what, hint) = failure.explained();
         let message = format!("{what} ({})", failure.quoted());
-        let kind = if failure.is_about_credentials() { Kind::Credentials } else { Kind::Failed };
+        let is_theirs = matches!(failure.reason, Denied | Expired | UnknownKey | WrongSecret);
+        let kind = if is_theirs { Kind::Credentials } else { Kind::Failed };
         Error { hint, ..Error::new(kind, message) }
     }
 }

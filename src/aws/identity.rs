@@ -1,8 +1,6 @@
 //! Who credentials are: STS's answer, taken apart. Reads only.
 
-use std::time::Duration;
-
-use crate::aws::failure::{Failure, ask, ask_within};
+use crate::aws::failure::{Failure, ask_within_limit};
 use crate::aws::partition::Partition;
 use crate::aws::sdk::{Sdk, Session};
 
@@ -50,10 +48,7 @@ impl Identity {
     }
 
     pub fn user_name(&self) -> Option<&str> {
-        match &self.principal {
-            Principal::User(name) => Some(name),
-            _ => None,
-        }
+        if let Principal::User(name) = &self.principal { Some(name) } else { None }
     }
 
     /// A user of that name, without a path, in the same account.
@@ -91,21 +86,15 @@ impl Identity {
     }
 }
 
-/// Asks STS who the session is. The answer is unclear when it takes longer than `limit`.
-pub async fn caller_identity(
-    sdk: &Sdk,
-    session: &Session,
-    limit: Duration,
-) -> Result<Identity, Failure> {
+/// Asks STS who the session is.
+pub async fn caller_identity(sdk: &Sdk, session: &Session) -> Result<Identity, Failure> {
     const OPERATION: &str = "sts:GetCallerIdentity";
-    let asked = async {
-        let answer = ask(OPERATION, sdk.sts(session).get_caller_identity().send()).await?;
-        match (answer.account, answer.arn) {
-            (Some(account), Some(arn)) => Ok(Identity::new(account, arn)),
-            _ => Err(Failure::without(OPERATION, "the account or the ARN")),
-        }
-    };
-    ask_within(limit, OPERATION, asked).await
+    let call = sdk.sts(session).get_caller_identity().send();
+    let answer = ask_within_limit(OPERATION, call).await?;
+    match (answer.account, answer.arn) {
+        (Some(account), Some(arn)) => Ok(Identity::new(account, arn)),
+        _ => Err(Failure::without(OPERATION, "the account or the ARN")),
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Roles that are assumed with a code of an MFA device, which aws-config cannot ask for. Changes
 //! nothing.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use aws_config::environment::EnvironmentVariableCredentialsProvider;
 use aws_config::provider_config::ProviderConfig;
@@ -13,13 +13,10 @@ use crate::aws::configured::{Kind, configured, value};
 use crate::aws::credential::{Credential, Source, State};
 use crate::aws::failure::{Failure, Reason, ask};
 use crate::aws::identity::caller_identity;
-use crate::aws::profiles::provider;
+use crate::aws::profiles::{find_profile, provider};
 use crate::aws::sdk::{Sdk, Session};
 use crate::aws_files::{Profile, Profiles};
 use crate::error::{Error, Result};
-
-/// How long STS may take to answer for the new session.
-const LIMIT: Duration = Duration::from_secs(10);
 
 /// A profile whose role asks for a code.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,12 +38,14 @@ impl MfaRole {
     /// the profile and its sources.
     pub async fn assume(&self, sdk: &Sdk, all: &Profiles, code: &str) -> Result<Credential> {
         const OPERATION: &str = "sts:AssumeRole";
-        let role = find(&self.profile, all)?;
+        let role = find_profile(&self.profile, all)?;
         let get = |key| value(role, key).map(str::to_owned);
         let region = sdk.region_of(value(role, "region"));
         let source_profile = get("source_profile");
         let provider = match &source_profile {
-            Some(name) => source(find(name, all)?, all, &sdk.provider_config(region.clone())),
+            Some(name) => {
+                source(find_profile(name, all)?, all, &sdk.provider_config(region.clone()))
+            }
             None => SharedCredentialsProvider::new(EnvironmentVariableCredentialsProvider::new()),
         };
         let call = sdk
@@ -66,7 +65,7 @@ impl MfaRole {
         let (id, secret) = (keys.access_key_id, keys.secret_access_key);
         let keys = Credentials::new(id, secret, Some(keys.session_token), expiry, "cloudcred");
         let session = Session::new(keys, region);
-        let identity = caller_identity(sdk, &session, LIMIT).await?;
+        let identity = caller_identity(sdk, &session).await?;
         let source = Source::Profile(self.profile.clone());
         Ok(Credential {
             mfa_serial: Some(self.serial.clone()),
@@ -86,13 +85,6 @@ fn refused(failure: Failure) -> Error {
             .hint("a code is good once: wait for the next one, and run the command again");
     }
     failure.into()
-}
-
-fn find<'p>(name: &str, all: &'p Profiles) -> Result<&'p Profile> {
-    all.find(name).ok_or_else(|| {
-        Error::credentials(format!("the profile `{name}` no longer exists"))
-            .hint("fix ~/.aws/config and try again")
-    })
 }
 
 /// The credentials of the profile that assumes the role. Its own keys come first, even if it has a role

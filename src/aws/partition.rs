@@ -1,4 +1,4 @@
-//! AWS's partitions: how their regions begin, and the pages of their console that people are sent to.
+//! AWS's partitions: how their regions begin, and their console's pages that people are sent to.
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Partition {

@@ -24,6 +24,7 @@ use crate::aws::configured::{
     Kind, configured, has_credentials, near_profile, program_of, sources_of,
 };
 use crate::aws::credential::{Credential, Source, State, UNREACHABLE, UNRESOLVABLE};
+use crate::aws::failure::LIMIT;
 use crate::aws::identity::caller_identity;
 use crate::aws::partition::Partition;
 use crate::aws::program::program;
@@ -37,9 +38,6 @@ use crate::secret::KeyPair;
 
 /// How many credentials are checked at once.
 const AT_ONCE: usize = 32;
-
-/// How long one may take to resolve, and how long AWS may take to answer.
-const LIMIT: Duration = Duration::from_secs(10);
 
 /// How many accounts are asked about their root user: somebody with more of them has other means, and
 /// the answer must not take long.
@@ -67,11 +65,10 @@ pub async fn find(sdk: &Sdk, env: &Env, scope: Scope<'_>) -> Result<Vec<Credenti
 pub fn list(sdk: &Sdk, env: &Env, files: &AwsFiles, scope: Scope<'_>) -> Result<Vec<Credential>> {
     let profiles = files.profiles();
     if let Scope::Profiles(names) = scope {
-        let named = |name: &String| {
-            let profile = profiles.find(name).ok_or_else(|| unknown_profile(name, &profiles))?;
-            Ok(of_profile(sdk, profile, &profiles))
-        };
-        return names.iter().map(named).collect();
+        let names = names.iter();
+        let named =
+            names.map(|name| Ok(of_profile(sdk, find_profile(name, &profiles)?, &profiles)));
+        return named.collect();
     }
     let mut all = candidates(sdk, env, &profiles);
     if let Scope::Inventory = scope {
@@ -149,13 +146,10 @@ pub async fn audit(sdk: &Sdk, credentials: &mut [Credential]) -> Vec<Diagnostic>
     }
     let mut warnings = Vec::new();
     if keys.len() > AT_ONCE {
-        let count = keys.len();
-        warnings.push(Diagnostic::new(
-            "keys_not_looked_at",
-            format!("{count} keys were not checked for their age, nor for a second key"),
-            "name fewer profiles, with --profile",
-        ));
-        keys.clear();
+        let count = keys.drain(..).count();
+        let message = format!("{count} keys were not checked for their age, nor for a second key");
+        let hint = "name fewer profiles, with --profile";
+        warnings.push(Diagnostic::new("keys_not_looked_at", message, hint));
     }
     let of_keys = keys.into_iter().map(|(id, session)| {
         let iam = once(&sdk.iam(&session));
@@ -172,11 +166,8 @@ pub async fn audit(sdk: &Sdk, credentials: &mut [Credential]) -> Vec<Diagnostic>
     let (listed, roots) =
         tokio::join!(concurrently(of_keys, |_| ()), concurrently(of_roots, |_| ()));
     for (id, keys) in listed.into_iter().flatten() {
-        for credential in credentials.iter_mut() {
-            if credential.access_key_id.as_ref() == Some(&id) {
-                credential.keys.clone_from(&keys);
-            }
-        }
+        let with_id = credentials.iter_mut().filter(|it| it.access_key_id.as_ref() == Some(&id));
+        with_id.for_each(|credential| credential.keys.clone_from(&keys));
     }
     warnings.extend(roots.into_iter().flatten().flatten());
     warnings
@@ -196,10 +187,10 @@ pub fn selected_profile(env: &Env) -> &str {
     env.var("AWS_PROFILE").unwrap_or("default")
 }
 
-fn unknown_profile(name: &str, profiles: &Profiles) -> Error {
-    let otherwise = "`aws configure list-profiles` lists them";
-    Error::credentials(format!("there is no AWS profile `{name}`"))
-        .hint(near_profile(name, profiles, otherwise))
+pub fn find_profile<'p>(name: &str, all: &'p Profiles) -> Result<&'p Profile> {
+    let hint = || near_profile(name, all, "`aws configure list-profiles` lists them");
+    let unknown = || Error::credentials(format!("there is no AWS profile `{name}`")).hint(hint());
+    all.find(name).ok_or_else(unknown)
 }
 
 /// Every source there may be, in the order of the default chain.
@@ -330,20 +321,17 @@ async fn check_one(sdk: Sdk, mut credential: Credential) -> Option<Credential> {
         Ok(Err(_)) if credential.source == Source::Instance => return None,
         Ok(Err(error)) => credential.state = State::Fails(unresolvable(&credential, &error)),
         Err(_) => {
-            credential.state = State::Fails(Diagnostic::new(
-                UNREACHABLE,
-                format!("no answer within {} s", LIMIT.as_secs()),
-                "check the network, and the program or service that it asks",
-            ));
+            let message = format!("no answer within {} s", LIMIT.as_secs());
+            let hint = "check the network, and the program or service that it asks";
+            credential.state = State::Fails(Diagnostic::new(UNREACHABLE, message, hint));
         }
     }
     Some(credential)
 }
 
 async fn verified(sdk: &Sdk, credential: &Credential) -> State {
-    caller_identity(sdk, &credential.session, LIMIT)
-        .await
-        .map_or_else(|failure| State::Fails(rejected(credential, &failure)), State::Works)
+    let identity = caller_identity(sdk, &credential.session).await;
+    identity.map_or_else(|failure| State::Fails(rejected(credential, &failure)), State::Works)
 }
 
 #[cfg(all(test, unix))]

@@ -5,19 +5,17 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-use crate::aws::failure::{Failure, Reason, ask, ask_within};
+use crate::aws::failure::{Failure, Reason, ask_within_limit};
 use crate::aws::identity::{Identity, caller_identity};
 use crate::aws::sdk::{Sdk, Session};
 
 /// AWS promises no number for its propagation; 3 to 15 s have been seen.
 pub const LIMIT: Duration = Duration::from_secs(120);
-/// How long one probe may take.
-const PROBE_LIMIT: Duration = Duration::from_secs(10);
 
 /// Repeats rounds of probes until one round succeeds as a whole. A round asks STS three times and,
 /// with `reads_iam_as` (the user's name), IAM twice, all at once over connections of their own:
-/// they reach different servers. `waiting` is told the time that is left, each second. Ends with a refusal
-/// that waiting cannot change, or with the last one when [`LIMIT`] is over.
+/// they reach different servers. `waiting` is told the time that is left, each second. Fails with a
+/// refusal that waiting cannot change, or with the last one when [`LIMIT`] is over.
 pub async fn prove(
     sdk: &Sdk,
     session: &Session,
@@ -46,14 +44,11 @@ async fn round(
     session: &Session,
     reads_iam_as: Option<&str>,
 ) -> Result<Identity, Failure> {
-    let sts =
-        || async { caller_identity(&sdk.with_fresh_connections(), session, PROBE_LIMIT).await };
+    let sts = || async { caller_identity(&sdk.with_fresh_connections(), session).await };
     let iam = || async {
-        const OPERATION: &str = "iam:GetUser";
         let Some(user) = reads_iam_as else { return Ok(()) };
         let iam = sdk.with_fresh_connections().iam(session);
-        let call = ask(OPERATION, iam.get_user().user_name(user).send());
-        ask_within(PROBE_LIMIT, OPERATION, call).await.map(drop)
+        ask_within_limit("iam:GetUser", iam.get_user().user_name(user).send()).await.map(drop)
     };
     let (first, second, third, read, read_again) = tokio::join!(sts(), sts(), sts(), iam(), iam());
     // STS first: what IAM denies is then denied to a key that STS accepts.

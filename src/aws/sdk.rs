@@ -166,8 +166,7 @@ impl Sdk {
             .region(self.region().to_string())
             .is_control_plane(false)
             .build()?;
-        let resolver = endpoint::DefaultResolver::new();
-        let endpoint = resolver.resolve_endpoint(&params).await?;
+        let endpoint = endpoint::DefaultResolver::new().resolve_endpoint(&params).await?;
         Ok(endpoint.url().to_owned())
     }
 

@@ -4,7 +4,6 @@
 mod dpop;
 mod session;
 
-use aws_config::Region;
 use aws_sdk_signin::error::SdkError;
 use aws_sdk_signin::operation::create_o_auth2_token::CreateOAuth2TokenError;
 use aws_sdk_signin::types::{CreateOAuth2TokenRequestBody, OAuth2ErrorCode};
@@ -26,7 +25,6 @@ pub use session::{SignedIn, cache_file, cache_folder};
 pub struct Attempt {
     /// `https://{region}.signin.aws.amazon.com`, or where `AWS_ENDPOINT_URL_SIGNIN` leads.
     base: String,
-    region: Region,
     client_id: &'static str,
     /// Where the browser takes the code.
     redirect: String,
@@ -52,7 +50,6 @@ impl Attempt {
         Ok(Attempt {
             redirect: callback.unwrap_or_else(|| format!("{base}/v1/sessions/confirmation")),
             base,
-            region: sdk.region(),
             client_id,
             state: random_text(32),
             verifier: SecretString::from(random_text(64)),
@@ -128,7 +125,7 @@ impl Attempt {
             .map_err(refused)?
             .token_output
             .ok_or_else(|| Error::failed("AWS's answer to the sign-in is empty").hint(RUN_AGAIN))?;
-        let signed_in = SignedIn::new(&answer, self.client_id, &self.key, self.region.clone());
+        let signed_in = SignedIn::new(&answer, self.client_id, &self.key, sdk.region());
         answer.refresh_token.zeroize();
         answer.id_token.zeroize();
         if let Some(mut token) = answer.access_token {
@@ -141,7 +138,8 @@ impl Attempt {
 
 const RUN_AGAIN: &str = "nothing was written; run the command again";
 
-const PERMISSION: &str = "nothing was written; an IAM user needs the policy SignInLocalDevelopmentAccess for it, the root user needs none";
+const PERMISSION: &str = "nothing was written; an IAM user needs the policy \
+    SignInLocalDevelopmentAccess for it, the root user needs none";
 
 /// AWS's own text is left out: it answers a request that holds the code.
 fn refused(error: SdkError<CreateOAuth2TokenError, HttpResponse>) -> Error {
@@ -178,7 +176,6 @@ mod tests {
     fn attempt() -> Attempt {
         Attempt {
             base: "https://eu-west-1.signin.aws.amazon.com".into(),
-            region: Region::from_static("eu-west-1"),
             client_id: "arn:aws:signin:::devtools/same-device",
             redirect: "http://127.0.0.1:5/oauth/callback".into(),
             state: "ours".into(),

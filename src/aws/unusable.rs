@@ -24,15 +24,20 @@ pub const PROGRAM_FAILED: &str = "credential_process: ";
 pub fn rejected(credential: &Credential, failure: &Failure) -> Diagnostic {
     let (what, hint) = failure.explained();
     let hint = hint.unwrap_or_else(|| "ask an administrator of the account".to_owned());
-    let (status, hint) = match failure.reason {
-        Reason::Expired => (EXPIRED, sign_in_again(credential)),
+    let (status, short) = match failure.reason {
+        Reason::Expired => (EXPIRED, Some("expired")),
+        Reason::Denied => (REJECTED, Some("not allowed")),
+        Reason::UnknownKey | Reason::WrongSecret => (REJECTED, Some("rejected")),
         Reason::Unreachable | Reason::Unclear | Reason::Passing | Reason::Clock => {
-            (UNREACHABLE, hint)
+            (UNREACHABLE, None)
         }
-        _ => (REJECTED, hint),
+        _ => (REJECTED, None),
     };
-    let code = failure.code.clone().filter(|_| failure.is_about_credentials());
-    let message = format!("{what} ({})", code.unwrap_or_else(|| failure.quoted()));
+    let message = match short {
+        Some(short) => format!("{short} ({})", failure.code.as_deref().unwrap_or_default()),
+        None => format!("{what} ({})", failure.quoted()),
+    };
+    let hint = if status == EXPIRED { sign_in_again(credential) } else { hint };
     Diagnostic::new(status, message, hint)
 }
 

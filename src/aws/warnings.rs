@@ -1,4 +1,4 @@
-//! What may trouble the owner of credentials that work now, by what was found and by the `~/.aws`
+//! What may trouble the owner of credentials that work now, by what AWS answered and by the `~/.aws`
 //! files as they were read.
 
 use std::collections::HashMap;
@@ -49,7 +49,6 @@ pub fn warnings(
         }
     }
     of_files.extend(default_profile(env));
-    let readable = locations.map(|it| FILES.map(|kind| readable_by_others(it.path(kind))));
     let of_credentials = credentials.iter().map(|credential| {
         let mut all = Vec::new();
         if let Some(name) = credential.source.profile_name() {
@@ -58,8 +57,8 @@ pub fn warnings(
             all.extend(profile.map(|it| of_profile(it, &profiles)).unwrap_or_default());
             all.extend(shadowed(name, env));
             let secret = profile.and_then(|it| it.file_of("aws_secret_access_key"));
-            if let (Some(readable), Some(file)) = (&readable, secret) {
-                all.extend(readable[file as usize].iter().cloned());
+            if let (Some(locations), Some(file)) = (&locations, secret) {
+                all.extend(readable_by_others(locations.path(file)));
             }
         }
         all.extend(root_key(credential));
@@ -162,26 +161,22 @@ fn of_keys(credential: &Credential, now: Timestamp) -> Vec<Diagnostic> {
     }
     let active: Vec<&str> = keys.filter(|key| key.active).map(|key| key.id.as_str()).collect();
     if active.len() > 1 {
-        all.push(Diagnostic::new(
-            "two_keys",
-            format!("its user has two active keys: {}", active.join(" and ")),
-            "delete the one that is not needed: IAM allows two, so there is no room for a new one",
-        ));
+        let message = format!("its user has two active keys: {}", active.join(" and "));
+        let hint =
+            "delete the one that is not needed: IAM allows two, so there is no room for a new one";
+        all.push(Diagnostic::new("two_keys", message, hint));
     }
     all
 }
 
 /// The file and its folder, where other users of this machine can read them.
 fn readable_by_others(file: &Path) -> Vec<Diagnostic> {
-    let paths = [(Some(file), "600"), (file.parent(), "700")];
-    let paths = paths.into_iter().filter_map(|(path, mode)| Some((path?, mode)));
-    let readable = paths.filter(|(path, _)| private_file::readable_by_others(path));
-    let warning = readable.map(|(path, mode)| {
-        let path = path.display();
+    let warning = |(path, mode): (Option<&Path>, &str)| {
+        let path = path.filter(|path| private_file::readable_by_others(path))?.display();
         let message = format!("others on this machine can read {path}");
-        Diagnostic::new("readable_by_others", message, format!("chmod {mode} \"{path}\""))
-    });
-    warning.collect()
+        Some(Diagnostic::new("readable_by_others", message, format!("chmod {mode} \"{path}\"")))
+    };
+    [(Some(file), "600"), (file.parent(), "700")].into_iter().filter_map(warning).collect()
 }
 
 #[cfg(test)]
@@ -196,7 +191,7 @@ mod tests {
     fn codes(
         config: &str,
         credentials: &str,
-        found: &[Credential],
+        all: &[Credential],
     ) -> (Vec<Vec<&'static str>>, Vec<&'static str>) {
         let files = AwsFiles {
             config: AwsFile::parse(FileKind::Config, config.as_bytes()),
@@ -208,34 +203,34 @@ mod tests {
             ("AWS_SHARED_CREDENTIALS_FILE", "/nowhere/credentials"),
         ]);
         let code = |warnings: Vec<Diagnostic>| warnings.iter().map(|it| it.code).collect();
-        let (of_found, of_files) = warnings(found, &files, &env);
-        (of_found.into_iter().map(code).collect(), code(of_files))
+        let (of_credentials, of_files) = warnings(all, &files, &env);
+        (of_credentials.into_iter().map(code).collect(), code(of_files))
     }
 
     const ANA: &str = "arn:aws:iam::111122223333:user/ana";
 
     #[test]
     fn a_problem_belongs_to_the_profile_around_it() {
-        let found =
+        let credentials =
             ["default", "a"].map(|name| Credential::for_tests(Source::Profile(name.into()), ANA));
         let config = "[foo]\n[default]\nx = 1\n[profile a]\nk = 1\nk = 2\nnothing\n[ profile b ]\n";
-        let (of_found, of_files) = codes(config, "", &found);
-        assert_eq!(of_found[0], ["environment_shadows_profile"]);
-        assert_eq!(of_found[1], ["duplicate_key", "syntax"]);
+        let (of_credentials, of_files) = codes(config, "", &credentials);
+        assert_eq!(of_credentials[0], ["environment_shadows_profile"]);
+        assert_eq!(of_credentials[1], ["duplicate_key", "syntax"]);
         assert_eq!(of_files, ["ignored_section"]);
     }
 
     #[test]
     fn keys_beside_a_sign_in_are_reported() {
-        let found = [Credential::for_tests(Source::Profile("a".into()), ANA)];
+        let credentials = [Credential::for_tests(Source::Profile("a".into()), ANA)];
         let keys = "[a]\naws_access_key_id = AKIA\naws_secret_access_key = s\n";
         for config in [
             "[profile a]\nlogin_session = arn\n",
             "[profile a]\nsso_start_url = u\nsso_region = r\nsso_account_id = 1\nsso_role_name = r\n",
         ] {
-            assert_eq!(codes(config, keys, &found).0[0], ["static_keys_beside_sign_in"]);
+            assert_eq!(codes(config, keys, &credentials).0[0], ["static_keys_beside_sign_in"]);
         }
-        assert_eq!(codes("", keys, &found).0[0], [""; 0]);
+        assert_eq!(codes("", keys, &credentials).0[0], [""; 0]);
     }
 
     #[test]
@@ -248,12 +243,12 @@ mod tests {
             created_at: Some(days_ago(days).expect("a time")),
         };
         let root = "arn:aws:iam::111122223333:root";
-        let mut found = Credential::for_tests(Source::Given, root);
-        found.keys = vec![key("AKIAIOSFODNN7EXAMPLE", 116, true), key("AKIAOTHER", 24, true)];
-        let all = codes("", "", &[found.clone()]).0;
+        let mut credential = Credential::for_tests(Source::Given, root);
+        credential.keys = vec![key("AKIAIOSFODNN7EXAMPLE", 116, true), key("AKIAOTHER", 24, true)];
+        let all = codes("", "", &[credential.clone()]).0;
         assert_eq!(all[0], ["root_key", "old_key", "two_keys"]);
-        found.keys[0].created_at = Some(days_ago(85).expect("a time"));
-        found.keys[1].active = false;
-        assert_eq!(codes("", "", &[found]).0[0], ["root_key"]);
+        credential.keys[0].created_at = Some(days_ago(85).expect("a time"));
+        credential.keys[1].active = false;
+        assert_eq!(codes("", "", &[credential]).0[0], ["root_key"]);
     }
 }

@@ -18,8 +18,6 @@ use crate::stdin;
 
 /// How long the person may take in the browser.
 const PATIENCE: Duration = Duration::from_secs(10 * 60);
-/// How long STS may take to answer for the new session.
-const LIMIT: Duration = Duration::from_secs(10);
 
 /// Which browser is used, and how it gives back the code.
 #[derive(Clone, Copy, Default)]
@@ -52,7 +50,7 @@ impl BrowserSession {
         };
         let session = &signed_in.session;
         context.output.working("Asking AWS whose session this is …");
-        let identity = aws.read(async { Ok(caller_identity(&aws.sdk, session, LIMIT).await?) });
+        let identity = aws.read(async { Ok(caller_identity(&aws.sdk, session).await?) });
         context.output.done();
         Ok(BrowserSession { signed_in, identity: identity? })
     }

@@ -24,9 +24,6 @@ use crate::store::StoreKind;
 use crate::store::index::Index;
 use crate::store::vault::Vault;
 
-/// How long STS may take to answer for a stored pair.
-const LIMIT: Duration = Duration::from_secs(10);
-
 /// How long IAM may take to tell of the root user, which nothing waits for.
 const ROOT_LIMIT: Duration = Duration::from_secs(5);
 
@@ -326,7 +323,7 @@ impl Reader<'_> {
         let accepted = settled(|| async {
             let sdk = self.sdk.with_fresh_connections();
             let session = sdk.session(pair, region.clone());
-            match caller_identity(&sdk, &session, LIMIT).await {
+            match caller_identity(&sdk, &session).await {
                 Ok(identity) => Ok(Look::Sure(Accepted::By(identity))),
                 Err(failure) if failure.reason == Reason::WrongSecret => {
                     Ok(Look::Sure(Accepted::Not(Verdict::WrongSecret, None)))

@@ -24,8 +24,6 @@ use crate::error::{Error, Result};
 pub struct SignedIn {
     /// The ARN that a profile names as its `login_session`.
     pub login_session: String,
-    /// Twelve digits.
-    pub account_id: String,
     /// When the present keys expire; tools renew them for as long as the console session lasts.
     pub expires_at: Timestamp,
     pub access_key_id: String,
@@ -97,7 +95,7 @@ impl SignedIn {
         let expiry = expires_at.try_into().ok();
         let keys = Credentials::new(id, secret, session_token, expiry, "cloudcred");
         let (access_key_id, session) = (id.to_owned(), Session::new(keys, region));
-        Ok(SignedIn { login_session, account_id, expires_at, access_key_id, session, document })
+        Ok(SignedIn { login_session, expires_at, access_key_id, session, document })
     }
 }
 

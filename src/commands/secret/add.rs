@@ -19,8 +19,6 @@ use crate::store::{SecretName, StoreKind};
 
 /// How long AWS may take to know a new key.
 const PROPAGATION: Duration = Duration::from_secs(8);
-/// How long STS may take to answer.
-const ANSWER: Duration = Duration::from_secs(10);
 
 pub fn run(flags: AddSecret, context: &Context) -> Result<()> {
     let name = SecretName::existing(&flags.name)?;
@@ -130,7 +128,7 @@ fn verified(pair: &KeyPair, aws: &Aws, context: &Context) -> Result<Identity> {
     let began = Instant::now();
     let answer = aws.read(async {
         loop {
-            match caller_identity(&aws.sdk, &session, ANSWER).await {
+            match caller_identity(&aws.sdk, &session).await {
                 Err(failure)
                     if failure.reason == Reason::UnknownKey && began.elapsed() < PROPAGATION =>
                 {
