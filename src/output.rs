@@ -61,6 +61,7 @@ impl Page {
 }
 
 /// The program's two streams.
+#[derive(Debug)]
 pub struct Output {
     pub format: Format,
     verbosity: u8,

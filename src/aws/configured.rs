@@ -1,10 +1,56 @@
 //! What a profile's settings amount to before anything is resolved: a kind of credentials, what
 //! they depend on, and what is wrong with them. Plain values in and out; reads nothing.
 
-use crate::aws::kind::Kind;
 use crate::aws_files::{Profile, Profiles, excerpt};
 use crate::diagnostic::Diagnostic;
 use crate::error::did_you_mean;
+
+/// How credentials are configured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Static,
+    Session,
+    Sso,
+    /// With the profile or the credential source that assumes the role.
+    AssumeRole(Option<String>),
+    WebIdentity,
+    CredentialProcess,
+    Login,
+    Container,
+    Instance,
+    /// A profile that lacks something, or has settings only.
+    Incomplete,
+}
+
+impl Kind {
+    /// As `--output json` names it.
+    pub fn name(&self) -> &'static str {
+        self.words().0
+    }
+
+    /// A few words for a table.
+    pub fn described(&self) -> String {
+        match self {
+            Kind::AssumeRole(Some(source)) => format!("role from {source}"),
+            _ => self.words().1.to_owned(),
+        }
+    }
+
+    fn words(&self) -> (&'static str, &'static str) {
+        match self {
+            Kind::Static => ("static", "access key"),
+            Kind::Session => ("session", "temporary keys"),
+            Kind::Sso => ("sso", "IAM Identity C."),
+            Kind::AssumeRole(_) => ("assume_role", "role"),
+            Kind::WebIdentity => ("web_identity", "web identity"),
+            Kind::CredentialProcess => ("credential_process", "external program"),
+            Kind::Login => ("login", "browser sign-in"),
+            Kind::Container => ("container", "container role"),
+            Kind::Instance => ("instance", "instance role"),
+            Kind::Incomplete => ("incomplete", "incomplete"),
+        }
+    }
+}
 
 /// What a profile's keys amount to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,10 +106,7 @@ pub fn value<'p>(profile: &'p Profile, key: &str) -> Option<&'p str> {
 
 /// In the order in which the Rust SDK decides (aws-config, `profile/credentials/repr.rs`).
 pub fn configured(profile: &Profile, all: &Profiles) -> Configured {
-    match is_chained(profile) {
-        true => of_role(profile, all),
-        false => base(profile, all),
-    }
+    if is_chained(profile) { of_role(profile, all) } else { base(profile, all) }
 }
 
 /// Whether it is a role that other credentials assume.
@@ -87,28 +130,23 @@ fn incomplete(what: &str, hint: &str) -> Configured {
 /// Credentials that depend on no other profile.
 fn base(profile: &Profile, all: &Profiles) -> Configured {
     let has = |key: &str| value(profile, key).is_some();
-    let name = &profile.name;
-    let signs_in = |sso| Some(SignIn { profile: name.clone(), sso });
+    let signs_in = |sso| Some(SignIn { profile: profile.name.clone(), sso });
+    let add_role = "add the role_arn to assume";
     if has("credential_source") {
-        return incomplete("credential_source without role_arn", "add the role_arn to assume");
+        return incomplete("credential_source without role_arn", add_role);
     }
     if has("web_identity_token_file") {
-        return match has("role_arn") {
-            true => sound(Kind::WebIdentity),
-            false => {
-                incomplete("web_identity_token_file without role_arn", "add the role_arn to assume")
-            }
-        };
+        if has("role_arn") {
+            return sound(Kind::WebIdentity);
+        }
+        return incomplete("web_identity_token_file without role_arn", add_role);
     }
     if SSO_KEYS.iter().any(|key| has(key)) {
-        return match check_sso(profile, all) {
-            Err(defect) if defect.code == INCOMPLETE => {
-                Configured { defect: Some(defect), ..sound(Kind::Incomplete) }
-            }
-            checked => {
-                Configured { signs_in: signs_in(true), defect: checked.err(), ..sound(Kind::Sso) }
-            }
-        };
+        let defect = check_sso(profile, all).err();
+        if defect.as_ref().is_some_and(|defect| defect.code == INCOMPLETE) {
+            return Configured { defect, ..sound(Kind::Incomplete) };
+        }
+        return Configured { signs_in: signs_in(true), defect, ..sound(Kind::Sso) };
     }
     if has(LOGIN_SESSION) {
         return Configured { signs_in: signs_in(false), ..sound(Kind::Login) };
@@ -116,16 +154,16 @@ fn base(profile: &Profile, all: &Profiles) -> Configured {
     if has("credential_process") {
         return sound(Kind::CredentialProcess);
     }
-    let configure = format!("aws configure --profile {name}");
+    let configure = format!("aws configure --profile {}", profile.name);
     match (has("aws_access_key_id"), has("aws_secret_access_key")) {
         (true, true) if has("aws_session_token") => sound(Kind::Session),
         (true, true) => sound(Kind::Static),
         (true, false) => incomplete("aws_access_key_id without aws_secret_access_key", &configure),
         (false, true) => incomplete("aws_secret_access_key without aws_access_key_id", &configure),
-        (false, false) => incomplete(
-            "no credentials in it",
-            "settings only; tools need credentials from elsewhere",
-        ),
+        (false, false) => {
+            let hint = "settings only; tools need credentials from elsewhere";
+            incomplete("no credentials in it", hint)
+        }
     }
 }
 
@@ -134,15 +172,15 @@ fn check_sso(profile: &Profile, all: &Profiles) -> Result<(), Diagnostic> {
         let hint = format!("aws configure sso --profile {}", profile.name);
         Err(Diagnostic::new(INCOMPLETE, what, hint))
     };
-    let session = match value(profile, "sso_session") {
-        None => profile,
-        Some(name) => all.sso_session(name).ok_or_else(|| {
+    let mut session = profile;
+    if let Some(name) = value(profile, "sso_session") {
+        session = all.sso_session(name).ok_or_else(|| {
             let names = all.sso_sessions.iter().map(|session| session.name.as_str());
             let hint = did_you_mean(name, names, "aws configure sso-session");
             let message = format!("there is no [sso-session {name}]");
             Diagnostic::new("unknown_sso_session", message, hint)
-        })?,
-    };
+        })?;
+    }
     for key in ["sso_start_url", "sso_region"] {
         if !std::ptr::eq(session, profile) && value(profile, key).is_some() {
             return incomplete(format!("{key} stands beside sso_session, which has its own"));
@@ -163,43 +201,34 @@ fn of_role(profile: &Profile, all: &Profiles) -> Configured {
     let named = value(profile, "credential_source");
     // A machine that assumes a role by itself has no device to show a code.
     let can_ask = source.is_some() || named == Some("Environment");
-    let mfa_serial = value(profile, "mfa_serial").filter(|_| can_ask);
-    let mut role = Configured {
-        mfa_serial: mfa_serial.map(str::to_owned),
-        ..sound(Kind::AssumeRole(source.or(named).map(str::to_owned)))
-    };
+    let mfa_serial = value(profile, "mfa_serial").filter(|_| can_ask).map(str::to_owned);
+    let kind = Kind::AssumeRole(source.or(named).map(str::to_owned));
+    let role = Configured { mfa_serial, ..sound(kind) };
     match (source, named) {
-        (Some(_), Some(_)) => {
-            return incomplete(
-                "both source_profile and credential_source",
-                "keep the one whose credentials assume the role",
-            );
-        }
-        (None, None) => {
-            return incomplete(
-                "role_arn without source_profile or credential_source",
-                "add the source_profile whose credentials assume the role",
-            );
-        }
-        (None, Some(named)) => role.defect = unknown_source(named),
+        (Some(_), Some(_)) => incomplete(
+            "both source_profile and credential_source",
+            "keep the one whose credentials assume the role",
+        ),
+        (None, None) => incomplete(
+            "role_arn without source_profile or credential_source",
+            "add the source_profile whose credentials assume the role",
+        ),
+        (None, Some(named)) => Configured { defect: unknown_source(named), ..role },
         (Some(_), None) => match last_of_chain(profile, all) {
-            Err(defect) => role.defect = Some(defect),
+            Err(defect) => Configured { defect: Some(defect), ..role },
             Ok(last) => {
                 let names_source =
                     value(last, "source_profile").is_none() && value(last, "role_arn").is_some();
-                let origin = match names_source && !has_keys(last) {
-                    true => of_role(last, all),
-                    false => base(last, all),
-                };
-                role.signs_in = origin.signs_in;
-                role.defect = origin.defect.map(|defect| {
+                let is_role = names_source && !has_keys(last);
+                let origin = if is_role { of_role(last, all) } else { base(last, all) };
+                let defect = origin.defect.map(|defect| {
                     let message = format!("its source `{}`: {}", last.name, defect.message);
                     Diagnostic { message, ..defect }
                 });
+                Configured { signs_in: origin.signs_in, defect, ..role }
             }
         },
     }
-    role
 }
 
 fn unknown_source(named: &str) -> Option<Diagnostic> {
@@ -212,6 +241,12 @@ fn unknown_source(named: &str) -> Option<Diagnostic> {
     })
 }
 
+/// Which profiles may be meant by a name that none has.
+pub fn near_profile(name: &str, all: &Profiles, otherwise: &str) -> String {
+    let names = all.profiles.iter().map(|profile| profile.name.as_str());
+    did_you_mean(name, names, otherwise)
+}
+
 /// The profile at the end of a role chain: one with its own credentials, or with a named source.
 fn last_of_chain<'p>(first: &'p Profile, all: &'p Profiles) -> Result<&'p Profile, Diagnostic> {
     let mut visited = vec![first.name.as_str()];
@@ -221,26 +256,19 @@ fn last_of_chain<'p>(first: &'p Profile, all: &'p Profiles) -> Result<&'p Profil
         let source = value(profile, "source_profile")
             .filter(|_| is_chained(profile) && (visited.len() == 1 || !has_keys(profile)))
             .filter(|source| *source != profile.name);
-        let Some(source) = source else {
-            return Ok(profile);
-        };
-        if visited.contains(&source) {
-            visited.push(source);
-            return Err(Diagnostic::new(
-                "role_loop",
-                format!("its sources form a circle: {}", visited.join(" → ")),
-                "give one of them credentials of its own",
-            ));
+        let Some(source) = source else { return Ok(profile) };
+        let is_visited = visited.contains(&source);
+        visited.push(source);
+        if is_visited {
+            let message = format!("its sources form a circle: {}", visited.join(" → "));
+            let hint = "give one of them credentials of its own";
+            return Err(Diagnostic::new("role_loop", message, hint));
         }
         profile = all.find(source).ok_or_else(|| {
-            let names = all.profiles.iter().map(|profile| profile.name.as_str());
-            Diagnostic::new(
-                "unknown_source_profile",
-                format!("there is no source_profile `{source}`"),
-                did_you_mean(source, names, "add that profile, or name another one"),
-            )
+            let message = format!("there is no source_profile `{source}`");
+            let hint = near_profile(source, all, "add that profile, or name another one");
+            Diagnostic::new("unknown_source_profile", message, hint)
         })?;
-        visited.push(source);
     }
 }
 

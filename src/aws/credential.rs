@@ -5,12 +5,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::aws::account::AccessKey;
-use crate::aws::configured::SignIn;
+use crate::aws::configured::{Kind, SignIn};
 use crate::aws::identity::Identity;
-use crate::aws::kind::Kind;
 use crate::aws::sdk::Session;
 use crate::diagnostic::Diagnostic;
-use crate::error::{self, Error};
+use crate::error::Error;
 
 /// Where credentials come from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,36 +27,32 @@ pub enum Source {
 }
 
 impl Source {
-    /// `profile client-x`, `the environment variables`, …
-    pub fn described(&self) -> String {
-        match self {
-            Source::Environment => "the environment variables".to_owned(),
-            Source::Profile(name) => format!("profile `{name}`"),
-            Source::WebIdentity => "the web identity token".to_owned(),
-            Source::Container => "the container's role".to_owned(),
-            Source::Instance => "the instance's role".to_owned(),
-            Source::Given => "the given key".to_owned(),
-            Source::SignIn => "the browser sign-in".to_owned(),
-        }
-    }
-
     pub fn profile_name(&self) -> Option<&str> {
-        match self {
-            Source::Profile(name) => Some(name),
-            _ => None,
-        }
+        if let Source::Profile(name) = self { Some(name) } else { None }
     }
 
     /// A profile's name, or one word for what is no profile.
     pub fn name(&self) -> &str {
+        self.profile_name().unwrap_or(self.words().0)
+    }
+
+    /// `profile client-x`, `the environment variables`, …
+    pub fn described(&self) -> String {
         match self {
-            Source::Environment => "environment",
-            Source::Profile(name) => name,
-            Source::WebIdentity => "web_identity",
-            Source::Container => "container",
-            Source::Instance => "instance",
-            Source::Given => "given",
-            Source::SignIn => "sign_in",
+            Source::Profile(name) => format!("profile `{name}`"),
+            _ => self.words().1.to_owned(),
+        }
+    }
+
+    fn words(&self) -> (&'static str, &'static str) {
+        match self {
+            Source::Environment => ("environment", "the environment variables"),
+            Source::Profile(_) => ("profile", "a profile"),
+            Source::WebIdentity => ("web_identity", "the web identity token"),
+            Source::Container => ("container", "the container's role"),
+            Source::Instance => ("instance", "the instance's role"),
+            Source::Given => ("given", "the given key"),
+            Source::SignIn => ("sign_in", "the browser sign-in"),
         }
     }
 }
@@ -69,6 +64,12 @@ pub enum State {
     Works(Identity),
     /// Why not, in a few words for a table. The code is one of the four below.
     Fails(Diagnostic),
+}
+
+impl State {
+    pub fn unresolvable(message: &str, hint: &str) -> Self {
+        State::Fails(Diagnostic::new(UNRESOLVABLE, message, hint))
+    }
 }
 
 pub const REJECTED: &str = "rejected";
@@ -114,35 +115,27 @@ impl Credential {
     }
 
     pub fn identity(&self) -> Option<&Identity> {
-        match &self.state {
-            State::Works(identity) => Some(identity),
-            _ => None,
-        }
+        if let State::Works(identity) = &self.state { Some(identity) } else { None }
     }
 
     /// For a table: its name, its kind, its owner or why it fails, and what to do.
     pub fn row(&self) -> Vec<String> {
-        let name = self.source.profile_name().map(str::to_owned);
         let (state, note) = match &self.state {
             State::Unchecked => (self.access_key_id.clone().unwrap_or_default(), "not checked"),
             State::Works(identity) => (identity.described(), "works"),
             State::Fails(why) => (why.message.clone(), why.hint.as_str()),
         };
-        let name = name.unwrap_or_else(|| self.source.described());
+        let profile = self.source.profile_name();
+        let name = profile.map_or_else(|| self.source.described(), str::to_owned);
         vec![name, self.kind.described(), state, note.to_owned()]
     }
 
     /// The error for a command that needs these credentials.
     pub fn failure(&self) -> Option<Error> {
-        let State::Fails(why) = &self.state else {
-            return None;
-        };
-        let kind = match why.code {
-            UNREACHABLE => error::Kind::Failed,
-            _ => error::Kind::Credentials,
-        };
+        let State::Fails(why) = &self.state else { return None };
         let message = format!("{} cannot be used: {}", self.source.described(), why.message);
-        Some(Error::new(kind, message).hint(&why.hint))
+        let error = if why.code == UNREACHABLE { Error::failed } else { Error::credentials };
+        Some(error(message).hint(&why.hint))
     }
 }
 
@@ -151,12 +144,8 @@ impl Credential {
     /// Working credentials of the principal that the ARN names.
     pub fn for_tests(source: Source, arn: &str) -> Self {
         use aws_credential_types::Credentials;
-        use aws_credential_types::provider::SharedCredentialsProvider;
         let credentials = Credentials::new("AKIAIOSFODNN7EXAMPLE", "secret", None, None, "test");
-        let session = Session {
-            provider: SharedCredentialsProvider::new(credentials),
-            region: aws_config::Region::from_static("us-east-1"),
-        };
+        let session = Session::new(credentials, aws_config::Region::from_static("us-east-1"));
         Credential {
             access_key_id: Some("AKIAIOSFODNN7EXAMPLE".to_owned()),
             state: State::Works(Identity::new("111122223333", arn)),

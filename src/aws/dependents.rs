@@ -1,11 +1,10 @@
 //! What a user holds that keeps IAM from deleting it. Reads only.
 
 use aws_sdk_iam::Client;
-use aws_sdk_iam::config::Config;
-use aws_sdk_iam::config::retry::RetryConfig;
 
 use crate::aws::account::{access_keys, login_profile, policy_arns};
 use crate::aws::failure::{Failure, Reason};
+use crate::aws::sdk::once;
 
 /// Something that hangs on a user, and keeps IAM from deleting it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,10 +29,8 @@ impl Dependent {
 }
 
 /// What hangs on the user, as far as it can be listed: where a list is refused or not implemented, IAM
-/// itself still refuses to delete the user (API reference, DeleteUser).
-///
-/// # Errors
-/// When AWS gives no clear answer about keys, policies or the console password.
+/// itself still refuses to delete the user (API reference, DeleteUser). That keys, policies and the
+/// console password could not be asked for is an error.
 pub async fn dependents_of(iam: &Client, user: &str) -> Result<Vec<Dependent>, Failure> {
     let (keys, policies, login_profile, inline, groups, devices, ssh_keys, certificates, services) = tokio::join!(
         access_keys(iam, Some(user)),
@@ -44,57 +41,40 @@ pub async fn dependents_of(iam: &Client, user: &str) -> Result<Vec<Dependent>, F
         iam.list_mfa_devices().user_name(user).send(),
         iam.list_ssh_public_keys().user_name(user).send(),
         iam.list_signing_certificates().user_name(user).send(),
-        iam.list_service_specific_credentials()
-            .user_name(user)
-            .customize()
-            // Servers that stand in for AWS know it rarely: asking again only takes time.
-            .config_override(Config::builder().retry_config(RetryConfig::disabled()))
-            .send(),
+        // Servers that stand in for AWS know it rarely: asking again only takes time.
+        once(iam).list_service_specific_credentials().user_name(user).send(),
     );
-    let mut found = Vec::new();
-    let keys = unless_refused(keys)?.unwrap_or_default();
-    found.extend(keys.into_iter().map(|key| Dependent::AccessKey(key.id)));
-    let policies = unless_refused(policies)?.unwrap_or_default();
-    found.extend(policies.into_iter().map(Dependent::Policy));
-    if unless_refused(login_profile)?.flatten().is_some() {
-        found.push(Dependent::LoginProfile);
+    let mut all = Vec::new();
+    all.extend(unless_refused(keys)?.into_iter().map(|key| Dependent::AccessKey(key.id)));
+    all.extend(unless_refused(policies)?.into_iter().map(Dependent::Policy));
+    all.extend(unless_refused(login_profile)?.map(|_| Dependent::LoginProfile));
+    let groups = names(groups.map(|it| it.groups), |it| it.group_name);
+    let devices = names(devices.map(|it| it.mfa_devices), |it| it.serial_number);
+    let ssh_keys = ssh_keys.map(|it| it.ssh_public_keys.unwrap_or_default());
+    let ssh_keys = names(ssh_keys, |it| it.ssh_public_key_id);
+    let certificates = names(certificates.map(|it| it.certificates), |it| it.certificate_id);
+    let services = services.map(|it| it.service_specific_credentials.unwrap_or_default());
+    let services = names(services, |it| it.service_specific_credential_id);
+    let others = [
+        ("inline policy", inline.map(|it| it.policy_names).unwrap_or_default()),
+        ("membership in the group", groups),
+        ("MFA device", devices),
+        ("SSH key", ssh_keys),
+        ("signing certificate", certificates),
+        ("service credential", services),
+    ];
+    for (kind, names) in others {
+        all.extend(names.iter().map(|name| Dependent::Other(format!("the {kind} {name}"))));
     }
-    let mut other = |kind: &str, name: &str| {
-        found.push(Dependent::Other(format!("the {kind} {name}")));
-    };
-    if let Ok(answer) = inline {
-        answer.policy_names().iter().for_each(|name| other("inline policy", name));
-    }
-    if let Ok(answer) = groups {
-        let groups = answer.groups().iter();
-        groups.for_each(|it| other("membership in the group", it.group_name()));
-    }
-    if let Ok(answer) = devices {
-        let devices = answer.mfa_devices().iter();
-        devices.for_each(|it| other("MFA device", it.serial_number()));
-    }
-    if let Ok(answer) = ssh_keys {
-        let keys = answer.ssh_public_keys().iter();
-        keys.for_each(|it| other("SSH key", it.ssh_public_key_id()));
-    }
-    if let Ok(answer) = certificates {
-        let certificates = answer.certificates().iter();
-        certificates.for_each(|it| other("signing certificate", it.certificate_id()));
-    }
-    if let Ok(answer) = services {
-        let credentials = answer.service_specific_credentials().iter();
-        credentials.for_each(|it| other("service credential", it.service_specific_credential_id()));
-    }
-    Ok(found)
+    Ok(all)
+}
+
+fn names<T, E>(answer: Result<Vec<T>, E>, name: impl Fn(T) -> String) -> Vec<String> {
+    answer.unwrap_or_default().into_iter().map(name).collect()
 }
 
 /// A user that a server does not know yet holds nothing that it would know.
-fn unless_refused<T>(answer: Result<T, Failure>) -> Result<Option<T>, Failure> {
-    match answer {
-        Ok(answer) => Ok(Some(answer)),
-        Err(failure) => match failure.reason {
-            Reason::Denied | Reason::Missing | Reason::Other => Ok(None),
-            _ => Err(failure),
-        },
-    }
+fn unless_refused<T: Default>(answer: Result<T, Failure>) -> Result<T, Failure> {
+    let refused = [Reason::Denied, Reason::Missing, Reason::Other];
+    answer.or_else(|it| if refused.contains(&it.reason) { Ok(T::default()) } else { Err(it) })
 }

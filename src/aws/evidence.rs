@@ -23,10 +23,7 @@ pub enum Look<T> {
 }
 
 /// Looks again and again, until one look is sure or the settling time is over; then the last word
-/// stands. A look that fails on the way is repeated as well.
-///
-/// # Errors
-/// A refusal that waiting does not change; or the last look's failure.
+/// stands. A look that fails is repeated as well, unless waiting does not change its failure.
 pub async fn settled<T, F>(look: impl Fn() -> F) -> Result<T, Failure>
 where
     F: Future<Output = Result<Look<T>, Failure>>,
@@ -52,18 +49,15 @@ pub async fn thrice<T, F>(look: impl Fn() -> F) -> Result<[T; 3], Failure>
 where
     F: Future<Output = Result<T, Failure>>,
 {
-    let (first, second, third) = tokio::try_join!(look(), look(), look())?;
-    Ok([first, second, third])
+    tokio::try_join!(look(), look(), look()).map(<[T; 3]>::from)
 }
 
 /// Deletes something until it is known to be gone: a deletion that AWS confirmed counts once a later
 /// listing confirms it, "no such entity" only when it is the answer for the whole settling time.
 ///
 /// `is_listed` should ask over a fresh connection each time. Where listing is not allowed or not
-/// implemented, the deletion's own answers decide.
-///
-/// # Errors
-/// AWS's refusal of the deletion; or that the thing is still listed after twice the settling time.
+/// implemented, the deletion's own answers decide. It is an error when the thing is still listed after
+/// twice the settling time.
 pub async fn deleted<D, L>(delete: impl Fn() -> D, is_listed: impl Fn() -> L) -> Result<(), Failure>
 where
     D: Future<Output = Result<(), Failure>>,
@@ -82,7 +76,10 @@ where
             Err(_) => absent_since = None,
         }
         match is_listed().await {
-            Ok(true) if over => return Err(still_listed()),
+            Ok(true) if over => {
+                let message = format!("after {} s AWS still lists it", began.elapsed().as_secs());
+                return Err(Failure::unclear("its deletion", message));
+            }
             Ok(true) => absent_since = None,
             Err(failure) if may_pass(&failure) && over => return Err(failure),
             Err(failure) if may_pass(&failure) => absent_since = None,
@@ -102,15 +99,6 @@ where
 /// Whether the next answer may be another one.
 fn may_pass(failure: &Failure) -> bool {
     matches!(failure.reason, Reason::Passing | Reason::Unclear | Reason::Unreachable)
-}
-
-fn still_listed() -> Failure {
-    Failure {
-        operation: "its deletion",
-        code: None,
-        message: format!("after {} s AWS still lists it", 2 * SETTLING.as_secs()),
-        reason: Reason::Unclear,
-    }
 }
 
 #[cfg(test)]

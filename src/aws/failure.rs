@@ -1,13 +1,20 @@
 //! AWS's refusals, and silence, in words that a person can act on.
 
 use std::error::Error as StdError;
+use std::future::Future;
 use std::io;
+use std::time::Duration;
 
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-use aws_smithy_runtime_api::client::result::{DispatchFailure, SdkError};
+use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use tokio::time::timeout;
 
-use crate::error::Error;
+use crate::error::{Error, Kind};
+
+pub const ROLE_OF_SSO: &str = "sso:GetRoleCredentials";
+
+pub const CHECK_NETWORK: &str = "check the network, --region, and AWS_ENDPOINT_URL where it is set";
 
 /// The kind of refusal, as far as it decides what to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,18 +49,35 @@ pub struct Failure {
     pub reason: Reason,
 }
 
+/// How long an answer may take that somebody waits for.
+pub const LIMIT: Duration = Duration::from_secs(10);
+
+/// Sends a call; `operation` is its name as permissions have it.
+pub async fn ask<T, E: ProvideErrorMetadata + StdError + 'static>(
+    operation: &'static str,
+    call: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+) -> Result<T, Failure> {
+    call.await.map_err(|error| Failure::of(operation, &error))
+}
+
+/// The same, where nobody waits any longer than [`LIMIT`].
+pub async fn ask_within_limit<T, E: ProvideErrorMetadata + StdError + 'static>(
+    operation: &'static str,
+    call: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+) -> Result<T, Failure> {
+    timeout(LIMIT, ask(operation, call)).await.unwrap_or_else(|_| {
+        Err(Failure::unclear(operation, format!("no answer within {} s", LIMIT.as_secs())))
+    })
+}
+
 impl Failure {
-    pub fn of<E: ProvideErrorMetadata + StdError + 'static>(
-        operation: &'static str,
-        error: SdkError<E, HttpResponse>,
-    ) -> Self {
-        Failure::read(operation, &error)
+    pub fn unclear(operation: &'static str, message: impl Into<String>) -> Self {
+        Failure { operation, code: None, message: message.into(), reason: Reason::Unclear }
     }
 
     /// An answer without what it is about, which proves nothing.
     pub fn without(operation: &'static str, what: &str) -> Self {
-        let message = format!("the answer lacks {what}");
-        Failure { operation, code: None, message, reason: Reason::Unclear }
+        Failure::unclear(operation, format!("the answer lacks {what}"))
     }
 
     /// The refused call somewhere behind an error of aws-config's, where there is one of this kind.
@@ -61,12 +85,11 @@ impl Failure {
         operation: &'static str,
         error: &(dyn StdError + 'static),
     ) -> Option<Self> {
-        let refused = causes(error).find_map(|it| it.downcast_ref::<SdkError<E, HttpResponse>>());
-        refused.map(|error| Failure::read(operation, error))
+        within::<SdkError<E, HttpResponse>>(error).map(|error| Failure::of(operation, error))
     }
 
     /// Reads the metadata that the SDK's own `Display` leaves out.
-    fn read<E: ProvideErrorMetadata + StdError + 'static>(
+    pub fn of<E: ProvideErrorMetadata + StdError + 'static>(
         operation: &'static str,
         error: &SdkError<E, HttpResponse>,
     ) -> Self {
@@ -80,7 +103,7 @@ impl Failure {
             // Something between AWS and us may have passed the request on before it answered.
             (SdkError::ServiceError(_), None) => Reason::Unclear,
             (SdkError::ConstructionFailure(_), _) => Reason::Other,
-            (SdkError::DispatchFailure(failure), _) if never_sent(failure) => Reason::Unreachable,
+            (SdkError::DispatchFailure(_), _) if never_sent(error) => Reason::Unreachable,
             _ => Reason::Unclear,
         };
         // A server that breaks down midway may have done its work; and 2xx is no refusal.
@@ -100,11 +123,62 @@ impl Failure {
 
     /// Code and message as AWS gave them.
     pub fn quoted(&self) -> String {
-        match (&self.code, self.message.is_empty()) {
-            (Some(code), false) => format!("{code}: {}", self.message),
-            (Some(code), true) => code.clone(),
-            (None, _) => self.message.clone(),
-        }
+        let code = self.code.as_deref().unwrap_or_default();
+        let colon = if code.is_empty() || self.message.is_empty() { "" } else { ": " };
+        format!("{code}{colon}{}", self.message)
+    }
+
+    /// What happened, and what to do about it.
+    pub fn explained(&self) -> (String, Option<String>) {
+        const DENIED: &str = "these credentials are not allowed to call {}";
+        let operation = self.operation;
+        let (what, hint) = match self.reason {
+            Reason::Denied if operation == ROLE_OF_SSO => (
+                DENIED,
+                "an administrator of IAM Identity Center must assign the account and the role",
+            ),
+            Reason::Denied if operation.starts_with("sts:AssumeRole") => {
+                (DENIED, "the role and its source must allow {}")
+            }
+            Reason::Denied => (
+                DENIED,
+                "ask an administrator of the account for the permission {}, or use other credentials with --profile",
+            ),
+            // STS may accept what IAM refuses: GetSessionToken without MFA (API reference, STS).
+            Reason::UnknownKey if operation.starts_with("iam:") => (
+                "{} does not accept these credentials",
+                "temporary credentials need MFA for IAM: use other ones with --profile; or the key was deleted meanwhile",
+            ),
+            Reason::UnknownKey => (
+                "AWS does not know this access key",
+                "it was deleted, deactivated or mistyped: use other credentials with --profile",
+            ),
+            Reason::WrongSecret => (
+                "the secret access key does not belong to the access key ID",
+                "copy both halves again; if AWS no longer shows the secret, create a new key",
+            ),
+            Reason::Expired => {
+                ("these credentials have expired", "sign in again, then repeat the command")
+            }
+            Reason::Clock => ("this machine's clock is wrong", "set the clock and try again"),
+            Reason::Limit => (
+                "AWS refuses {}: a limit is reached",
+                "remove what is no longer needed in the IAM console, then try again",
+            ),
+            Reason::PasswordPolicy => (
+                "the account's password policy refuses the console password",
+                "let cloudcred make one that fits: --console-password generate",
+            ),
+            Reason::Unreachable => ("AWS cannot be reached", CHECK_NETWORK),
+            Reason::Unclear => {
+                ("AWS gave no clear answer to {}", "check the network and try again")
+            }
+            Reason::Passing => ("AWS is busy and refuses {} for now", "try again in a minute"),
+            Reason::Missing | Reason::Exists | Reason::Conflict | Reason::Other => {
+                return (format!("AWS refuses {operation}"), None);
+            }
+        };
+        (what.replace("{}", operation), Some(hint.replace("{}", operation)))
     }
 }
 
@@ -117,51 +191,40 @@ fn element<E>(error: &SdkError<E, HttpResponse>, name: &str) -> Option<String> {
     Some(text.to_owned())
 }
 
-/// The codes of IAM, STS and IAM Identity Center, from their API references' "Common Errors" and operation pages.
+/// From the "Common Errors" and the operations' pages of the API references of IAM, STS and IAM Identity
+/// Center, whose UnauthorizedException is an expired token (GetRoleCredentials).
+const CODES: &[(Reason, &[&str])] = &[
+    (Reason::Denied, &["AccessDenied", "AccessDeniedException"]),
+    (Reason::Denied, &["UnauthorizedOperation", "ForbiddenException"]),
+    (Reason::UnknownKey, &["InvalidClientTokenId", "UnrecognizedClientException"]),
+    (Reason::UnknownKey, &["InvalidAccessKeyId"]),
+    (Reason::Clock, &["RequestExpired", "RequestTimeTooSkewed"]),
+    (Reason::WrongSecret, &["SignatureDoesNotMatch", "InvalidSignatureException", "AuthFailure"]),
+    (Reason::Expired, &["ExpiredToken", "ExpiredTokenException"]),
+    (Reason::Expired, &["TokenRefreshRequired", "UnauthorizedException"]),
+    (Reason::Missing, &["NoSuchEntity"]),
+    (Reason::Exists, &["EntityAlreadyExists"]),
+    (Reason::Limit, &["LimitExceeded"]),
+    (Reason::PasswordPolicy, &["PasswordPolicyViolation"]),
+    (Reason::Conflict, &["DeleteConflict"]),
+    (Reason::Passing, &["ConcurrentModification", "EntityTemporarilyUnmodifiable"]),
+    (Reason::Passing, &["Throttling", "ThrottlingException", "RequestLimitExceeded"]),
+    (Reason::Passing, &["TooManyRequestsException"]),
+    (Reason::Unclear, &["ServiceUnavailable", "ServiceFailure", "InternalFailure"]),
+];
+
 fn reason_of(code: &str, message: &str) -> Reason {
-    match code {
-        "AccessDenied"
-        | "AccessDeniedException"
-        | "UnauthorizedOperation"
-        | "ForbiddenException" => Reason::Denied,
-        "InvalidClientTokenId" | "UnrecognizedClientException" | "InvalidAccessKeyId" => {
-            Reason::UnknownKey
-        }
-        "RequestExpired" | "RequestTimeTooSkewed" => Reason::Clock,
-        "SignatureDoesNotMatch" | "InvalidSignatureException" | "AuthFailure" => {
-            let message = message.to_ascii_lowercase();
-            if message.contains("signature expired") || message.contains("not yet current") {
-                Reason::Clock
-            } else {
-                Reason::WrongSecret
-            }
-        }
-        // UnauthorizedException: an expired token of IAM Identity Center (API reference, GetRoleCredentials).
-        "ExpiredToken"
-        | "ExpiredTokenException"
-        | "TokenRefreshRequired"
-        | "UnauthorizedException" => Reason::Expired,
-        "NoSuchEntity" => Reason::Missing,
-        "EntityAlreadyExists" => Reason::Exists,
-        "LimitExceeded" => Reason::Limit,
-        "PasswordPolicyViolation" => Reason::PasswordPolicy,
-        "DeleteConflict" => Reason::Conflict,
-        "ConcurrentModification"
-        | "EntityTemporarilyUnmodifiable"
-        | "Throttling"
-        | "ThrottlingException"
-        | "RequestLimitExceeded"
-        | "TooManyRequestsException" => Reason::Passing,
-        "ServiceUnavailable" | "ServiceFailure" | "InternalFailure" => Reason::Unclear,
-        _ => Reason::Other,
-    }
+    let known = CODES.iter().find(|(_, codes)| codes.contains(&code));
+    let reason = known.map_or(Reason::Other, |(reason, _)| *reason);
+    let message = message.to_ascii_lowercase();
+    let is_late = message.contains("signature expired") || message.contains("not yet current");
+    if reason == Reason::WrongSecret && is_late { Reason::Clock } else { reason }
 }
 
 /// Whether the connection was never there, so that nothing can have been done. What else a socket
 /// reports can also happen in the middle of a call.
-fn never_sent(failure: &DispatchFailure) -> bool {
-    let error = failure.as_connector_error();
-    error.into_iter().flat_map(|error| causes(error)).any(|cause| {
+pub fn never_sent(error: &(dyn StdError + 'static)) -> bool {
+    causes(error).any(|cause| {
         let io = cause.downcast_ref::<io::Error>().map(io::Error::kind);
         io == Some(io::ErrorKind::ConnectionRefused) || cause.to_string().contains("dns error")
     })
@@ -174,6 +237,11 @@ pub fn causes<'e>(
     std::iter::successors(Some(error), |error: &&'e (dyn StdError + 'static)| (*error).source())
 }
 
+/// The first error of this type among them.
+pub fn within<'e, E: StdError + 'static>(error: &'e (dyn StdError + 'static)) -> Option<&'e E> {
+    causes(error).find_map(|error| error.downcast_ref())
+}
+
 /// The innermost cause says what happened; the outer ones only where it surfaced.
 pub fn deepest(error: &(dyn StdError + 'static)) -> String {
     causes(error).last().map(ToString::to_string).unwrap_or_default()
@@ -181,55 +249,18 @@ pub fn deepest(error: &(dyn StdError + 'static)) -> String {
 
 impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
-        let operation = failure.operation;
-        let quoted = failure.quoted();
-        let credentials = |what: &str| Error::credentials(format!("{what} ({quoted})"));
-        let failed = |what: &str| Error::failed(format!("{what} ({quoted})"));
-        match failure.reason {
-            Reason::Denied => {
-                credentials(&format!("these credentials are not allowed to call {operation}")).hint(
-                    format!("ask an administrator of the account for the permission {operation}, or use other credentials with --profile"),
-                )
-            }
-            // STS may accept what IAM refuses: GetSessionToken without MFA (API reference, STS).
-            Reason::UnknownKey if operation.starts_with("iam:") => {
-                credentials(&format!("{operation} does not accept these credentials"))
-                    .hint("temporary credentials need MFA for IAM: use other ones with --profile; or the key was deleted meanwhile")
-            }
-            Reason::UnknownKey => credentials("AWS does not know this access key")
-                .hint("it was deleted, deactivated or mistyped: use other credentials with --profile"),
-            Reason::WrongSecret => {
-                credentials("the secret access key does not belong to the access key ID")
-                    .hint("copy both halves again; if AWS no longer shows the secret, create a new key")
-            }
-            Reason::Expired => credentials("these credentials have expired")
-                .hint("sign in again, then repeat the command"),
-            Reason::Clock => {
-                failed("this machine's clock is wrong").hint("set the clock and try again")
-            }
-            Reason::Limit => failed(&format!("AWS refuses {operation}: a limit is reached"))
-                .hint("remove what is no longer needed in the IAM console, then try again"),
-            Reason::PasswordPolicy => {
-                failed("the account's password policy refuses the console password")
-                    .hint("let cloudcred make one that fits: --console-password generate")
-            }
-            Reason::Unreachable => failed(&format!("cannot reach AWS for {operation}"))
-                .hint("check the network, --region, and AWS_ENDPOINT_URL where it is set"),
-            Reason::Unclear => failed(&format!("AWS gave no clear answer to {operation}"))
-                .hint("check the network and try again"),
-            Reason::Passing => failed(&format!("AWS is busy and refuses {operation} for now"))
-                .hint("try again in a minute"),
-            Reason::Missing | Reason::Exists | Reason::Conflict | Reason::Other => {
-                failed(&format!("AWS refuses {operation}"))
-            }
-        }
+        use Reason::{Denied, Expired, UnknownKey, WrongSecret};
+        let (what, hint) = failure.explained();
+        let message = format!("{what} ({})", failure.quoted());
+        let is_theirs = matches!(failure.reason, Denied | Expired | UnknownKey | WrongSecret);
+        let kind = if is_theirs { Kind::Credentials } else { Kind::Failed };
+        Error { hint, ..Error::new(kind, message) }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Kind;
 
     #[test]
     fn a_wrong_clock_is_not_taken_for_a_wrong_secret() {

@@ -1,8 +1,6 @@
 //! Who credentials are: STS's answer, taken apart. Reads only.
 
-use std::time::Duration;
-
-use crate::aws::failure::{Failure, Reason};
+use crate::aws::failure::{Failure, ask_within_limit};
 use crate::aws::partition::Partition;
 use crate::aws::sdk::{Sdk, Session};
 
@@ -50,10 +48,7 @@ impl Identity {
     }
 
     pub fn user_name(&self) -> Option<&str> {
-        match &self.principal {
-            Principal::User(name) => Some(name),
-            _ => None,
-        }
+        if let Principal::User(name) = &self.principal { Some(name) } else { None }
     }
 
     /// A user of that name, without a path, in the same account.
@@ -91,36 +86,15 @@ impl Identity {
     }
 }
 
-/// Asks STS who the session is. The answer is unclear when it takes longer than `limit`.
-pub async fn caller_identity(
-    sdk: &Sdk,
-    session: &Session,
-    limit: Duration,
-) -> Result<Identity, Failure> {
+/// Asks STS who the session is.
+pub async fn caller_identity(sdk: &Sdk, session: &Session) -> Result<Identity, Failure> {
     const OPERATION: &str = "sts:GetCallerIdentity";
-    let ask = || async {
-        let answer = sdk.sts(session).get_caller_identity().send().await;
-        let answer = answer.map_err(|error| Failure::of(OPERATION, error))?;
-        match (answer.account, answer.arn) {
-            (Some(account), Some(arn)) => Ok(Identity::new(account, arn)),
-            _ => Err(Failure::without(OPERATION, "the account or the ARN")),
-        }
-    };
-    let answered = async {
-        match ask().await {
-            // The SDK does not repeat a call whose answer was cut on the way.
-            Err(failure) if failure.reason == Reason::Unclear => ask().await,
-            answer => answer,
-        }
-    };
-    tokio::time::timeout(limit, answered).await.unwrap_or_else(|_| {
-        Err(Failure {
-            operation: OPERATION,
-            code: None,
-            message: format!("no answer within {} s", limit.as_secs()),
-            reason: Reason::Unclear,
-        })
-    })
+    let call = sdk.sts(session).get_caller_identity().send();
+    let answer = ask_within_limit(OPERATION, call).await?;
+    match (answer.account, answer.arn) {
+        (Some(account), Some(arn)) => Ok(Identity::new(account, arn)),
+        _ => Err(Failure::without(OPERATION, "the account or the ARN")),
+    }
 }
 
 #[cfg(test)]

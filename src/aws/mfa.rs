@@ -1,26 +1,22 @@
 //! Roles that are assumed with a code of an MFA device, which aws-config cannot ask for. Changes
 //! nothing.
 
-use std::time::Duration;
+use std::time::SystemTime;
 
 use aws_config::environment::EnvironmentVariableCredentialsProvider;
 use aws_config::provider_config::ProviderConfig;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
+use jiff::Timestamp;
 
-use crate::aws::configured::{configured, value};
+use crate::aws::configured::{Kind, configured, value};
 use crate::aws::credential::{Credential, Source, State};
-use crate::aws::failure::{Failure, Reason};
+use crate::aws::failure::{Failure, Reason, ask};
 use crate::aws::identity::caller_identity;
-use crate::aws::kind::Kind;
-use crate::aws::profiles::provider;
+use crate::aws::profiles::{find_profile, provider};
 use crate::aws::sdk::{Sdk, Session};
 use crate::aws_files::{Profile, Profiles};
 use crate::error::{Error, Result};
-use jiff::Timestamp;
-
-/// How long STS may take to answer for the new session.
-const LIMIT: Duration = Duration::from_secs(10);
 
 /// A profile whose role asks for a code.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,132 +24,78 @@ pub struct MfaRole {
     pub profile: String,
     /// The MFA device's serial number or ARN.
     pub serial: String,
-    role_arn: String,
-    origin: Origin,
-    external_id: Option<String>,
-    session_name: Option<String>,
-    duration_seconds: Option<i32>,
-    region: Option<String>,
-}
-
-/// Whose credentials assume the role.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Origin {
-    Profile(String),
-    Environment,
 }
 
 impl MfaRole {
     /// `None` if no code is needed, or if a code alone would not help.
     pub fn of(profile: &Profile, all: &Profiles) -> Option<Self> {
         let configured = configured(profile, all);
-        if configured.defect.is_some() {
-            return None;
-        }
-        let get = |key| value(profile, key).map(str::to_owned);
-        let origin = get("source_profile").map_or(Origin::Environment, Origin::Profile);
-        Some(MfaRole {
-            profile: profile.name.clone(),
-            serial: configured.mfa_serial?,
-            role_arn: get("role_arn")?,
-            origin,
-            external_id: get("external_id"),
-            session_name: get("role_session_name"),
-            duration_seconds: get("duration_seconds").and_then(|text| text.parse().ok()),
-            region: get("region"),
-        })
+        let serial = configured.mfa_serial.filter(|_| configured.defect.is_none())?;
+        Some(MfaRole { profile: profile.name.clone(), serial })
     }
 
     /// Assumes the role with this code, which is good for one call, and checks the session. `all` holds
-    /// the profile's sources.
+    /// the profile and its sources.
     pub async fn assume(&self, sdk: &Sdk, all: &Profiles, code: &str) -> Result<Credential> {
-        let region = sdk.region_of(self.region.as_deref());
-        let config = sdk.provider_config(region.clone());
-        let provider = match &self.origin {
-            Origin::Profile(name) => source(name, all, &config)?,
-            Origin::Environment => {
-                SharedCredentialsProvider::new(EnvironmentVariableCredentialsProvider::new())
+        const OPERATION: &str = "sts:AssumeRole";
+        let role = find_profile(&self.profile, all)?;
+        let get = |key| value(role, key).map(str::to_owned);
+        let region = sdk.region_of(value(role, "region"));
+        let source_profile = get("source_profile");
+        let provider = match &source_profile {
+            Some(name) => {
+                source(find_profile(name, all)?, all, &sdk.provider_config(region.clone()))
             }
+            None => SharedCredentialsProvider::new(EnvironmentVariableCredentialsProvider::new()),
         };
-        let origin = Session { provider, region: region.clone() };
-        let answer = sdk
-            .sts(&origin)
+        let call = sdk
+            .sts(&Session { provider, region: region.clone() })
             .assume_role()
-            .role_arn(&self.role_arn)
-            .role_session_name(self.session_name.as_deref().unwrap_or("cloudcred"))
-            .set_external_id(self.external_id.clone())
-            .set_duration_seconds(self.duration_seconds)
+            .set_role_arn(get("role_arn"))
+            .role_session_name(value(role, "role_session_name").unwrap_or("cloudcred"))
+            .set_external_id(get("external_id"))
+            .set_duration_seconds(get("duration_seconds").and_then(|text| text.parse().ok()))
             .serial_number(&self.serial)
             .token_code(code)
-            .send()
-            .await
-            .map_err(|error| self.refused(Failure::of("sts:AssumeRole", error)))?;
-        let keys = answer.credentials.ok_or_else(|| {
-            Error::failed("AWS's answer to sts:AssumeRole contains no credentials")
-                .hint("try again")
-        })?;
-        let access_key_id = keys.access_key_id().to_owned();
-        let expiry = std::time::SystemTime::try_from(*keys.expiration()).ok();
-        let session = Session {
-            provider: SharedCredentialsProvider::new(Credentials::new(
-                keys.access_key_id,
-                keys.secret_access_key,
-                Some(keys.session_token),
-                expiry,
-                "cloudcred",
-            )),
-            region,
-        };
-        let identity = caller_identity(sdk, &session, LIMIT).await?;
+            .send();
+        let answer = ask(OPERATION, call).await.map_err(refused)?;
+        let keys = answer.credentials.ok_or_else(|| Failure::without(OPERATION, "the keys"))?;
+        let expiry = SystemTime::try_from(*keys.expiration()).ok();
+        let access_key_id = Some(keys.access_key_id.clone());
+        let (id, secret) = (keys.access_key_id, keys.secret_access_key);
+        let keys = Credentials::new(id, secret, Some(keys.session_token), expiry, "cloudcred");
+        let session = Session::new(keys, region);
+        let identity = caller_identity(sdk, &session).await?;
+        let source = Source::Profile(self.profile.clone());
         Ok(Credential {
-            source: Source::Profile(self.profile.clone()),
-            kind: Kind::AssumeRole(match &self.origin {
-                Origin::Profile(name) => Some(name.clone()),
-                Origin::Environment => None,
-            }),
-            signs_in: None,
             mfa_serial: Some(self.serial.clone()),
-            access_key_id: Some(access_key_id),
+            access_key_id,
             region: Some(session.region.to_string()),
             expires_at: expiry.and_then(|time| Timestamp::try_from(time).ok()),
-            keys: Vec::new(),
-            session,
             state: State::Works(identity),
+            ..Credential::unchecked(source, Kind::AssumeRole(source_profile), session)
         })
     }
+}
 
-    fn refused(&self, failure: Failure) -> Error {
-        if failure.reason == Reason::Denied && failure.message.contains("MultiFactorAuthentication")
-        {
-            let quoted = failure.quoted();
-            return Error::credentials(format!("AWS does not accept the MFA code ({quoted})"))
-                .hint("a code is good once: wait for the next one, and run the command again");
-        }
-        failure.into()
+fn refused(failure: Failure) -> Error {
+    if failure.reason == Reason::Denied && failure.message.contains("MultiFactorAuthentication") {
+        let quoted = failure.quoted();
+        return Error::credentials(format!("AWS does not accept the MFA code ({quoted})"))
+            .hint("a code is good once: wait for the next one, and run the command again");
     }
+    failure.into()
 }
 
 /// The credentials of the profile that assumes the role. Its own keys come first, even if it has a role
 /// itself or is the profile whose role is assumed (aws-config, `profile/credentials/repr.rs`).
-fn source(
-    name: &str,
-    all: &Profiles,
-    config: &ProviderConfig,
-) -> Result<SharedCredentialsProvider> {
-    let Some(profile) = all.find(name) else {
-        let message = format!("the source_profile `{name}` no longer exists");
-        return Err(Error::credentials(message).hint("fix ~/.aws/config and try again"));
-    };
+fn source(profile: &Profile, all: &Profiles, config: &ProviderConfig) -> SharedCredentialsProvider {
     let get = |key| value(profile, key);
-    let keys = (get("aws_access_key_id"), get("aws_secret_access_key"));
-    Ok(match keys {
-        (Some(id), Some(secret)) => {
-            let token = get("aws_session_token").map(str::to_owned);
-            let credentials = Credentials::new(id, secret, token, None, "cloudcred");
-            SharedCredentialsProvider::new(credentials)
-        }
-        _ => provider(config, profile, all),
-    })
+    let (Some(id), Some(secret)) = (get("aws_access_key_id"), get("aws_secret_access_key")) else {
+        return provider(config, profile, all);
+    };
+    let token = get("aws_session_token").map(str::to_owned);
+    SharedCredentialsProvider::new(Credentials::new(id, secret, token, None, "cloudcred"))
 }
 
 /// A code as MFA devices show it.

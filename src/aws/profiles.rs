@@ -19,26 +19,25 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::aws::account;
-use crate::aws::configured::{configured, has_credentials, program_of, sources_of};
-use crate::aws::console::Console;
+use crate::aws::account::{access_keys, root_user};
+use crate::aws::configured::{
+    Kind, configured, has_credentials, near_profile, program_of, sources_of,
+};
 use crate::aws::credential::{Credential, Source, State, UNREACHABLE, UNRESOLVABLE};
+use crate::aws::failure::LIMIT;
 use crate::aws::identity::caller_identity;
-use crate::aws::kind::Kind;
-use crate::aws::program::Program;
-use crate::aws::sdk::{Sdk, Session};
+use crate::aws::partition::Partition;
+use crate::aws::program::program;
+use crate::aws::sdk::{Sdk, Session, once};
 use crate::aws::unusable::{rejected, unresolvable};
 use crate::aws_files::{AwsFiles, Profile, Profiles};
 use crate::diagnostic::Diagnostic;
 use crate::env::Env;
-use crate::error::{Error, Result, did_you_mean};
+use crate::error::{Error, Result};
 use crate::secret::KeyPair;
 
 /// How many credentials are checked at once.
 const AT_ONCE: usize = 32;
-
-/// How long one may take to resolve, and how long AWS may take to answer.
-const LIMIT: Duration = Duration::from_secs(10);
 
 /// How many accounts are asked about their root user: somebody with more of them has other means, and
 /// the answer must not take long.
@@ -56,42 +55,36 @@ pub enum Scope<'a> {
 }
 
 /// Lists, resolves and verifies.
-///
-/// # Errors
-/// When a named profile is not in the files.
 pub async fn find(sdk: &Sdk, env: &Env, scope: Scope<'_>) -> Result<Vec<Credential>> {
     let listed = list(sdk, env, &AwsFiles::of(env), scope)?;
     Ok(check(sdk, listed, |_| ()).await)
 }
 
-/// The credentials, unchecked; those that cannot work fail already.
-///
-/// # Errors
-/// When a named profile is not in the files.
+/// The credentials, unchecked; those that cannot work fail already. A name that no profile has is an
+/// error.
 pub fn list(sdk: &Sdk, env: &Env, files: &AwsFiles, scope: Scope<'_>) -> Result<Vec<Credential>> {
     let profiles = files.profiles();
     if let Scope::Profiles(names) = scope {
-        let profile = |name: &String| match profiles.find(name) {
-            Some(profile) => Ok(of_profile(sdk, profile, &profiles)),
-            None => Err(unknown_profile(name, &profiles)),
-        };
-        return names.iter().map(profile).collect();
+        let names = names.iter();
+        let named =
+            names.map(|name| Ok(of_profile(sdk, find_profile(name, &profiles)?, &profiles)));
+        return named.collect();
     }
-    let selected = selected_profile(env);
     let mut all = candidates(sdk, env, &profiles);
     if let Scope::Inventory = scope {
         return Ok(all);
     }
+    let selected = selected_profile(env);
     // A selected profile that is missing stays: tools that follow AWS_PROFILE fail.
     let is_usable = |name: &str| profiles.find(name).is_none_or(has_credentials);
-    all.retain(|found| found.source.profile_name().is_none_or(is_usable));
-    all.sort_by_key(|found| match &found.source {
+    all.retain(|credential| credential.source.profile_name().is_none_or(is_usable));
+    all.sort_by_key(|credential| match &credential.source {
         Source::Environment => 0,
         Source::Profile(name) if name == selected => 1,
         _ => 2,
     });
     if let Scope::DefaultChain = scope {
-        all.retain(|found| found.source.profile_name().is_none_or(|name| name == selected));
+        all.retain(|it| it.source.profile_name().is_none_or(|name| name == selected));
         all.truncate(1);
     }
     Ok(all)
@@ -104,14 +97,7 @@ pub async fn check(
     listed: Vec<Credential>,
     progress: impl Fn(usize),
 ) -> Vec<Credential> {
-    let permits = Arc::new(Semaphore::new(AT_ONCE));
-    let checks = listed.into_iter().map(|found| {
-        let (sdk, permits) = (sdk.clone(), Arc::clone(&permits));
-        async move {
-            let _permit = permits.acquire_owned().await;
-            check_one(&sdk, found).await
-        }
-    });
+    let checks = listed.into_iter().map(|credential| check_one(sdk.clone(), credential));
     concurrently(checks, progress).await.into_iter().flatten().collect()
 }
 
@@ -120,9 +106,14 @@ async fn concurrently<T: Send + 'static>(
     work: impl Iterator<Item = impl Future<Output = T> + Send + 'static>,
     progress: impl Fn(usize),
 ) -> Vec<T> {
+    let permits = Arc::new(Semaphore::new(AT_ONCE));
     let mut tasks = JoinSet::new();
     for (index, work) in work.enumerate() {
-        tasks.spawn(async move { (index, work.await) });
+        let permits = Arc::clone(&permits);
+        tasks.spawn(async move {
+            let _permit = permits.acquire().await;
+            (index, work.await)
+        });
     }
     let mut done = Vec::new();
     while let Some(result) = tasks.join_next().await {
@@ -137,66 +128,58 @@ async fn concurrently<T: Send + 'static>(
 /// Asks IAM about the users of working long-term keys, and about the root users of the first accounts,
 /// all at once: keeps the lists of keys, and returns what is wrong with whole accounts. What may not
 /// be read is left out; so are keys in a number that would take more than one round trip.
-pub async fn audit(sdk: &Sdk, found: &mut [Credential]) -> Vec<Diagnostic> {
+pub async fn audit(sdk: &Sdk, credentials: &mut [Credential]) -> Vec<Diagnostic> {
+    let mut keys = Vec::new();
+    let mut accounts = Vec::new();
+    let mut seen = HashSet::new();
+    for credential in &*credentials {
+        let Some(identity) = credential.identity() else { continue };
+        let (account, session) = (&identity.account_id, &credential.session);
+        if accounts.len() < AUDITED && seen.insert(account) {
+            accounts.push((account.clone(), session.clone()));
+        }
+        if let (Kind::Static, Some(id)) = (&credential.kind, &credential.access_key_id)
+            && seen.insert(id)
+        {
+            keys.push((id.clone(), session.clone()));
+        }
+    }
     let mut warnings = Vec::new();
-    let works = || found.iter().filter_map(|found| Some((found, found.identity()?)));
-    let mut keys = distinct(
-        works()
-            .filter(|(found, _)| found.kind == Kind::Static)
-            .filter_map(|(found, _)| Some((found.access_key_id.clone()?, found.session.clone()))),
-    );
-    let mut accounts = distinct(
-        works().map(|(found, identity)| (identity.account_id.clone(), found.session.clone())),
-    );
-    accounts.truncate(AUDITED);
     if keys.len() > AT_ONCE {
-        let count = keys.len();
-        warnings.push(Diagnostic::new(
-            "keys_not_looked_at",
-            format!("{count} keys were not checked for their age, nor for a second key"),
-            "name fewer profiles, with --profile",
-        ));
-        keys.clear();
+        let count = keys.drain(..).count();
+        let message = format!("{count} keys were not checked for their age, nor for a second key");
+        let hint = "name fewer profiles, with --profile";
+        warnings.push(Diagnostic::new("keys_not_looked_at", message, hint));
     }
     let of_keys = keys.into_iter().map(|(id, session)| {
-        let iam = sdk.iam_once(&session);
+        let iam = once(&sdk.iam(&session));
         // Without a name, of the caller's own user (API reference, ListAccessKeys).
-        async move { (id, timeout(LIMIT, account::access_keys(&iam, None)).await) }
+        async move { Some((id, timeout(LIMIT, access_keys(&iam, None)).await.ok()?.ok()?)) }
     });
     let of_roots = accounts.into_iter().map(|(account, session)| {
-        let iam = sdk.iam_once(&session);
-        let console = Console::of_region(session.region.as_ref());
+        let iam = once(&sdk.iam(&session));
         async move {
-            let root = timeout(LIMIT, account::root_user(&iam)).await.ok()?.ok()?;
-            Some(root.weaknesses(&account, console))
+            let root = timeout(LIMIT, root_user(&iam)).await.ok()?.ok()?;
+            Some(root.weaknesses(&account, Partition::of_region(session.region.as_ref())))
         }
     });
     let (listed, roots) =
         tokio::join!(concurrently(of_keys, |_| ()), concurrently(of_roots, |_| ()));
-    for (id, keys) in listed {
-        if let Ok(Ok(keys)) = keys {
-            for found in found.iter_mut().filter(|it| it.access_key_id.as_ref() == Some(&id)) {
-                found.keys.clone_from(&keys);
-            }
-        }
+    for (id, keys) in listed.into_iter().flatten() {
+        let with_id = credentials.iter_mut().filter(|it| it.access_key_id.as_ref() == Some(&id));
+        with_id.for_each(|credential| credential.keys.clone_from(&keys));
     }
     warnings.extend(roots.into_iter().flatten().flatten());
     warnings
 }
 
-/// The first session for each ID.
-fn distinct(all: impl Iterator<Item = (String, Session)>) -> Vec<(String, Session)> {
-    let mut seen = HashSet::new();
-    all.filter(|(id, _)| seen.insert(id.clone())).collect()
-}
-
 /// Checks a pair that the user gave.
 pub async fn check_given(sdk: &Sdk, pair: &KeyPair) -> Credential {
     let session = sdk.session(pair, sdk.region());
-    let mut found = Credential::unchecked(Source::Given, Kind::Static, session);
-    found.access_key_id = Some(pair.access_key_id.clone());
-    found.state = verified(sdk, &found).await;
-    found
+    let mut given = Credential::unchecked(Source::Given, Kind::Static, session);
+    given.access_key_id = Some(pair.access_key_id.clone());
+    given.state = verified(sdk, &given).await;
+    given
 }
 
 /// The profile that tools use when none is named.
@@ -204,59 +187,47 @@ pub fn selected_profile(env: &Env) -> &str {
     env.var("AWS_PROFILE").unwrap_or("default")
 }
 
-fn unknown_profile(name: &str, profiles: &Profiles) -> Error {
-    let names = profiles.profiles.iter().map(|profile| profile.name.as_str());
-    let otherwise = "`aws configure list-profiles` lists them";
-    Error::credentials(format!("there is no AWS profile `{name}`"))
-        .hint(did_you_mean(name, names, otherwise))
+pub fn find_profile<'p>(name: &str, all: &'p Profiles) -> Result<&'p Profile> {
+    let hint = || near_profile(name, all, "`aws configure list-profiles` lists them");
+    let unknown = || Error::credentials(format!("there is no AWS profile `{name}`")).hint(hint());
+    all.find(name).ok_or_else(unknown)
 }
 
 /// Every source there may be, in the order of the default chain.
 fn candidates(sdk: &Sdk, env: &Env, profiles: &Profiles) -> Vec<Credential> {
-    let candidate = |source, kind, provider| Credential {
-        region: sdk.configured_region(None),
-        ..Credential::unchecked(source, kind, Session { provider, region: sdk.region() })
-    };
     let config = sdk.provider_config(sdk.region());
     let is_set = |name| env.var(name).is_some();
     let mut all = Vec::new();
     if let Some(id) = env.var("AWS_ACCESS_KEY_ID") {
         let kind = if is_set("AWS_SESSION_TOKEN") { Kind::Session } else { Kind::Static };
         let provider = EnvironmentVariableCredentialsProvider::new();
-        let provider = SharedCredentialsProvider::new(provider);
-        let mut found = candidate(Source::Environment, kind, provider);
-        found.access_key_id = Some(id.to_owned());
+        let mut credential = candidate(sdk, Source::Environment, kind, provider);
+        credential.access_key_id = Some(id.to_owned());
         if !is_set("AWS_SECRET_ACCESS_KEY") {
-            found.state = State::Fails(Diagnostic::new(
-                UNRESOLVABLE,
-                "AWS_ACCESS_KEY_ID is set without AWS_SECRET_ACCESS_KEY",
-                "set both, or neither",
-            ));
+            let message = "AWS_ACCESS_KEY_ID is set without AWS_SECRET_ACCESS_KEY";
+            credential.state = State::unresolvable(message, "set both, or neither");
         }
-        all.push(found);
+        all.push(credential);
     }
     let selected = selected_profile(env);
     if selected != "default" && profiles.find(selected).is_none() {
-        let mut found = of_profile(sdk, &Profile::named(selected), profiles);
-        found.state = State::Fails(Diagnostic::new(
-            UNRESOLVABLE,
+        let mut credential = of_profile(sdk, &Profile::named(selected), profiles);
+        credential.state = State::unresolvable(
             "AWS_PROFILE names it, but there is no such profile",
             "set AWS_PROFILE to an existing profile, or unset it",
-        ));
-        all.push(found);
+        );
+        all.push(credential);
     }
     all.extend(profiles.profiles.iter().map(|profile| of_profile(sdk, profile, profiles)));
     if is_set("AWS_WEB_IDENTITY_TOKEN_FILE") && is_set("AWS_ROLE_ARN") {
         let provider = WebIdentityTokenCredentialsProvider::builder().configure(&config).build();
-        let provider = SharedCredentialsProvider::new(provider);
-        all.push(candidate(Source::WebIdentity, Kind::WebIdentity, provider));
+        all.push(candidate(sdk, Source::WebIdentity, Kind::WebIdentity, provider));
     }
     if is_set("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI")
         || is_set("AWS_CONTAINER_CREDENTIALS_FULL_URI")
     {
         let provider = ecs::EcsCredentialsProvider::builder().configure(&config).build();
-        let provider = SharedCredentialsProvider::new(provider);
-        all.push(candidate(Source::Container, Kind::Container, provider));
+        all.push(candidate(sdk, Source::Container, Kind::Container, provider));
     }
     let switch = env.var("AWS_EC2_METADATA_DISABLED").unwrap_or_default();
     if !switch.eq_ignore_ascii_case("true") {
@@ -268,10 +239,22 @@ fn candidates(sdk: &Sdk, env: &Env, profiles: &Profiles) -> Vec<Credential> {
             .read_timeout(Duration::from_secs(1))
             .build();
         let provider = ImdsCredentialsProvider::builder().configure(&config).imds_client(client);
-        let provider = SharedCredentialsProvider::new(provider.build());
-        all.push(candidate(Source::Instance, Kind::Instance, provider));
+        all.push(candidate(sdk, Source::Instance, Kind::Instance, provider.build()));
     }
     all
+}
+
+fn candidate(
+    sdk: &Sdk,
+    source: Source,
+    kind: Kind,
+    provider: impl ProvideCredentials + 'static,
+) -> Credential {
+    let session = Session::new(provider, sdk.region());
+    Credential {
+        region: sdk.configured_region(None).map(|region| region.to_string()),
+        ..Credential::unchecked(source, kind, session)
+    }
 }
 
 fn of_profile(sdk: &Sdk, profile: &Profile, all: &Profiles) -> Credential {
@@ -279,20 +262,16 @@ fn of_profile(sdk: &Sdk, profile: &Profile, all: &Profiles) -> Credential {
     let region = sdk.region_of(own_region);
     let configured = configured(profile, all);
     let provider = provider(&sdk.provider_config(region.clone()), profile, all);
-    let access_key_id = match configured.kind {
-        Kind::Static | Kind::Session => profile.get("aws_access_key_id").map(str::to_owned),
-        _ => None,
-    };
+    let has_keys = matches!(configured.kind, Kind::Static | Kind::Session);
+    let id = profile.get("aws_access_key_id").filter(|_| has_keys);
+    let failing = |defect| State::Fails(Diagnostic { code: UNRESOLVABLE, ..defect });
     let source = Source::Profile(profile.name.clone());
     Credential {
         signs_in: configured.signs_in,
         mfa_serial: configured.mfa_serial,
-        access_key_id,
-        region: sdk.configured_region(own_region),
-        state: match configured.defect {
-            Some(defect) => State::Fails(Diagnostic { code: UNRESOLVABLE, ..defect }),
-            None => State::Unchecked,
-        },
+        access_key_id: id.map(str::to_owned),
+        region: sdk.configured_region(own_region).map(|region| region.to_string()),
+        state: configured.defect.map_or(State::Unchecked, failing),
         ..Credential::unchecked(source, configured.kind, Session { provider, region })
     }
 }
@@ -309,7 +288,7 @@ pub fn provider(
         .configure(config)
         .profile_name(profile.name.clone());
     if let Some((name, command)) = program_of(profile, all) {
-        let program = Program { command: command.to_owned() };
+        let program = program(command);
         // The last role of the chain, if there is one, takes it as a source of that name.
         let by_profile = format!("\nsource_profile = {name}\n");
         let Some((before, after)) = sources.rsplit_once(&by_profile) else {
@@ -323,40 +302,36 @@ pub fn provider(
 }
 
 /// `None` for an instance role where there is no instance.
-async fn check_one(sdk: &Sdk, mut found: Credential) -> Option<Credential> {
-    if !matches!(found.state, State::Unchecked) {
-        return Some(found);
+async fn check_one(sdk: Sdk, mut credential: Credential) -> Option<Credential> {
+    if !matches!(credential.state, State::Unchecked) {
+        return Some(credential);
     }
-    if found.mfa_serial.is_some() {
+    if credential.mfa_serial.is_some() {
         // The SDK would leave the device out, and AWS would then complain of missing permissions.
-        let hint = format!("--profile {} --mfa-code CODE", found.source.name());
-        found.state = State::Fails(Diagnostic::new(UNRESOLVABLE, "needs an MFA code", hint));
-        return Some(found);
+        let hint = format!("--profile {} --mfa-code CODE", credential.source.name());
+        credential.state = State::unresolvable("needs an MFA code", &hint);
+        return Some(credential);
     }
-    match timeout(LIMIT, found.session.provider.provide_credentials()).await {
-        Ok(Ok(credentials)) => {
-            found.access_key_id = Some(credentials.access_key_id().to_owned());
-            found.expires_at = credentials.expiry().and_then(|time| Timestamp::try_from(time).ok());
-            found.state = verified(sdk, &found).await;
+    match timeout(LIMIT, credential.session.provider.provide_credentials()).await {
+        Ok(Ok(keys)) => {
+            credential.access_key_id = Some(keys.access_key_id().to_owned());
+            credential.expires_at = keys.expiry().and_then(|time| Timestamp::try_from(time).ok());
+            credential.state = verified(&sdk, &credential).await;
         }
-        Ok(Err(_)) if found.source == Source::Instance => return None,
-        Ok(Err(error)) => found.state = State::Fails(unresolvable(&found, &error)),
+        Ok(Err(_)) if credential.source == Source::Instance => return None,
+        Ok(Err(error)) => credential.state = State::Fails(unresolvable(&credential, &error)),
         Err(_) => {
-            found.state = State::Fails(Diagnostic::new(
-                UNREACHABLE,
-                format!("no answer within {} s", LIMIT.as_secs()),
-                "check the network, and the program or service that it asks",
-            ));
+            let message = format!("no answer within {} s", LIMIT.as_secs());
+            let hint = "check the network, and the program or service that it asks";
+            credential.state = State::Fails(Diagnostic::new(UNREACHABLE, message, hint));
         }
     }
-    Some(found)
+    Some(credential)
 }
 
-async fn verified(sdk: &Sdk, found: &Credential) -> State {
-    match caller_identity(sdk, &found.session, LIMIT).await {
-        Ok(identity) => State::Works(identity),
-        Err(failure) => State::Fails(rejected(found, &failure)),
-    }
+async fn verified(sdk: &Sdk, credential: &Credential) -> State {
+    let identity = caller_identity(sdk, &credential.session).await;
+    identity.map_or_else(|failure| State::Fails(rejected(credential, &failure)), State::Works)
 }
 
 #[cfg(all(test, unix))]

@@ -2,12 +2,13 @@
 //! (`credential_process.rs`), but with a limit on what it may print.
 
 use std::process::Stdio;
-use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
+use aws_credential_types::credential_fn::provide_credentials_fn;
 use aws_credential_types::provider::error::CredentialsError;
-use aws_credential_types::provider::{self, ProvideCredentials, future};
+use aws_credential_types::provider::{self, ProvideCredentials};
 use jiff::Timestamp;
+use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::Command;
@@ -17,24 +18,13 @@ use crate::aws::unusable::PROGRAM_FAILED;
 
 const LONGEST_OUTPUT: u64 = 1024 * 1024;
 
-/// The command may contain a secret, so it is not shown.
-pub struct Program {
-    pub command: String,
-}
-
-impl std::fmt::Debug for Program {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Program")
-    }
-}
-
-impl ProvideCredentials for Program {
-    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
-    where
-        Self: 'a,
-    {
-        future::ProvideCredentials::new(self.run())
-    }
+/// Runs the command, which may contain a secret, each time that credentials are asked for.
+pub fn program(command: &str) -> impl ProvideCredentials + use<> {
+    let command = SecretString::from(command);
+    provide_credentials_fn(move || {
+        let command = command.clone();
+        async move { run(command.expose_secret()).await }
+    })
 }
 
 #[derive(Deserialize)]
@@ -47,46 +37,39 @@ struct Document {
     expiration: Option<Timestamp>,
 }
 
-impl Program {
-    async fn run(&self) -> provider::Result {
-        let output = self.output().await.map_err(|cause| {
-            CredentialsError::provider_error(format!("{PROGRAM_FAILED}{cause}"))
-        })?;
-        // serde's messages may quote the secret.
-        let document =
-            serde_json::from_slice::<Document>(&output).ok().filter(|it| it.version == 1);
-        let document = document.ok_or_else(|| {
-            let what = "it printed something other than credentials of version 1";
-            CredentialsError::provider_error(format!("{PROGRAM_FAILED}{what}"))
-        })?;
-        let expiration = document.expiration.and_then(|time| time.as_second().try_into().ok());
-        Ok(Credentials::new(
-            document.access_key_id,
-            document.secret_access_key,
-            document.session_token,
-            expiration.map(|seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)),
-            "credential_process",
-        ))
-    }
+async fn run(command: &str) -> provider::Result {
+    let failed = |why: &str| CredentialsError::provider_error(format!("{PROGRAM_FAILED}{why}"));
+    let output = output(command).await.map_err(|error| failed(&error.to_string()))?;
+    // serde's messages may quote the secret.
+    let document = serde_json::from_slice::<Document>(&output).ok();
+    let document = document
+        .filter(|document| document.version == 1)
+        .ok_or_else(|| failed("it printed something other than credentials of version 1"))?;
+    Ok(Credentials::new(
+        document.access_key_id,
+        document.secret_access_key,
+        document.session_token,
+        document.expiration.and_then(|time| time.try_into().ok()),
+        "credential_process",
+    ))
+}
 
-    /// Ends with the program's first line of complaint where it fails.
-    async fn output(&self) -> std::io::Result<Zeroizing<Vec<u8>>> {
-        let mut child = shell(&self.command)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()?;
-        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-        let (output, complaint, status) =
-            tokio::try_join!(read(stdout), read(stderr), child.wait())?;
-        if status.success() {
-            return Ok(output);
-        }
-        let complaint = String::from_utf8_lossy(&complaint);
-        let first = complaint.lines().find(|line| !line.trim().is_empty());
-        Err(std::io::Error::other(first.map_or_else(|| status.to_string(), str::to_owned)))
+/// Ends with the program's first line of complaint where it fails.
+async fn output(command: &str) -> std::io::Result<Zeroizing<Vec<u8>>> {
+    let mut child = shell(command)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()?;
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    let (output, complaint, status) = tokio::try_join!(read(stdout), read(stderr), child.wait())?;
+    if status.success() {
+        return Ok(output);
     }
+    let complaint = String::from_utf8_lossy(&complaint);
+    let first = complaint.lines().find(|line| !line.trim().is_empty());
+    Err(std::io::Error::other(first.map_or_else(|| status.to_string(), str::to_owned)))
 }
 
 async fn read(stream: Option<impl AsyncRead + Unpin>) -> std::io::Result<Zeroizing<Vec<u8>>> {
@@ -118,11 +101,7 @@ fn shell(command: &str) -> Command {
 #[cfg(all(test, unix))]
 mod tests {
     use super::*;
-
-    async fn run(command: &str) -> Result<Credentials, String> {
-        let credentials = Program { command: command.to_owned() }.run().await;
-        credentials.map_err(|error| crate::aws::failure::deepest(&error))
-    }
+    use crate::aws::failure::deepest;
 
     #[tokio::test]
     async fn a_document_becomes_credentials() {
@@ -144,7 +123,7 @@ mod tests {
             ("yes >&2", "it printed more than 1 MiB"),
         ] {
             let error = run(command).await.expect_err(command);
-            assert_eq!(error, format!("{PROGRAM_FAILED}{why}"), "{command}");
+            assert_eq!(deepest(&error), format!("{PROGRAM_FAILED}{why}"), "{command}");
         }
     }
 }

@@ -12,14 +12,14 @@ use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
-use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_sdk_signin::config::endpoint::{self, ResolveEndpoint};
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::context::{
     BeforeTransmitInterceptorContextRef, FinalizerInterceptorContextRef,
 };
 use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint};
-use aws_smithy_runtime_api::client::orchestrator::Metadata;
+use aws_smithy_runtime_api::client::orchestrator::{HttpResponse, Metadata};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::{ConfigBag, Storable, StoreReplace};
 use aws_types::service_config::ServiceConfigKey;
@@ -39,14 +39,29 @@ pub struct Session {
     pub region: Region,
 }
 
+impl Session {
+    pub fn new(provider: impl ProvideCredentials + 'static, region: Region) -> Self {
+        Session { provider: SharedCredentialsProvider::new(provider), region }
+    }
+}
+
+/// What stands in where nothing names a region.
+const DEFAULT_REGION: Region = Region::from_static("us-east-1");
+
+/// The same client, which sends each call once.
+pub fn once(iam: &aws_sdk_iam::Client) -> aws_sdk_iam::Client {
+    let config = iam.config().to_builder().retry_config(RetryConfig::disabled());
+    aws_sdk_iam::Client::from_conf(config.build())
+}
+
 /// Makes clients, which share settings and connections.
 #[derive(Clone)]
 pub struct Sdk {
     base: SdkConfig,
-    /// Whether a flag named the region.
-    region_is_given: bool,
-    /// Whether anything named the region, or us-east-1 stands in.
-    region_is_configured: bool,
+    /// From a flag, which comes before a profile's own region.
+    given_region: Option<Region>,
+    /// From that flag, a variable or the profile.
+    configured_region: Option<Region>,
     observer: Observer,
 }
 
@@ -60,25 +75,24 @@ impl Sdk {
             of_profile = of_profile.profile_name(profile);
             loader = loader.profile_name(profile);
         }
-        let region_is_given = region.is_some();
-        let region = RegionProviderChain::first_try(region.map(|it| Region::new(it.to_owned())))
+        let given_region = region.map(|region| Region::new(region.to_owned()));
+        let regions = RegionProviderChain::first_try(given_region.clone())
             .or_else(EnvironmentVariableRegionProvider::new())
             .or_else(of_profile.build());
-        let region = region.region().await;
-        let region_is_configured = region.is_some();
+        let configured_region = regions.region().await;
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(Duration::from_secs(5))
             .operation_attempt_timeout(Duration::from_secs(20))
             .operation_timeout(Duration::from_secs(60));
         let base = loader
-            .region(region.unwrap_or(Region::from_static("us-east-1")))
+            .region(configured_region.clone().unwrap_or(DEFAULT_REGION))
             .no_credentials()
             .http_client(http_client())
             .timeout_config(timeouts.build())
             .load()
             .await;
         let observer = Observer { output, clock_offset: Arc::default() };
-        Sdk { base, region_is_given, region_is_configured, observer }
+        Sdk { base, given_region, configured_region, observer }
     }
 
     /// The same, over connections of its own: they may reach other servers than the old ones.
@@ -88,21 +102,18 @@ impl Sdk {
     }
 
     pub fn region(&self) -> Region {
-        self.base.region().cloned().unwrap_or(Region::from_static("us-east-1"))
+        self.region_of(None)
     }
 
     /// The region for a profile: its own, unless a flag names one.
     pub fn region_of(&self, profile: Option<&str>) -> Region {
-        match profile {
-            Some(region) if !self.region_is_given => Region::new(region.to_owned()),
-            _ => self.region(),
-        }
+        self.configured_region(profile).unwrap_or(DEFAULT_REGION)
     }
 
-    /// As [`Sdk::region_of`], where a flag, a variable or a profile names one.
-    pub fn configured_region(&self, profile: Option<&str>) -> Option<String> {
-        let is_configured = profile.is_some() || self.region_is_configured;
-        is_configured.then(|| self.region_of(profile).to_string())
+    /// The same, where a flag, a variable or a profile names one.
+    pub fn configured_region(&self, profile: Option<&str>) -> Option<Region> {
+        let own = || profile.map(|region| Region::new(region.to_owned()));
+        self.given_region.clone().or_else(own).or_else(|| self.configured_region.clone())
     }
 
     /// This machine's time, corrected by the date of AWS's last answer.
@@ -113,8 +124,8 @@ impl Sdk {
 
     pub fn session(&self, pair: &KeyPair, region: Region) -> Session {
         let secret = pair.secret_access_key.expose_secret();
-        let credentials = Credentials::new(&pair.access_key_id, secret, None, None, "cloudcred");
-        Session { provider: SharedCredentialsProvider::new(credentials), region }
+        let keys = Credentials::new(&pair.access_key_id, secret, None, None, "cloudcred");
+        Session::new(keys, region)
     }
 
     /// Two attempts: a check should answer soon, and its caller repeats it where it matters.
@@ -135,18 +146,8 @@ impl Sdk {
         aws_sdk_iam::Client::from_conf(config)
     }
 
-    /// For questions whose answer nobody waits for: without retries.
-    pub fn iam_once(&self, session: &Session) -> aws_sdk_iam::Client {
-        let config = self.iam(session).config().to_builder();
-        let config = config.retry_config(RetryConfig::disabled()).build();
-        aws_sdk_iam::Client::from_conf(config)
-    }
-
     /// Where people sign in with a browser, and where the code that they get is exchanged: as the
-    /// SDK finds it for the latter.
-    ///
-    /// # Errors
-    /// When the region is in no partition.
+    /// SDK finds it for the latter. An error where the region is in no partition.
     pub async fn signin_address(&self) -> Result<String, BoxError> {
         let by_variable = self.base.service_config().and_then(|config| {
             let key = ServiceConfigKey::builder()
@@ -165,8 +166,7 @@ impl Sdk {
             .region(self.region().to_string())
             .is_control_plane(false)
             .build()?;
-        let resolver = endpoint::DefaultResolver::new();
-        let endpoint = resolver.resolve_endpoint(&params).await?;
+        let endpoint = endpoint::DefaultResolver::new().resolve_endpoint(&params).await?;
         Ok(endpoint.url().to_owned())
     }
 
@@ -191,30 +191,21 @@ impl Sdk {
 
     /// What aws-config's own credential providers need, sharing our connections.
     pub fn provider_config(&self, region: Region) -> ProviderConfig {
-        let config = ProviderConfig::without_region()
+        ProviderConfig::without_region()
             .with_region(Some(region))
             .with_behavior_version(Some(BehaviorVersion::latest()))
-            .with_retry_config(RetryConfig::standard().with_max_attempts(2));
-        match self.base.http_client() {
-            Some(client) => config.with_http_client(client),
-            None => config,
-        }
+            .with_retry_config(RetryConfig::standard().with_max_attempts(2))
+            .with_http_client(self.base.http_client().unwrap_or_else(http_client))
     }
 }
 
 /// Shows each call and each failed attempt with `-v`, and each attempt with `-vv`: no bodies, no
 /// headers. Keeps the offset of AWS's clock.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 struct Observer {
     output: Arc<Output>,
     /// How far AWS's clock is ahead of this machine's, in seconds.
     clock_offset: Arc<AtomicI64>,
-}
-
-impl std::fmt::Debug for Observer {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Observer")
-    }
 }
 
 #[derive(Debug)]
@@ -225,17 +216,9 @@ impl Storable for Began {
 }
 
 impl Observer {
-    fn show(
-        &self,
-        level: u8,
-        what: &str,
-        context: &FinalizerInterceptorContextRef<'_>,
-        cfg: &ConfigBag,
-    ) {
-        let Some(operation) = cfg.load::<Metadata>() else {
-            return;
-        };
-        let status = context.response().map(|response| response.status().as_u16().to_string());
+    fn show(&self, level: u8, what: &str, answer: Option<&HttpResponse>, cfg: &ConfigBag) {
+        let Some(operation) = cfg.load::<Metadata>() else { return };
+        let status = answer.map(|answer| answer.status().as_u16().to_string());
         let answer = status.unwrap_or_else(|| "no answer".to_owned());
         let took = cfg.load::<Began>().map_or(0, |began| began.0.elapsed().as_millis());
         let (service, name) = (operation.service().to_lowercase(), operation.name());
@@ -272,7 +255,7 @@ impl Intercept for Observer {
             self.clock_offset.store(offset, Ordering::Relaxed);
         }
         let went_well = response.is_some_and(|it| it.status().as_u16() < 400);
-        self.show(if went_well { 2 } else { 1 }, "aws attempt", context, cfg);
+        self.show(if went_well { 2 } else { 1 }, "aws attempt", response, cfg);
         Ok(())
     }
 
@@ -282,7 +265,7 @@ impl Intercept for Observer {
         _: &RuntimeComponents,
         cfg: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        self.show(1, "aws", context, cfg);
+        self.show(1, "aws", context.response(), cfg);
         Ok(())
     }
 }

@@ -4,18 +4,15 @@
 mod dpop;
 mod session;
 
-use aws_config::Region;
 use aws_sdk_signin::error::SdkError;
 use aws_sdk_signin::operation::create_o_auth2_token::CreateOAuth2TokenError;
 use aws_sdk_signin::types::{CreateOAuth2TokenRequestBody, OAuth2ErrorCode};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use base64::Engine;
-use base64::alphabet;
-use base64::engine::DecodePaddingMode;
-use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::aws::failure::{Failure, Reason};
 use crate::aws::sdk::Sdk;
@@ -24,13 +21,10 @@ use crate::error::{Error, Result};
 
 pub use session::{SignedIn, cache_file, cache_folder};
 
-const OPERATION: &str = "signin:CreateOAuth2Token";
-
 /// One attempt to sign in; its secrets are good for this one alone.
 pub struct Attempt {
     /// `https://{region}.signin.aws.amazon.com`, or where `AWS_ENDPOINT_URL_SIGNIN` leads.
     base: String,
-    region: Region,
     client_id: &'static str,
     /// Where the browser takes the code.
     redirect: String,
@@ -40,32 +34,22 @@ pub struct Attempt {
 }
 
 impl Attempt {
-    /// The browser is on this machine, and brings the code to `callback`.
-    pub async fn here(sdk: &Sdk, callback: String) -> Result<Self> {
-        Attempt::new(sdk, "arn:aws:signin:::devtools/same-device", |_| callback).await
-    }
-
-    /// The browser is elsewhere, and shows the code to be pasted.
-    pub async fn elsewhere(sdk: &Sdk) -> Result<Self> {
-        let client_id = "arn:aws:signin:::devtools/cross-device";
-        Attempt::new(sdk, client_id, |base| format!("{base}/v1/sessions/confirmation")).await
-    }
-
-    async fn new(
-        sdk: &Sdk,
-        client_id: &'static str,
-        redirect: impl FnOnce(&str) -> String,
-    ) -> Result<Self> {
+    /// The browser is on this machine and brings the code to `callback`; or, without one, it is elsewhere
+    /// and shows the code to be pasted.
+    pub async fn new(sdk: &Sdk, callback: Option<String>) -> Result<Self> {
         let base = sdk.signin_address().await.map_err(|cause| {
             Error::failed(format!("the region {} has no browser sign-in", sdk.region()))
                 .hint("choose another one with --region")
                 .caused_by(anyhow::anyhow!(cause))
         })?;
         let base = base.trim_end_matches('/').to_owned();
+        let client_id = match callback {
+            Some(_) => "arn:aws:signin:::devtools/same-device",
+            None => "arn:aws:signin:::devtools/cross-device",
+        };
         Ok(Attempt {
-            redirect: redirect(&base),
+            redirect: callback.unwrap_or_else(|| format!("{base}/v1/sessions/confirmation")),
             base,
-            region: sdk.region(),
             client_id,
             state: random_text(32),
             verifier: SecretString::from(random_text(64)),
@@ -92,39 +76,28 @@ impl Attempt {
     /// The code in the query that the browser brings: `state=…&code=…`. `None` if it belongs to another
     /// sign-in, or to none.
     pub fn code(&self, query: &str) -> Option<Result<SecretString>> {
-        let mut code = None;
-        let mut refusal = None;
-        let mut is_ours = false;
-        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-            let value = Zeroizing::new(value.into_owned());
-            match name.as_ref() {
-                "state" => is_ours = *value == self.state,
-                "code" => code = Some(SecretString::from(value.as_str())),
-                "error" => refusal = Some(value.to_string()),
-                _ => {}
-            }
-        }
-        let code = match (code, refusal) {
-            (_, Some(refusal)) => {
-                Err(Error::credentials(format!("AWS refused the sign-in ({refusal})"))
-                    .hint(format!("nothing was written; {PERMISSION}")))
-            }
-            (Some(code), None) if !code.expose_secret().is_empty() => Ok(code),
-            _ => Err(Error::failed("the answer that arrived contains no code")
-                .hint("nothing was written; run the command again")),
+        let field = |wanted: &str| {
+            let fields = form_urlencoded::parse(query.as_bytes());
+            let mut fields = fields.map(|(name, value)| (name, Zeroizing::new(value.into_owned())));
+            fields.find(|(name, _)| name == wanted).map(|(_, value)| value)
         };
-        is_ours.then_some(code)
+        field("state").filter(|state| **state == self.state)?;
+        if let Some(refusal) = field("error") {
+            let message = format!("AWS refused the sign-in ({})", *refusal);
+            return Some(Err(Error::credentials(message).hint(PERMISSION)));
+        }
+        let code = field("code").filter(|code| !code.is_empty());
+        Some(code.map(|code| SecretString::from(code.as_str())).ok_or_else(|| {
+            Error::failed("the answer that arrived contains no code").hint(RUN_AGAIN)
+        }))
     }
 
     /// The code in what was pasted: base64 of `state=…&code=…`.
     pub fn pasted_code(&self, pasted: &SecretString) -> Result<SecretString> {
-        let base64 = GeneralPurpose::new(
-            &alphabet::STANDARD,
-            GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
-        );
         let mut text = Zeroizing::new(String::with_capacity(pasted.expose_secret().len()));
         text.extend(pasted.expose_secret().split_whitespace());
-        let answer = Zeroizing::new(base64.decode(text.as_bytes()).unwrap_or_default());
+        let answer = STANDARD_NO_PAD.decode(text.trim_end_matches('=')).unwrap_or_default();
+        let answer = Zeroizing::new(answer);
         let answer = std::str::from_utf8(&answer).unwrap_or_default();
         if !answer.contains("code=") {
             return Err(Error::failed("this is not the code that the page shows")
@@ -146,52 +119,51 @@ impl Attempt {
             .redirect_uri(&self.redirect)
             .build()
             .map_err(anyhow::Error::from)?;
-        let answer = sdk
-            .signin(&self.base, self.key.clone())
-            .create_o_auth2_token()
-            .token_input(request)
-            .send()
-            .await
-            .map_err(refused)?;
-        let answer = answer.token_output.ok_or_else(|| {
-            Error::failed("AWS's answer to the sign-in is empty")
-                .hint("nothing was written; run the command again")
-        })?;
-        SignedIn::new(answer, self.client_id, &self.key, self.region.as_ref())
+        let client = sdk.signin(&self.base, self.key.clone());
+        let answer = client.create_o_auth2_token().token_input(request).send().await;
+        let mut answer = answer
+            .map_err(refused)?
+            .token_output
+            .ok_or_else(|| Error::failed("AWS's answer to the sign-in is empty").hint(RUN_AGAIN))?;
+        let signed_in = SignedIn::new(&answer, self.client_id, &self.key, sdk.region());
+        answer.refresh_token.zeroize();
+        answer.id_token.zeroize();
+        if let Some(mut token) = answer.access_token {
+            token.secret_access_key.zeroize();
+            token.session_token.zeroize();
+        }
+        signed_in
     }
 }
 
-const PERMISSION: &str =
-    "an IAM user needs the policy SignInLocalDevelopmentAccess for it, the root user needs none";
+const RUN_AGAIN: &str = "nothing was written; run the command again";
+
+const PERMISSION: &str = "nothing was written; an IAM user needs the policy \
+    SignInLocalDevelopmentAccess for it, the root user needs none";
 
 /// AWS's own text is left out: it answers a request that holds the code.
 fn refused(error: SdkError<CreateOAuth2TokenError, HttpResponse>) -> Error {
     let reason = match error.as_service_error() {
-        Some(CreateOAuth2TokenError::AccessDeniedException(denied)) => Some(denied.error.clone()),
-        Some(CreateOAuth2TokenError::ValidationException(invalid)) => Some(invalid.error.clone()),
-        _ => None,
-    };
-    let Some(reason) = reason else {
-        let failure = Failure::of(OPERATION, error);
-        return match failure.reason {
-            Reason::Unreachable | Reason::Clock => failure.into(),
-            _ => {
-                let code = failure.code.unwrap_or_else(|| "no clear answer".to_owned());
-                Error::failed(format!("AWS refused to complete the sign-in ({code})"))
-                    .hint("nothing was written; run the command again")
+        Some(CreateOAuth2TokenError::AccessDeniedException(denied)) => &denied.error,
+        Some(CreateOAuth2TokenError::ValidationException(invalid)) => &invalid.error,
+        _ => {
+            let failure = Failure::of("signin:CreateOAuth2Token", &error);
+            if matches!(failure.reason, Reason::Unreachable | Reason::Clock) {
+                return failure.into();
             }
-        };
-    };
-    let error = Error::credentials(format!("AWS refused to complete the sign-in ({reason})"));
-    match reason {
-        OAuth2ErrorCode::InsufficientPermissions => {
-            error.hint(format!("nothing was written; {PERMISSION}"))
+            let code = failure.code.as_deref().unwrap_or("no clear answer");
+            let message = format!("AWS refused to complete the sign-in ({code})");
+            return Error::failed(message).hint(RUN_AGAIN);
         }
-        OAuth2ErrorCode::AuthcodeExpired | OAuth2ErrorCode::OauthInvalidGrant => error.hint(
-            "nothing was written; the code had expired or was used already: run the command again",
-        ),
-        _ => error.hint("nothing was written; run the command again"),
-    }
+    };
+    let hint = match reason {
+        OAuth2ErrorCode::InsufficientPermissions => PERMISSION,
+        OAuth2ErrorCode::AuthcodeExpired | OAuth2ErrorCode::OauthInvalidGrant => {
+            "nothing was written; the code had expired or was used already: run the command again"
+        }
+        _ => RUN_AGAIN,
+    };
+    Error::credentials(format!("AWS refused to complete the sign-in ({reason})")).hint(hint)
 }
 
 #[cfg(test)]
@@ -204,7 +176,6 @@ mod tests {
     fn attempt() -> Attempt {
         Attempt {
             base: "https://eu-west-1.signin.aws.amazon.com".into(),
-            region: Region::from_static("eu-west-1"),
             client_id: "arn:aws:signin:::devtools/same-device",
             redirect: "http://127.0.0.1:5/oauth/callback".into(),
             state: "ours".into(),

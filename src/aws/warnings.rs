@@ -1,16 +1,16 @@
-//! What may trouble the owner of credentials that work now, by what was found and by the `~/.aws`
+//! What may trouble the owner of credentials that work now, by what AWS answered and by the `~/.aws`
 //! files as they were read.
 
 use std::collections::HashMap;
+use std::path::Path;
 
 use jiff::Timestamp;
 
-use crate::aws::configured::configured;
+use crate::aws::configured::{Kind, configured};
 use crate::aws::credential::{Credential, EXPIRED, State};
-use crate::aws::kind::Kind;
 use crate::aws::profiles::selected_profile;
 use crate::aws_files::text::{FileKind, Problem, Section};
-use crate::aws_files::{AwsFiles, Locations, Profiles};
+use crate::aws_files::{AwsFiles, Locations, Profile, Profiles};
 use crate::diagnostic::Diagnostic;
 use crate::env::Env;
 use crate::private_file;
@@ -20,9 +20,9 @@ const OLD_DAYS: i64 = 90;
 
 const FILES: [FileKind; 2] = [FileKind::Config, FileKind::Credentials];
 
-/// The warnings about each of the found ones, in their order, and those about the files themselves.
+/// The warnings about each of the credentials, in their order, and those about the files themselves.
 pub fn warnings(
-    found: &[Credential],
+    credentials: &[Credential],
     files: &AwsFiles,
     env: &Env,
 ) -> (Vec<Vec<Diagnostic>>, Vec<Diagnostic>) {
@@ -30,14 +30,14 @@ pub fn warnings(
     let locations = Locations::of(env).ok();
     let mut of_files = Vec::new();
     let mut of_profiles: HashMap<&str, Vec<Diagnostic>> = HashMap::new();
-    for (place, path) in locations.iter().flat_map(|it| FILES.map(|file| (file, it.path(file)))) {
-        let file = files.file(place);
+    for (kind, path) in locations.iter().flat_map(|it| FILES.map(|kind| (kind, it.path(kind)))) {
+        let file = files.file(kind);
         for problem in file.problems() {
-            let warning = match problem.line {
-                // The message names the file.
-                0 => about(problem),
-                line => about(problem).at(path, line),
-            };
+            let mut warning = about(problem);
+            // Where it is the whole file, the message names that.
+            if problem.line > 0 {
+                warning = warning.at(path, problem.line);
+            }
             match file.section_of(problem.line) {
                 Some(Section::Profile(name))
                     if problem.code != "byte_order_mark" && profiles.find(name).is_some() =>
@@ -49,28 +49,28 @@ pub fn warnings(
         }
     }
     of_files.extend(default_profile(env));
-    let readable = locations.map(|it| FILES.map(|file| readable_by_others(&it, file)));
-    let of_found = found.iter().map(|found| {
+    let of_credentials = credentials.iter().map(|credential| {
         let mut all = Vec::new();
-        if let Some(name) = found.source.profile_name() {
+        if let Some(name) = credential.source.profile_name() {
             all.extend(of_profiles.remove(name).unwrap_or_default());
-            all.extend(of_profile(name, &profiles));
+            let profile = profiles.find(name);
+            all.extend(profile.map(|it| of_profile(it, &profiles)).unwrap_or_default());
             all.extend(shadowed(name, env));
-            let secret = profiles.find(name).and_then(|it| it.file_of("aws_secret_access_key"));
-            if let (Some(readable), Some(file)) = (&readable, secret) {
-                all.extend(readable[file as usize].iter().cloned());
+            let secret = profile.and_then(|it| it.file_of("aws_secret_access_key"));
+            if let (Some(locations), Some(file)) = (&locations, secret) {
+                all.extend(readable_by_others(locations.path(file)));
             }
         }
-        all.extend(root_key(found));
-        if let State::Fails(why) = &found.state
+        all.extend(root_key(credential));
+        if let State::Fails(why) = &credential.state
             && why.code == EXPIRED
         {
             all.push(why.clone());
         }
-        all.extend(of_keys(found, env.now()));
+        all.extend(of_keys(credential, env.now()));
         all
     });
-    (of_found.collect(), of_files)
+    (of_credentials.collect(), of_files)
 }
 
 fn about(problem: &Problem) -> Diagnostic {
@@ -87,10 +87,7 @@ fn about(problem: &Problem) -> Diagnostic {
 }
 
 /// What the profile's own keys are about.
-fn of_profile(name: &str, profiles: &Profiles) -> Vec<Diagnostic> {
-    let Some(profile) = profiles.find(name) else {
-        return Vec::new();
-    };
+fn of_profile(profile: &Profile, profiles: &Profiles) -> Vec<Diagnostic> {
     let configured = configured(profile, profiles);
     let mut all: Vec<Diagnostic> = configured.defect.into_iter().collect();
     all.retain(|defect| defect.code != "incomplete");
@@ -105,11 +102,9 @@ fn of_profile(name: &str, profiles: &Profiles) -> Vec<Diagnostic> {
         _ => return all,
     };
     if profile.get("aws_secret_access_key").is_some() {
-        all.push(Diagnostic::new(
-            "static_keys_beside_sign_in",
-            format!("an access key stands beside {disagreement}"),
-            format!("remove one of the two from the profile `{name}`"),
-        ));
+        let message = format!("an access key stands beside {disagreement}");
+        let hint = format!("remove one of the two from the profile `{}`", profile.name);
+        all.push(Diagnostic::new("static_keys_beside_sign_in", message, hint));
     }
     all
 }
@@ -119,17 +114,14 @@ fn of_profile(name: &str, profiles: &Profiles) -> Vec<Diagnostic> {
 /// JavaScript takes the profile instead (`credential-provider-node`, `defaultProvider`).
 fn shadowed(name: &str, env: &Env) -> Option<Diagnostic> {
     let id = env.var("AWS_ACCESS_KEY_ID").filter(|_| name == selected_profile(env))?;
-    let others = match env.var("AWS_PROFILE") {
-        Some(_) => "; the AWS SDK for JavaScript follows AWS_PROFILE",
-        None => "",
-    };
-    Some(Diagnostic::new(
-        "environment_shadows_profile",
-        format!(
-            "without --profile {name}, the AWS CLI and most tools use {id} from AWS_ACCESS_KEY_ID instead{others}"
-        ),
-        "unset AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN",
-    ))
+    let mut message = format!(
+        "without --profile {name}, the AWS CLI and most tools use {id} from AWS_ACCESS_KEY_ID instead"
+    );
+    if env.var("AWS_PROFILE").is_some() {
+        message += "; the AWS SDK for JavaScript follows AWS_PROFILE";
+    }
+    let hint = "unset AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN";
+    Some(Diagnostic::new("environment_shadows_profile", message, hint))
 }
 
 /// botocore looks at AWS_DEFAULT_PROFILE before AWS_PROFILE (`configprovider.py`), the SDK for Go after
@@ -137,18 +129,16 @@ fn shadowed(name: &str, env: &Env) -> Option<Diagnostic> {
 fn default_profile(env: &Env) -> Option<Diagnostic> {
     let selected = selected_profile(env);
     let other = env.var("AWS_DEFAULT_PROFILE").filter(|other| *other != selected)?;
-    Some(Diagnostic::new(
-        "default_profile_variable",
-        format!(
-            "the AWS CLI takes the profile `{other}` from AWS_DEFAULT_PROFILE, and most AWS SDKs take `{selected}`"
-        ),
-        "unset AWS_DEFAULT_PROFILE, and name the profile with AWS_PROFILE",
-    ))
+    let message = format!(
+        "the AWS CLI takes the profile `{other}` from AWS_DEFAULT_PROFILE, and most AWS SDKs take `{selected}`"
+    );
+    let hint = "unset AWS_DEFAULT_PROFILE, and name the profile with AWS_PROFILE";
+    Some(Diagnostic::new("default_profile_variable", message, hint))
 }
 
-fn root_key(found: &Credential) -> Option<Diagnostic> {
-    found.identity().filter(|identity| identity.is_root() && found.kind == Kind::Static)?;
-    let profile = found.source.profile_name().map(|name| format!(" --profile {name}"));
+fn root_key(credential: &Credential) -> Option<Diagnostic> {
+    credential.identity().filter(|it| it.is_root() && credential.kind == Kind::Static)?;
+    let profile = credential.source.profile_name().map(|name| format!(" --profile {name}"));
     let profile = profile.unwrap_or_default();
     Some(Diagnostic::new(
         "root_key",
@@ -159,45 +149,34 @@ fn root_key(found: &Credential) -> Option<Diagnostic> {
     ))
 }
 
-fn of_keys(found: &Credential, now: Timestamp) -> Vec<Diagnostic> {
+fn of_keys(credential: &Credential, now: Timestamp) -> Vec<Diagnostic> {
     let mut all = Vec::new();
-    let own = found.keys.iter().find(|key| Some(&key.id) == found.access_key_id.as_ref());
-    let created = own.and_then(|key| key.created_at);
+    let keys = credential.keys.iter();
+    let mut own = keys.clone().filter(|key| Some(&key.id) == credential.access_key_id.as_ref());
+    let created = own.next().and_then(|key| key.created_at);
     let days = created.map_or(0, |created| now.duration_since(created).as_hours() / 24);
     if days > OLD_DAYS {
-        all.push(Diagnostic::new(
-            "old_key",
-            format!("the key is {days} days old"),
-            format!("replace keys that are older than {OLD_DAYS} days"),
-        ));
+        let hint = format!("replace keys that are older than {OLD_DAYS} days");
+        all.push(Diagnostic::new("old_key", format!("the key is {days} days old"), hint));
     }
-    let active = found.keys.iter().filter(|key| key.active);
-    let active: Vec<&str> = active.map(|key| key.id.as_str()).collect();
+    let active: Vec<&str> = keys.filter(|key| key.active).map(|key| key.id.as_str()).collect();
     if active.len() > 1 {
-        all.push(Diagnostic::new(
-            "two_keys",
-            format!("its user has two active keys: {}", active.join(" and ")),
-            "delete the one that is not needed: IAM allows two, so there is no room for a new one",
-        ));
+        let message = format!("its user has two active keys: {}", active.join(" and "));
+        let hint =
+            "delete the one that is not needed: IAM allows two, so there is no room for a new one";
+        all.push(Diagnostic::new("two_keys", message, hint));
     }
     all
 }
 
 /// The file and its folder, where other users of this machine can read them.
-fn readable_by_others(locations: &Locations, file: FileKind) -> Vec<Diagnostic> {
-    let file = locations.path(file);
-    let paths = [(Some(file), "600"), (file.parent(), "700")];
-    let paths = paths.into_iter().filter_map(|(path, mode)| Some((path?, mode)));
-    let readable = paths.filter(|(path, _)| private_file::readable_by_others(path));
-    let warning = readable.map(|(path, mode)| {
-        let path = path.display();
-        Diagnostic::new(
-            "readable_by_others",
-            format!("others on this machine can read {path}"),
-            format!("chmod {mode} \"{path}\""),
-        )
-    });
-    warning.collect()
+fn readable_by_others(file: &Path) -> Vec<Diagnostic> {
+    let warning = |(path, mode): (Option<&Path>, &str)| {
+        let path = path.filter(|path| private_file::readable_by_others(path))?.display();
+        let message = format!("others on this machine can read {path}");
+        Some(Diagnostic::new("readable_by_others", message, format!("chmod {mode} \"{path}\"")))
+    };
+    [(Some(file), "600"), (file.parent(), "700")].into_iter().filter_map(warning).collect()
 }
 
 #[cfg(test)]
@@ -212,7 +191,7 @@ mod tests {
     fn codes(
         config: &str,
         credentials: &str,
-        found: &[Credential],
+        all: &[Credential],
     ) -> (Vec<Vec<&'static str>>, Vec<&'static str>) {
         let files = AwsFiles {
             config: AwsFile::parse(FileKind::Config, config.as_bytes()),
@@ -224,34 +203,34 @@ mod tests {
             ("AWS_SHARED_CREDENTIALS_FILE", "/nowhere/credentials"),
         ]);
         let code = |warnings: Vec<Diagnostic>| warnings.iter().map(|it| it.code).collect();
-        let (of_found, of_files) = warnings(found, &files, &env);
-        (of_found.into_iter().map(code).collect(), code(of_files))
+        let (of_credentials, of_files) = warnings(all, &files, &env);
+        (of_credentials.into_iter().map(code).collect(), code(of_files))
     }
 
     const ANA: &str = "arn:aws:iam::111122223333:user/ana";
 
     #[test]
     fn a_problem_belongs_to_the_profile_around_it() {
-        let found =
+        let credentials =
             ["default", "a"].map(|name| Credential::for_tests(Source::Profile(name.into()), ANA));
         let config = "[foo]\n[default]\nx = 1\n[profile a]\nk = 1\nk = 2\nnothing\n[ profile b ]\n";
-        let (of_found, of_files) = codes(config, "", &found);
-        assert_eq!(of_found[0], ["environment_shadows_profile"]);
-        assert_eq!(of_found[1], ["duplicate_key", "syntax"]);
+        let (of_credentials, of_files) = codes(config, "", &credentials);
+        assert_eq!(of_credentials[0], ["environment_shadows_profile"]);
+        assert_eq!(of_credentials[1], ["duplicate_key", "syntax"]);
         assert_eq!(of_files, ["ignored_section"]);
     }
 
     #[test]
     fn keys_beside_a_sign_in_are_reported() {
-        let found = [Credential::for_tests(Source::Profile("a".into()), ANA)];
+        let credentials = [Credential::for_tests(Source::Profile("a".into()), ANA)];
         let keys = "[a]\naws_access_key_id = AKIA\naws_secret_access_key = s\n";
         for config in [
             "[profile a]\nlogin_session = arn\n",
             "[profile a]\nsso_start_url = u\nsso_region = r\nsso_account_id = 1\nsso_role_name = r\n",
         ] {
-            assert_eq!(codes(config, keys, &found).0[0], ["static_keys_beside_sign_in"]);
+            assert_eq!(codes(config, keys, &credentials).0[0], ["static_keys_beside_sign_in"]);
         }
-        assert_eq!(codes("", keys, &found).0[0], [""; 0]);
+        assert_eq!(codes("", keys, &credentials).0[0], [""; 0]);
     }
 
     #[test]
@@ -264,12 +243,12 @@ mod tests {
             created_at: Some(days_ago(days).expect("a time")),
         };
         let root = "arn:aws:iam::111122223333:root";
-        let mut found = Credential::for_tests(Source::Given, root);
-        found.keys = vec![key("AKIAIOSFODNN7EXAMPLE", 116, true), key("AKIAOTHER", 24, true)];
-        let all = codes("", "", &[found.clone()]).0;
+        let mut credential = Credential::for_tests(Source::Given, root);
+        credential.keys = vec![key("AKIAIOSFODNN7EXAMPLE", 116, true), key("AKIAOTHER", 24, true)];
+        let all = codes("", "", &[credential.clone()]).0;
         assert_eq!(all[0], ["root_key", "old_key", "two_keys"]);
-        found.keys[0].created_at = Some(days_ago(85).expect("a time"));
-        found.keys[1].active = false;
-        assert_eq!(codes("", "", &[found]).0[0], ["root_key"]);
+        credential.keys[0].created_at = Some(days_ago(85).expect("a time"));
+        credential.keys[1].active = false;
+        assert_eq!(codes("", "", &[credential]).0[0], ["root_key"]);
     }
 }

@@ -7,11 +7,10 @@ use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, SharedHttpClient, SharedHttpConnector,
     http_client_fn,
 };
-use aws_smithy_runtime_api::client::interceptors::context::{
-    AfterDeserializationInterceptorContextRef, BeforeTransmitInterceptorContextMut,
-};
+use aws_smithy_runtime_api::client::interceptors::context::BeforeTransmitInterceptorContextMut;
 use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint};
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::config_bag::ConfigBag;
@@ -20,33 +19,45 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 /// AWS's answers to what we ask are a thousand times shorter.
 const LONGEST_ANSWER: usize = 4 * 1024 * 1024;
 
+/// What requests of the query protocol are, and no others.
+const FORM: &str = "application/x-www-form-urlencoded";
+
 /// A client with connections of its own.
 pub fn http_client() -> SharedHttpClient {
     let client = aws_smithy_http_client::Builder::new()
         .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc))
         .build_https();
     http_client_fn(move |settings, components| {
-        SharedHttpConnector::new(Bounded(client.http_connector(settings, components)))
+        SharedHttpConnector::new(WholeAnswers(client.http_connector(settings, components)))
     })
 }
 
-/// Ends an answer with an error when it grows too long, since the SDK collects it whole.
+/// Collects each answer, as the SDK does in any case, and refuses one that grows too long or was cut on
+/// the way: the SDK's XML reader takes a cut document for one with empty fields, so that a key has half
+/// a secret, and a user no tags.
 #[derive(Debug)]
-struct Bounded(SharedHttpConnector);
+struct WholeAnswers(SharedHttpConnector);
 
-impl HttpConnector for Bounded {
+impl HttpConnector for WholeAnswers {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let is_query = request.headers().get("content-type") == Some(FORM);
         let answer = self.0.call(request);
-        HttpConnectorFuture::new(async { Ok(answer.await?.map(bounded)) })
+        HttpConnectorFuture::new(async move {
+            let mut answer = answer.await?;
+            let body = Limited::new(answer.take_body(), LONGEST_ANSWER).collect().await;
+            let body = body.map_err(|error| {
+                let is_long = error.is::<LengthLimitError>();
+                let error = if is_long { "the answer is longer than 4 MiB".into() } else { error };
+                ConnectorError::io(error)
+            })?;
+            let body = body.to_bytes();
+            if is_query && answer.status().is_success() && !ends_as_it_should(&body) {
+                return Err(ConnectorError::io("the answer was cut on the way".into()));
+            }
+            *answer.body_mut() = SdkBody::from(body);
+            Ok(answer)
+        })
     }
-}
-
-fn bounded(body: SdkBody) -> SdkBody {
-    let body = Limited::new(body, LONGEST_ANSWER);
-    SdkBody::from_body_1_x(body.map_err(|error| match error.is::<LengthLimitError>() {
-        true => BoxError::from("the answer is longer than 4 MiB"),
-        false => error,
-    }))
 }
 
 /// For the services that speak AWS's query protocol, IAM and STS: forms out, XML back.
@@ -72,22 +83,6 @@ impl Intercept for QueryProtocol {
             let body = body.replace("%20", "+");
             request.headers_mut().insert("content-length", body.len().to_string());
             *request.body_mut() = SdkBody::from(body);
-        }
-        Ok(())
-    }
-
-    /// The SDK's XML reader takes a document that was cut on the way for one with empty fields: a key
-    /// with half a secret, a user without tags.
-    fn read_after_deserialization(
-        &self,
-        context: &AfterDeserializationInterceptorContextRef<'_>,
-        _: &RuntimeComponents,
-        _: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        let response = context.response();
-        let is_whole = response.body().bytes().is_some_and(ends_as_it_should);
-        if response.status().is_success() && !is_whole {
-            return Err("the answer was cut on the way".into());
         }
         Ok(())
     }
@@ -138,7 +133,7 @@ mod tests {
             .http_client(http_client());
         let sts = aws_sdk_sts::Client::from_conf(config.build());
         let error = sts.get_caller_identity().send().await.expect_err("no answer");
-        let failure = Failure::of("sts:GetCallerIdentity", error);
+        let failure = Failure::of("sts:GetCallerIdentity", &error);
         assert_eq!(failure.reason, Reason::Unclear);
         assert_eq!(failure.message, "the answer is longer than 4 MiB");
         // What the sockets buffer comes on top of what was read.

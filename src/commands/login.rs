@@ -44,7 +44,7 @@ pub fn run(flags: Login, context: &Context) -> Result<()> {
     let cache = cache_file(&folder, session);
     let before = private_file::read(&cache, pasted::LONGEST_INPUT as u64)?.map(Zeroizing::new);
     // The document first: a profile never names a session that is not there.
-    private_file::write(&cache, signed_in.document().expose_secret().as_bytes())?;
+    private_file::write(&cache, signed_in.document.expose_secret().as_bytes())?;
     let region = aws.sdk.region().to_string();
     let warn = |error: anyhow::Error| context.output.warn(&format!("{error:#}"));
     let properties = [(LOGIN_SESSION, session), ("region", &region)];

@@ -29,7 +29,7 @@ impl Lookups for Aws<'_> {
     }
 
     fn sign_in(&self, _: &mut dyn Prompt) -> Result<Credential> {
-        Ok(BrowserSession::here(None, self)?.credential(self))
+        Ok(BrowserSession::here(None, self)?.credential())
     }
 
     fn assume_with_mfa(&self, role: &MfaRole, prompt: &mut dyn Prompt) -> Result<Credential> {

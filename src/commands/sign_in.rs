@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
+use crate::aws::configured::Kind;
 use crate::aws::credential::{Credential, Source, State};
 use crate::aws::identity::{Identity, caller_identity};
-use crate::aws::kind::Kind;
 use crate::aws::signin::{Attempt, SignedIn};
 use crate::browser;
 use crate::callback::Callback;
@@ -18,8 +18,6 @@ use crate::stdin;
 
 /// How long the person may take in the browser.
 const PATIENCE: Duration = Duration::from_secs(10 * 60);
-/// How long STS may take to answer for the new session.
-const LIMIT: Duration = Duration::from_secs(10);
 
 /// A session that STS has accepted.
 pub struct BrowserSession {
@@ -33,7 +31,7 @@ impl BrowserSession {
         let output = &aws.context.output;
         let (callback, attempt) = aws.read(async {
             let callback = Callback::bind(port).await?;
-            let attempt = Attempt::here(&aws.sdk, callback.address()).await?;
+            let attempt = Attempt::new(&aws.sdk, Some(callback.address())).await?;
             Ok((callback, Arc::new(attempt)))
         })?;
         let address = attempt.address();
@@ -62,7 +60,7 @@ impl BrowserSession {
             // It would show what is typed, and the code opens the account.
             return Err(Error::answer_needed(text, flag));
         }
-        let attempt = aws.read(Attempt::elsewhere(&aws.sdk))?;
+        let attempt = aws.read(Attempt::new(&aws.sdk, None))?;
         context.output.say("Sign in to AWS in a browser on any machine, at this address:");
         context.output.say(&format!("\n{}\n", attempt.address()));
         let pasted = if context.attended {
@@ -80,20 +78,18 @@ impl BrowserSession {
     fn exchange(attempt: &Attempt, code: &SecretString, aws: &Aws) -> Result<Self> {
         let exchange = attempt.exchange(&aws.sdk, code);
         let signed_in = aws.during("Completing the sign-in …", exchange)?;
-        let session = signed_in.session(aws.sdk.region());
         let identity = aws.during("Asking AWS whose session this is …", async {
-            Ok(caller_identity(&aws.sdk, &session, LIMIT).await?)
+            Ok(caller_identity(&aws.sdk, &signed_in.session).await?)
         })?;
         Ok(BrowserSession { signed_in, identity })
     }
 
-    pub fn credential(self, aws: &Aws) -> Credential {
-        let region = aws.sdk.region();
-        let session = self.signed_in.session(region.clone());
+    pub fn credential(self) -> Credential {
+        let SignedIn { access_key_id, expires_at, session, .. } = self.signed_in;
         Credential {
-            access_key_id: Some(self.signed_in.access_key_id().to_owned()),
-            region: Some(region.to_string()),
-            expires_at: Some(self.signed_in.expires_at),
+            access_key_id: Some(access_key_id),
+            region: Some(session.region.to_string()),
+            expires_at: Some(expires_at),
             state: State::Works(self.identity),
             ..Credential::unchecked(Source::SignIn, Kind::Login, session)
         }

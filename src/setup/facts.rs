@@ -6,11 +6,11 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use crate::aws::account::{self, AccessKey, PasswordPolicy, User};
-use crate::aws::console::Console;
 use crate::aws::credential::Credential;
 use crate::aws::evidence::{Look, settled};
 use crate::aws::failure::{Failure, Reason};
 use crate::aws::identity::{Identity, caller_identity};
+use crate::aws::partition::Partition;
 use crate::aws::sdk::{Sdk, Session};
 use crate::aws_files::Locations;
 use crate::aws_files::text::FileKind;
@@ -23,9 +23,6 @@ use crate::setup::request::{ConsolePassword, IamUserRequest, Request, RootReques
 use crate::store::StoreKind;
 use crate::store::index::Index;
 use crate::store::vault::Vault;
-
-/// How long STS may take to answer for a stored pair.
-const LIMIT: Duration = Duration::from_secs(10);
 
 /// How long IAM may take to tell of the root user, which nothing waits for.
 const ROOT_LIMIT: Duration = Duration::from_secs(5);
@@ -140,7 +137,7 @@ impl Reader<'_> {
     /// Nothing where the caller may not read it: the decision does not rest on it.
     async fn about_root(&self, caller: &Credential) -> Vec<String> {
         let account = caller.identity().map(|it| it.account_id.as_str()).unwrap_or_default();
-        let console = Console::of_region(caller.session.region.as_ref());
+        let console = Partition::of_region(caller.session.region.as_ref());
         let iam = self.sdk.iam(&caller.session);
         let Ok(Ok(root)) = timeout(ROOT_LIMIT, account::root_user(&iam)).await else {
             return Vec::new();
@@ -326,7 +323,7 @@ impl Reader<'_> {
         let accepted = settled(|| async {
             let sdk = self.sdk.with_fresh_connections();
             let session = sdk.session(pair, region.clone());
-            match caller_identity(&sdk, &session, LIMIT).await {
+            match caller_identity(&sdk, &session).await {
                 Ok(identity) => Ok(Look::Sure(Accepted::By(identity))),
                 Err(failure) if failure.reason == Reason::WrongSecret => {
                     Ok(Look::Sure(Accepted::Not(Verdict::WrongSecret, None)))

@@ -38,14 +38,7 @@ mod tests {
     #[test]
     fn every_policy_accepts_what_is_made_for_it() {
         for minimum_length in [6, 20, 128] {
-            let policy = PasswordPolicy {
-                minimum_length,
-                lowercase: true,
-                uppercase: true,
-                digits: true,
-                symbols: true,
-                classes: 4,
-            };
+            let policy = PasswordPolicy { minimum_length, required: [true; 4], classes: 4 };
             let first = generate(&policy);
             assert_eq!(policy.missing_in(first.expose_secret()), [""; 0]);
             assert_eq!(first.expose_secret().len(), minimum_length.max(20));

@@ -179,7 +179,7 @@ fn for_iam_user(
     }));
     if !matches!(request.console_password, ConsolePassword::None) {
         check_password(request, facts)?;
-        if user.is_some_and(|user| user.has_login_profile == Some(true)) {
+        if user.is_some_and(|user| user.has_login_profile) {
             warnings.push(format!(
                 "`{}` has a console password already: it stays as it is",
                 request.user_name

@@ -9,13 +9,13 @@ use aws_smithy_types::config_bag::ConfigBag;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
-use p256::NistP256;
-use p256::SecretKey;
 use p256::ecdsa::signature::Signer;
 use p256::ecdsa::{Signature, SigningKey};
+use p256::elliptic_curve::rand_core::OsRng;
 use p256::elliptic_curve::sec1::ToEncodedPoint;
 use p256::pkcs8::AssociatedOid;
-use rand::seq::IndexedRandom;
+use p256::{FieldBytes, NistP256, SecretKey};
+use rand::distr::{Alphanumeric, SampleString};
 use sec1::der::SecretDocument;
 use sec1::der::pem::{LineEnding, PemLabel};
 use sec1::{EcParameters, EcPrivateKey};
@@ -23,34 +23,19 @@ use secrecy::SecretString;
 use serde_json::json;
 use zeroize::Zeroizing;
 
-/// RFC 7636: letters, digits and `-._~`; 43 to 128 of them.
-const UNRESERVED: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
-
-/// From the characters that need no escape in an address.
+/// Letters and digits, which need no escape in an address.
 pub fn random_text(length: usize) -> String {
     // rand's thread generator is cryptographically secure and seeded by the system.
-    let mut rng = rand::rng();
-    let mut text = String::with_capacity(length);
-    let drawn = std::iter::repeat_with(|| UNRESERVED.choose(&mut rng));
-    text.extend(drawn.flatten().take(length).map(|byte| char::from(*byte)));
-    text
+    Alphanumeric.sample_string(&mut rand::rng(), length)
 }
 
 /// A P-256 key; wiped when dropped.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct ProofKey(SecretKey);
 
 impl ProofKey {
     pub fn generate() -> Self {
-        loop {
-            let mut bytes = Zeroizing::new([0; 32]);
-            // rand's thread generator is cryptographically secure and seeded by the system.
-            rand::fill(&mut bytes[..]);
-            // One draw in 2^32 lies beyond the curve's order.
-            if let Ok(key) = SecretKey::from_slice(&bytes[..]) {
-                return ProofKey(key);
-            }
-        }
+        ProofKey(SecretKey::random(&mut OsRng))
     }
 
     /// As the cache holds it: SEC1, with the curve named inside, which botocore's reader needs.
@@ -71,16 +56,12 @@ impl ProofKey {
     /// The JWT for one request to `address`.
     fn proof(&self, address: &str, now: Timestamp) -> String {
         let point = self.0.public_key().to_encoded_point(false);
-        let coordinate = |half: Option<_>| half.map(|half: &p256::FieldBytes| encoded(half));
+        let coordinate = |half: Option<&FieldBytes>| half.map(|half| encoded(half));
+        let (x, y) = (coordinate(point.x()), coordinate(point.y()));
         let header = json!({
             "typ": "dpop+jwt",
             "alg": "ES256",
-            "jwk": {
-                "kty": "EC",
-                "x": coordinate(point.x()),
-                "y": coordinate(point.y()),
-                "crv": "P-256",
-            },
+            "jwk": { "kty": "EC", "x": x, "y": y, "crv": "P-256" },
         });
         let payload = json!({
             "htm": "POST",
@@ -88,11 +69,8 @@ impl ProofKey {
             "iat": now.as_second(),
             "jti": random_text(32),
         });
-        let message = format!(
-            "{}.{}",
-            encoded(header.to_string().as_bytes()),
-            encoded(payload.to_string().as_bytes())
-        );
+        let [header, payload] = [header, payload].map(|it| encoded(it.to_string().as_bytes()));
+        let message = format!("{header}.{payload}");
         let signature: Signature = SigningKey::from(&self.0).sign(message.as_bytes());
         format!("{message}.{}", encoded(&signature.to_bytes()))
     }
@@ -100,12 +78,6 @@ impl ProofKey {
 
 fn encoded(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
-}
-
-impl std::fmt::Debug for ProofKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("ProofKey")
-    }
 }
 
 #[dyn_dispatch_hint]

@@ -2,18 +2,17 @@
 //! The format is the AWS CLI's (version 2, `aws login`); botocore and aws-config read it.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
 
+use aws_config::Region;
 use aws_credential_types::Credentials;
-use aws_credential_types::provider::SharedCredentialsProvider;
-use aws_sdk_signin::types::{AccessToken, CreateOAuth2TokenResponseBody};
+use aws_sdk_signin::types::CreateOAuth2TokenResponseBody;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use crate::aws::sdk::Session;
 use crate::aws::signin::dpop::ProofKey;
@@ -25,12 +24,12 @@ use crate::error::{Error, Result};
 pub struct SignedIn {
     /// The ARN that a profile names as its `login_session`.
     pub login_session: String,
-    /// Twelve digits.
-    pub account_id: String,
     /// When the present keys expire; tools renew them for as long as the console session lasts.
     pub expires_at: Timestamp,
-    credentials: Credentials,
-    document: SecretString,
+    pub access_key_id: String,
+    pub session: Session,
+    /// What the cache holds.
+    pub document: SecretString,
 }
 
 #[derive(Serialize)]
@@ -55,32 +54,15 @@ struct CachedToken<'a> {
     secret_access_key: &'a str,
     session_token: &'a str,
     account_id: &'a str,
-    expires_at: String,
+    expires_at: Timestamp,
 }
 
 impl SignedIn {
-    /// From the token endpoint's answer, whose own copies of the secrets are wiped.
     pub(super) fn new(
-        mut answer: CreateOAuth2TokenResponseBody,
-        client_id: &str,
-        key: &ProofKey,
-        region: &str,
-    ) -> Result<Self> {
-        let signed_in = SignedIn::read(&answer, client_id, key, region);
-        answer.refresh_token.zeroize();
-        answer.id_token.zeroize();
-        if let Some(mut token) = answer.access_token {
-            token.secret_access_key.zeroize();
-            token.session_token.zeroize();
-        }
-        signed_in
-    }
-
-    fn read(
         answer: &CreateOAuth2TokenResponseBody,
         client_id: &str,
         key: &ProofKey,
-        region: &str,
+        region: Region,
     ) -> Result<Self> {
         let lacks = |what: &str| {
             Error::failed(format!("AWS's answer to the sign-in lacks {what}"))
@@ -90,60 +72,31 @@ impl SignedIn {
         let id_token = answer.id_token().ok_or_else(|| lacks("the identity"))?;
         let login_session = subject(id_token).ok_or_else(|| lacks("the identity's ARN"))?;
         let account_id = account_of(&login_session).ok_or_else(|| lacks("the account"))?;
-        let lifetime = Duration::from_secs(u64::try_from(answer.expires_in()).unwrap_or(0));
-        let expiry = SystemTime::now() + lifetime;
-        let expires_at = Timestamp::try_from(expiry)
-            .ok()
-            .and_then(|time| Timestamp::from_second(time.as_second()).ok())
-            .ok_or_else(|| lacks("a possible expiry"))?;
+        let expiry = Timestamp::now().as_second() + i64::from(answer.expires_in());
+        let expires_at = Timestamp::from_second(expiry).map_err(|_| lacks("a possible expiry"))?;
         let dpop_key = key.to_pem();
-        let document = Document {
+        let (id, secret) = (token.access_key_id(), token.secret_access_key());
+        let document = written(&Document {
             access_token: CachedToken {
-                access_key_id: token.access_key_id(),
-                secret_access_key: token.secret_access_key(),
+                access_key_id: id,
+                secret_access_key: secret,
                 session_token: token.session_token(),
                 account_id: &account_id,
-                expires_at: expires_at.to_string(),
+                expires_at,
             },
             token_type: answer.token_type(),
             client_id,
             refresh_token: answer.refresh_token(),
             id_token,
             dpop_key: dpop_key.expose_secret(),
-            sign_in_region: region,
-        };
-        Ok(SignedIn {
-            document: written(&document)?,
-            credentials: credentials(token, expiry),
-            login_session,
-            account_id,
-            expires_at,
-        })
+            sign_in_region: region.as_ref(),
+        })?;
+        let session_token = Some(token.session_token().to_owned());
+        let expiry = expires_at.try_into().ok();
+        let keys = Credentials::new(id, secret, session_token, expiry, "cloudcred");
+        let (access_key_id, session) = (id.to_owned(), Session::new(keys, region));
+        Ok(SignedIn { login_session, expires_at, access_key_id, session, document })
     }
-
-    /// The session itself, from memory.
-    pub fn session(&self, region: aws_config::Region) -> Session {
-        Session { provider: SharedCredentialsProvider::new(self.credentials.clone()), region }
-    }
-
-    pub fn access_key_id(&self) -> &str {
-        self.credentials.access_key_id()
-    }
-
-    /// What the cache holds.
-    pub fn document(&self) -> &SecretString {
-        &self.document
-    }
-}
-
-fn credentials(token: &AccessToken, expiry: SystemTime) -> Credentials {
-    Credentials::new(
-        token.access_key_id(),
-        token.secret_access_key(),
-        Some(token.session_token().to_owned()),
-        Some(expiry),
-        "cloudcred",
-    )
 }
 
 /// Into a buffer that never grows: a reallocation would leave a copy of the secrets behind.
@@ -175,33 +128,28 @@ fn subject(id_token: &str) -> Option<String> {
 
 fn account_of(arn: &str) -> Option<String> {
     let account = arn.split(':').nth(4)?;
-    let digits = account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
-    digits.then(|| account.to_owned())
+    let is_account = account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
+    is_account.then(|| account.to_owned())
 }
 
-/// Where AWS's tools look for the documents of sessions.
-///
-/// # Errors
-/// When a home directory is needed and there is none; or when AWS's tools would look in different
-/// places.
+/// Where AWS's tools look for the documents of sessions: an error if in different places.
 pub fn cache_folder(env: &Env) -> Result<PathBuf> {
     const VARIABLE: &str = "AWS_LOGIN_CACHE_DIRECTORY";
-    match env.var(VARIABLE) {
-        // botocore expands it (`utils.py`, `get_login_token_cache_directory`), aws-config does not
-        // (`login/cache.rs`): for one it is the home directory, for the other a folder called `~`.
-        Some(folder) if folder.starts_with('~') => Err(Error::failed(format!(
-            "{VARIABLE} is {folder}: some of AWS's tools take `~` literally"
-        ))
-        .hint("nothing was changed; set it to the whole path, or unset it")),
-        Some(folder) => Ok(PathBuf::from(folder)),
-        None => {
-            let home = aws_files::home_of(env).ok_or_else(|| {
-                Error::failed("cannot find your home directory, and so not ~/.aws")
-                    .hint(format!("set HOME, or {VARIABLE}"))
-            })?;
-            Ok([home.as_str(), ".aws", "login", "cache"].iter().collect())
-        }
+    let Some(folder) = env.var(VARIABLE) else {
+        let home = aws_files::home_of(env).ok_or_else(|| {
+            Error::failed("cannot find your home directory, and so not ~/.aws")
+                .hint(format!("set HOME, or {VARIABLE}"))
+        })?;
+        return Ok([home.as_str(), ".aws", "login", "cache"].iter().collect());
+    };
+    // botocore expands it (`utils.py`, `get_login_token_cache_directory`), aws-config does not
+    // (`login/cache.rs`): for one it is the home directory, for the other a folder called `~`.
+    if folder.starts_with('~') {
+        let message = format!("{VARIABLE} is {folder}: some of AWS's tools take `~` literally");
+        let hint = "nothing was changed; set it to the whole path, or unset it";
+        return Err(Error::failed(message).hint(hint));
     }
+    Ok(PathBuf::from(folder))
 }
 
 /// The document of a session in that folder.

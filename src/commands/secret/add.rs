@@ -19,8 +19,6 @@ use crate::store::{SecretName, StoreKind};
 
 /// How long AWS may take to know a new key.
 const PROPAGATION: Duration = Duration::from_secs(8);
-/// How long STS may take to answer.
-const ANSWER: Duration = Duration::from_secs(10);
 
 pub fn run(flags: AddSecret, context: &Context) -> Result<()> {
     let name = SecretName::existing(&flags.name)?;
@@ -116,7 +114,7 @@ fn verified(pair: &KeyPair, aws: &Aws) -> Result<Identity> {
     let began = Instant::now();
     let answer = aws.during("Asking AWS whose key this is …", async {
         loop {
-            let answer = caller_identity(&aws.sdk, &session, ANSWER).await;
+            let answer = caller_identity(&aws.sdk, &session).await;
             let is_unknown = answer.as_ref().is_err_and(|it| it.reason == Reason::UnknownKey);
             if !is_unknown || began.elapsed() >= PROPAGATION {
                 return Ok(answer);

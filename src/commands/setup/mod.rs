@@ -5,8 +5,8 @@ mod retire;
 
 use std::time::Instant;
 
-use crate::aws::console::Console;
 use crate::aws::credential::Credential;
+use crate::aws::partition::Partition;
 use crate::aws::profiles::{self, Scope};
 use crate::cli::{ModeChoice, Setup};
 use crate::commands::context::{Aws, Context};
@@ -51,7 +51,7 @@ pub fn run(mut flags: Setup, context: &Context) -> Result<u8> {
         host_name: context.env.host_name.as_deref(),
         credentials_are_named: flags.login || context.global.profile().is_some(),
         attended: context.attended,
-        console: Console::of_region(aws.sdk.region().as_ref()),
+        console: Partition::of_region(aws.sdk.region().as_ref()),
         lookups: &aws,
         prompt: prompt.as_mut(),
         flags,

@@ -1,10 +1,9 @@
 //! What follows once the root key that created the user is out of use: it is deleted where somebody says
 //! so once more, and what still holds it is named.
 
-use crate::aws::configured::configured;
-use crate::aws::console::Console;
+use crate::aws::configured::{Kind, configured};
 use crate::aws::credential::Credential;
-use crate::aws::kind::Kind;
+use crate::aws::partition::Partition;
 use crate::aws_files::{AwsFiles, Locations};
 use crate::aws_profile::{self, AwsProfile};
 use crate::commands::context::{Aws, Context};
@@ -68,7 +67,7 @@ pub fn not_retired(error: Error, goal: &Goal, caller: &Credential) -> Error {
 
 /// Where root's keys are in the console.
 fn page(caller: &Credential) -> String {
-    Console::of_region(caller.session.region.as_ref()).security_credentials()
+    Partition::of_region(caller.session.region.as_ref()).security_credentials()
 }
 
 /// The new pair, as whoever uses it from now on reads it.

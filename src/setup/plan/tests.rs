@@ -61,7 +61,7 @@ fn user(keys: &[&str]) -> User {
             })
             .collect(),
         policy_arns: vec![ADMINISTRATOR_ACCESS.into()],
-        has_login_profile: None,
+        has_login_profile: false,
         permissions_boundary: None,
     }
 }

@@ -1,7 +1,5 @@
 //! What every step gets to work with, and how it says that it stopped.
 
-use std::time::Duration;
-
 use aws_sdk_iam::Client;
 use jiff::Timestamp;
 use secrecy::SecretString;
@@ -16,9 +14,6 @@ use crate::output::Output;
 use crate::secret::KeyPair;
 use crate::store::vault::Vault;
 use crate::store::{SecretName, StoreKind};
-
-/// How long STS may take to answer for the run's pair.
-const STS_LIMIT: Duration = Duration::from_secs(10);
 
 /// What is needed to change something and to take it back: credentials that may change the account,
 /// and this machine's stores.
@@ -126,7 +121,7 @@ impl Work<'_> {
             return Ok(false);
         };
         let session = access.sdk.session(pair, session.region.clone());
-        match caller_identity(access.sdk, &session, STS_LIMIT).await {
+        match caller_identity(access.sdk, &session).await {
             Ok(_) => Ok(true),
             Err(failure) if failure.reason == Reason::UnknownKey => Ok(false),
             Err(failure) => Err(failure),

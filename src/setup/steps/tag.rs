@@ -62,8 +62,8 @@ impl Change for DescribeAccessKey {
         };
         let is_listed = || async {
             let iam = access.fresh_iam()?;
-            let mark = account::user_mark(&iam, &self.user_name).await?;
-            Ok(mark.tags.iter().any(|(key, _)| *key == id))
+            let user = account::get_user(&iam, &self.user_name).await?;
+            Ok(user.tags().iter().any(|tag| tag.key == id))
         };
         let result = if work.created_user() {
             // It goes with the user.

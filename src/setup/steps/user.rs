@@ -2,9 +2,10 @@
 
 use std::cell::Cell;
 
+use aws_sdk_iam::types::User;
 use serde::{Deserialize, Serialize};
 
-use crate::aws::account::{self, UserMark};
+use crate::aws::account;
 use crate::aws::evidence::{Look, deleted, settled};
 use crate::aws::failure::{Failure, Reason};
 use crate::aws::iam;
@@ -45,8 +46,8 @@ enum Owner {
     Nobody,
 }
 
-fn has_run_tag(mark: &UserMark, run: &str) -> bool {
-    mark.tags.iter().any(|(key, value)| key == RUN_TAG && value == run)
+fn has_run_tag(user: &User, run: &str) -> bool {
+    user.tags().iter().any(|tag| tag.key == RUN_TAG && tag.value == run)
 }
 
 /// Whether AWS still knows the run's key, which no user keeps beyond its own end: by STS, which accepts
@@ -73,10 +74,10 @@ impl CreateUser {
         // A user that was seen once is not absent, whatever the last server says.
         let seen = Cell::new(false);
         settled(|| async {
-            match account::user_mark(&access.fresh_iam()?, &self.user_name).await {
-                Ok(mark) if has_run_tag(&mark, run) => Ok(Look::Sure(Owner::ThisRun)),
+            match account::get_user(&access.fresh_iam()?, &self.user_name).await {
+                Ok(user) if has_run_tag(&user, run) => Ok(Look::Sure(Owner::ThisRun)),
                 // Another user has the name by now, so the run's is gone.
-                Ok(mark) if self.made.user_id.as_ref().is_some_and(|id| *id != mark.id) => {
+                Ok(user) if self.made.user_id.as_ref().is_some_and(|id| *id != user.user_id) => {
                     Ok(Look::Unsure(Owner::Nobody))
                 }
                 Err(failure) if failure.reason == Reason::Missing && !seen.get() => {
@@ -205,8 +206,8 @@ impl Change for CreateUser {
         // Asked before each deletion: by then, the name may be somebody else's.
         let ours = || async {
             let iam = access.fresh_iam()?;
-            match account::user_mark(&iam, user).await {
-                Ok(mark) => Ok(has_run_tag(&mark, run)),
+            match account::get_user(&iam, user).await {
+                Ok(user) => Ok(has_run_tag(&user, run)),
                 // Created by this process or proven a moment ago.
                 Err(failure) if failure.reason == Reason::Denied => Ok(true),
                 Err(failure) => Err(failure),
@@ -221,8 +222,8 @@ impl Change for CreateUser {
         };
         let is_listed = || async {
             let iam = access.fresh_iam()?;
-            match account::user_mark(&iam, user).await {
-                Ok(mark) => Ok(id.is_none_or(|id| *id == mark.id)),
+            match account::get_user(&iam, user).await {
+                Ok(user) => Ok(id.is_none_or(|id| *id == user.user_id)),
                 Err(failure) if failure.reason == Reason::Missing => Ok(false),
                 Err(failure) => Err(failure),
             }

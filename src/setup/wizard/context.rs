@@ -3,9 +3,9 @@
 use secrecy::SecretString;
 
 use crate::aws::account::PasswordPolicy;
-use crate::aws::console::Console;
 use crate::aws::credential::Credential;
 use crate::aws::mfa::MfaRole;
+use crate::aws::partition::Partition;
 use crate::cli::Setup;
 use crate::error::{Kind, Result};
 use crate::prompt::{Choice, Prompt, Question};
@@ -26,7 +26,7 @@ pub struct Wizard<'a> {
     /// Whether a person answers.
     pub attended: bool,
     /// The console of the partition at hand.
-    pub console: Console,
+    pub console: Partition,
     pub lookups: &'a dyn Lookups,
     pub prompt: &'a mut dyn Prompt,
 }

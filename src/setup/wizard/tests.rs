@@ -4,9 +4,9 @@ use std::cell::RefCell;
 
 use super::*;
 use crate::aws::account::PasswordPolicy;
-use crate::aws::console::Console;
 use crate::aws::credential::{Credential, Source};
 use crate::aws::mfa::MfaRole;
+use crate::aws::partition::Partition;
 use crate::cli::{IfExists, ModeChoice, PasswordChoice, Setup, StoreChoice};
 use crate::error::{Kind, Result};
 use crate::prompt::script::Answer::{Default as Enter, Password, Paste, Pick, Type};
@@ -66,7 +66,7 @@ impl Machine {
             host_name: Some("laptop"),
             credentials_are_named: false,
             attended: self.attended,
-            console: Console::of_region("us-east-1"),
+            console: Partition::of_region("us-east-1"),
             lookups: self,
             prompt,
         };
