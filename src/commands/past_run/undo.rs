@@ -16,6 +16,7 @@ use crate::prompt::Question;
 use crate::setup::journal::{Journal, Record};
 use crate::setup::report::StepReport;
 use crate::setup::run::Run;
+use crate::setup::steps::Step;
 use crate::setup::steps::context::RunSecrets;
 use crate::setup::undo_check::undo_check;
 use crate::store::index::Index;
@@ -101,8 +102,7 @@ pub fn undo(mut past: PastRun<'_>, run: &str) -> Result<()> {
     let record = run.record();
     let account = &record.goal.account_id;
     let title = format!("What run {} made in account {account}, and undo takes back", record.run);
-    let made = record.steps.iter().rev().filter(|it| it.status.may_have_made());
-    let rows = made.filter_map(|it| it.step.remains()).map(|what| vec![what]);
+    let rows = record.made().rev().filter_map(Step::remains).map(|what| vec![what]);
     finish::show_steps(&title, rows, context);
     if !context.global.yes
         && !past.prompt.confirm(Question::required("Take all of it back?", "--yes"))?

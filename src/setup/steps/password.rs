@@ -57,10 +57,6 @@ pub fn follows(created: Timestamp, sent: Timestamp) -> bool {
 }
 
 impl CreateLoginProfile {
-    fn what(&self) -> String {
-        format!("the console password of `{}`", self.user_name)
-    }
-
     async fn created_at(&self, access: &Access<'_>) -> Result<Option<Timestamp>, Failure> {
         account::login_profile(&access.fresh_iam()?, &self.user_name).await
     }
@@ -91,6 +87,7 @@ impl CreateLoginProfile {
 
 impl Change for CreateLoginProfile {
     const NAME: &'static str = "create_login_profile";
+    const CHANGES_AWS: bool = true;
 
     fn described(&self) -> (&'static str, String) {
         let name = &self.user_name;
@@ -100,20 +97,15 @@ impl Change for CreateLoginProfile {
     }
 
     fn remains(&self) -> Option<String> {
-        Some(self.what())
+        Some(format!("the console password of `{}`", self.user_name))
     }
 
-    fn changes_aws(&self) -> bool {
-        true
-    }
-
-    async fn prepare(&mut self, work: &mut Work<'_>) -> Result<(), Stop> {
+    async fn prepare(&mut self, work: &mut Work<'_>) -> Result<()> {
         // Somebody may have set one since the plan was made; one server that has seen it is enough.
         if !work.created_user() && self.made.begun_at.is_none() {
-            let looks = thrice(|| self.created_at(&work.access)).await;
-            let looks = looks.map_err(|failure| Stop::Refused(failure.into()))?;
+            let looks = thrice(|| self.created_at(&work.access)).await?;
             if looks.iter().any(Option::is_some) {
-                return Err(Stop::Refused(self.somebody_elses()));
+                return Err(self.somebody_elses());
             }
         }
         let now = work.access.aws_now();
@@ -183,7 +175,7 @@ impl Change for CreateLoginProfile {
     }
 
     async fn take_back(&mut self, work: &mut Work<'_>, outcome: Outcome) -> Result<(), Leftover> {
-        if outcome == Outcome::Refused || !work.may_act(&self.what())? {
+        if outcome == Outcome::Refused || !work.may_act()? {
             return Ok(());
         }
         let access = work.access;
@@ -194,7 +186,7 @@ impl Change for CreateLoginProfile {
         } else {
             self.remove(&access).await
         };
-        taken_back(self.what(), outcome, result)?;
+        taken_back(outcome, result)?;
         self.made = Made::default();
         Ok(())
     }

@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::setup::steps::context::{
     Access, Change, Leftover, Outcome, RunUser, Settled, Stop, Work,
 };
+use crate::setup::steps::orphan_keys::is_listed;
 
 /// Marks the users that cloudcred made, among others for audits.
 pub const CREATED_BY_TAG: (&str, &str) = ("created-by", "cloudcred");
@@ -58,12 +59,10 @@ async fn key_exists(work: &Work<'_>, user: &str) -> Result<bool> {
     if work.is_accepted(id).await? {
         return Ok(true);
     }
-    match account::access_keys(&work.access.fresh_iam()?, Some(user)).await {
-        Ok(keys) => Ok(keys.iter().any(|key| key.id == *id)),
-        Err(failure) if failure.reason == Reason::Missing => Ok(false),
+    match is_listed(&work.access, Some(user), id).await {
         // What cannot be read may be there.
         Err(failure) if failure.reason == Reason::Denied => Ok(true),
-        Err(failure) => Err(failure.into()),
+        listed => Ok(listed?),
     }
 }
 
@@ -92,10 +91,6 @@ impl CreateUser {
         .await
     }
 
-    fn what(&self) -> String {
-        format!("the IAM user `{}`", self.user_name)
-    }
-
     fn exists(&self) -> Error {
         Error::failed(format!("the IAM user `{}` exists already", self.user_name))
             .hint("use it with --if-exists reuse, or choose another --user-name")
@@ -104,6 +99,7 @@ impl CreateUser {
 
 impl Change for CreateUser {
     const NAME: &'static str = "create_user";
+    const CHANGES_AWS: bool = true;
 
     fn described(&self) -> (&'static str, String) {
         let name = &self.user_name;
@@ -115,11 +111,7 @@ impl Change for CreateUser {
     }
 
     fn remains(&self) -> Option<String> {
-        Some(self.what())
-    }
-
-    fn changes_aws(&self) -> bool {
-        true
+        Some(format!("the IAM user `{}`", self.user_name))
     }
 
     async fn act(&mut self, work: &mut Work<'_>) -> Result<(), Stop> {
@@ -197,40 +189,29 @@ impl Change for CreateUser {
     }
 
     async fn take_back(&mut self, work: &mut Work<'_>, outcome: Outcome) -> Result<(), Leftover> {
-        if outcome == Outcome::Refused || !work.may_act(&self.what())? {
+        if outcome == Outcome::Refused || !work.may_act()? {
             return Ok(());
         }
         let access = work.access;
         let (user, run, id) = (&self.user_name, &work.run, self.made.user_id.as_ref());
-        // Asked before each deletion: by then, the name may be somebody else's.
-        let ours = || async {
-            let iam = access.fresh_iam()?;
-            match account::user_mark(&iam, user).await {
-                Ok(mark) => Ok(has_run_tag(&mark, run)),
-                // Created by this process or proven a moment ago.
-                Err(failure) if failure.reason == Reason::Denied => Ok(true),
-                Err(failure) => Err(failure),
-            }
-        };
+        let mark = || async { account::user_mark(&access.fresh_iam()?, user).await };
         let delete = || async {
-            if ours().await? {
-                let iam = access.fresh_iam()?;
-                return iam::delete_user(&iam, user).await;
+            // Asked before each deletion: by then, the name may be somebody else's.
+            match mark().await {
+                Ok(mark) if !has_run_tag(&mark, run) => {
+                    return Err(Failure::without("iam:GetUser", "the tag of this run"));
+                }
+                // Created by this process or proven a moment ago.
+                Err(failure) if failure.reason != Reason::Denied => return Err(failure),
+                Ok(_) | Err(_) => {}
             }
-            Err(Failure::without("iam:GetUser", "the tag of this run"))
+            iam::delete_user(&access.fresh_iam()?, user).await
         };
         let is_listed = || async {
-            let iam = access.fresh_iam()?;
-            match account::user_mark(&iam, user).await {
-                Ok(mark) => Ok(id.is_none_or(|id| *id == mark.id)),
-                Err(failure) if failure.reason == Reason::Missing => Ok(false),
-                Err(failure) => Err(failure),
-            }
+            let mark = mark().await?;
+            Ok(id.is_none_or(|id| *id == mark.id))
         };
-        deleted(delete, is_listed).await.map_err(|failure| Leftover {
-            passing: failure.reason == Reason::Conflict,
-            ..Leftover::new(self.what(), failure)
-        })?;
+        deleted(delete, is_listed).await?;
         work.user = RunUser::Gone;
         self.made = Made::default();
         Ok(())

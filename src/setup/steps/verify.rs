@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::aws::failure::{Failure, Reason};
 use crate::aws::proof;
 use crate::error::{Error, Kind, Result};
-use crate::setup::steps::context::{Change, Leftover, Outcome, Settled, Stop, Work};
+use crate::setup::steps::context::{Change, Leftover, Outcome, Stop, Work};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verify {
@@ -20,10 +20,6 @@ impl Change for Verify {
 
     fn described(&self) -> (&'static str, String) {
         ("prove it", "until STS and IAM accept the new key everywhere".to_owned())
-    }
-
-    fn remains(&self) -> Option<String> {
-        None
     }
 
     async fn act(&mut self, work: &mut Work<'_>) -> Result<(), Stop> {
@@ -58,10 +54,6 @@ impl Change for Verify {
             access.vault.verified(secret, access.env.now())?;
         }
         Ok(())
-    }
-
-    async fn revisit(&mut self, _: &mut Work<'_>, outcome: Outcome) -> Result<Settled> {
-        Ok(if outcome == Outcome::Done { Settled::Done } else { Settled::Again })
     }
 
     async fn take_back(&mut self, _: &mut Work<'_>, _: Outcome) -> Result<(), Leftover> {
