@@ -12,7 +12,6 @@ pub struct Goal {
     pub mode: Mode,
     /// Twelve digits.
     pub account_id: String,
-    /// Whose the pair is, or will be.
     pub arn: String,
     /// The credentials that stay in place, in mode `existing`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -266,10 +266,7 @@ pub trait Change {
 
     /// Brings a step that another process has done to where the run can go on.
     async fn revisit(&mut self, work: &mut Work<'_>, outcome: Outcome) -> Result<Settled> {
-        match outcome {
-            Outcome::Done => Ok(Settled::Done),
-            Outcome::Unknown | Outcome::Refused => self.settle(work).await,
-        }
+        if outcome == Outcome::Done { Ok(Settled::Done) } else { self.settle(work).await }
     }
 
     /// Looks once more, before the run ends, for what attempts without an answer may have made.

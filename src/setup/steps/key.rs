@@ -12,6 +12,7 @@ use crate::aws::evidence::{Look, SETTLING, deleted, settled};
 use crate::aws::failure::{Failure, Reason};
 use crate::aws::iam;
 use crate::error::{Error, Kind, Result};
+use crate::secret::KeyPair;
 use crate::setup::steps::context::{Change, Leftover, Outcome, Settled, Stop, Work};
 use crate::setup::steps::orphan_keys::{is_listed, keys_of, listed, suspects};
 use crate::setup::steps::secret::Destination;
@@ -120,10 +121,11 @@ impl CreateAccessKey {
     /// Whether the key that the journal names is this run's: on a user of its own, by its pair, or by
     /// the time when IAM made it. `None` where it is not listed, so that there is nothing to prove.
     async fn is_ours(&self, work: &Work<'_>, id: &str) -> Result<Option<bool>> {
-        if work.created_user() || work.access.vault.find_key(id)?.is_some() {
-            return Ok(Some(true));
-        }
-        if work.secrets.pair.as_ref().is_some_and(|pair| pair.access_key_id == id) {
+        let is_it = |pair: &KeyPair| pair.access_key_id == id;
+        if work.created_user()
+            || work.access.vault.find_key(id)?.is_some()
+            || work.secrets.pair.as_ref().is_some_and(is_it)
+        {
             return Ok(Some(true));
         }
         let key = settled(|| async {
@@ -168,11 +170,10 @@ impl Change for CreateAccessKey {
     const CHANGES_AWS: bool = true;
 
     fn described(&self) -> (&'static str, String) {
-        let detail = match self.destination.store {
-            Some(_) => format!("kept {}", self.destination.described()),
-            None => format!("of {}, {}", self.whose(), self.destination.described()),
-        };
-        ("create access key", detail)
+        let place = self.destination.described();
+        let of_whom = || format!("of {}, {place}", self.whose());
+        let kept = self.destination.store.map(|_| format!("kept {place}"));
+        ("create access key", kept.unwrap_or_else(of_whom))
     }
 
     fn remains(&self) -> Option<String> {

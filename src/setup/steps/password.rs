@@ -48,9 +48,8 @@ impl Made {
     }
 }
 
-/// Whether something that IAM made then may come from a request that was sent at the other time. IAM
-/// tells whole seconds.
-pub fn follows(created: Timestamp, sent: Timestamp) -> bool {
+/// Whether what IAM made then may come from a request sent at the other time. IAM tells whole seconds.
+fn follows(created: Timestamp, sent: Timestamp) -> bool {
     let later = created.duration_since(sent);
     -SignedDuration::from_secs(2) <= later
         && later <= SignedDuration::from_secs(4 * SETTLING.as_secs() as i64)
@@ -74,10 +73,8 @@ impl CreateLoginProfile {
         };
         let delete = || async {
             // Asked before each deletion: by then it may be another one.
-            match self.created_at(access).await {
-                Ok(Some(created)) if !self.made.is_ours(created) => return Ok(()),
-                Err(failure) => return Err(failure),
-                Ok(_) => {}
+            if self.created_at(access).await?.is_some_and(|created| !self.made.is_ours(created)) {
+                return Ok(());
             }
             iam::delete_login_profile(&access.fresh_iam()?, &self.user_name).await
         };
@@ -90,10 +87,8 @@ impl Change for CreateLoginProfile {
     const CHANGES_AWS: bool = true;
 
     fn described(&self) -> (&'static str, String) {
-        let name = &self.user_name;
-        let detail =
-            if self.generated { format!("generated, for {name}") } else { format!("for {name}") };
-        ("set password", detail)
+        let generated = if self.generated { "generated, " } else { "" };
+        ("set password", format!("{generated}for {}", self.user_name))
     }
 
     fn remains(&self) -> Option<String> {
@@ -129,14 +124,14 @@ impl Change for CreateLoginProfile {
             return Err(Stop::Unanswered(failure.into()));
         }
         self.made.unanswered.pop();
-        match failure.reason {
-            // The first attempt of this step may have set it.
-            Reason::Exists if !self.made.unanswered.is_empty() => {
-                Err(Stop::Unanswered(self.somebody_elses()))
+        Err(match failure.reason {
+            Reason::Exists if self.made.unanswered.is_empty() => {
+                Stop::Refused(self.somebody_elses())
             }
-            Reason::Exists => Err(Stop::Refused(self.somebody_elses())),
-            _ => Err(failure.into()),
-        }
+            // The first attempt of this step may have set it.
+            Reason::Exists => Stop::Unanswered(self.somebody_elses()),
+            _ => failure.into(),
+        })
     }
 
     /// Ours is one that IAM has set after an attempt, where there was none before.
@@ -148,18 +143,13 @@ impl Change for CreateLoginProfile {
                 created => Look::Unsure(created),
             })
         });
-        match created.await? {
-            Some(created) if self.made.is_ours(created) => {
-                self.made.unanswered.clear();
-                self.made.created_at = Some(created);
-                Ok(Settled::Done)
-            }
-            Some(_) => Err(self.somebody_elses()),
-            None => {
-                self.made.unanswered.clear();
-                Ok(Settled::Again)
-            }
+        let created = created.await?;
+        if created.is_some_and(|created| !self.made.is_ours(created)) {
+            return Err(self.somebody_elses());
         }
+        self.made.unanswered.clear();
+        self.made.created_at = created.or(self.made.created_at);
+        Ok(if created.is_some() { Settled::Done } else { Settled::Again })
     }
 
     /// A password that nobody has seen is set anew.

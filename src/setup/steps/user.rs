@@ -103,11 +103,9 @@ impl Change for CreateUser {
 
     fn described(&self) -> (&'static str, String) {
         let name = &self.user_name;
-        let detail = match &self.permissions_boundary {
-            Some(boundary) => format!("{name}, bounded by {boundary}"),
-            None => name.clone(),
-        };
-        ("create IAM user", detail)
+        let bounded = |boundary| format!("{name}, bounded by {boundary}");
+        let boundary = self.permissions_boundary.as_ref();
+        ("create IAM user", boundary.map_or_else(|| name.clone(), bounded))
     }
 
     fn remains(&self) -> Option<String> {
@@ -117,28 +115,25 @@ impl Change for CreateUser {
     async fn act(&mut self, work: &mut Work<'_>) -> Result<(), Stop> {
         let iam = work.access.iam()?;
         let boundary = self.permissions_boundary.as_deref();
-        let failure = match iam::create_user(&iam, &self.user_name, &self.tags, boundary).await {
+        match iam::create_user(&iam, &self.user_name, &self.tags, boundary).await {
             Ok(id) => {
                 self.made.user_id = id;
                 work.user = RunUser::Created;
-                return Ok(());
+                Ok(())
             }
-            Err(failure) => failure,
-        };
-        match failure.reason {
-            Reason::Unclear => self.made.lost = true,
             // An earlier attempt of ours may have made it.
-            Reason::Exists if self.made.lost => {
-                return match self.settle(work).await {
-                    Ok(Settled::Done) => Ok(()),
-                    Ok(_) => Err(Stop::Unanswered(failure.into())),
-                    Err(error) => Err(Stop::Refused(error)),
-                };
+            Err(failure) if failure.reason == Reason::Exists && self.made.lost => {
+                match self.settle(work).await.map_err(Stop::Refused)? {
+                    Settled::Done => Ok(()),
+                    _ => Err(Stop::Unanswered(failure.into())),
+                }
             }
-            Reason::Exists => return Err(Stop::Refused(self.exists())),
-            _ => {}
+            Err(failure) if failure.reason == Reason::Exists => Err(Stop::Refused(self.exists())),
+            Err(failure) => {
+                self.made.lost |= failure.reason == Reason::Unclear;
+                Err(failure.into())
+            }
         }
-        Err(failure.into())
     }
 
     async fn settle(&mut self, work: &mut Work<'_>) -> Result<Settled> {

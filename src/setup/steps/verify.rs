@@ -31,24 +31,23 @@ impl Change for Verify {
                 "waiting until AWS knows the new key everywhere (at most {seconds} s more)"
             ));
         };
-        let region = match access.session {
-            Some(session) => session.region.clone(),
-            None => access.sdk.region(),
-        };
+        let region =
+            access.session.map_or_else(|| access.sdk.region(), |session| session.region.clone());
         let session = access.sdk.session(work.pair()?, region);
         let proof = async { Ok(proof::prove(access.sdk, &session, reads_iam_as, waiting).await) };
         let proven = match work.interrupt.or_cancel(proof).await? {
             Ok(identity) => identity,
             Err(failure) if proof::may_pass(&failure) && work.target.is_some() => {
-                return Err(Stop::Failed(unproven(work, &failure)));
+                return Err(unproven(work, &failure).into());
             }
             // Waiting would not help, or the key would be lost when this process ends.
             Err(failure) => return Err(Stop::Failed(failure.into())),
         };
         if proven.account_id != work.owner.account_id {
             let (proven, owner) = (proven.described(), work.owner.described());
-            let message = format!("the new key belongs to {proven}, not to {owner}");
-            return Err(Stop::Failed(Error::failed(message)));
+            return Err(
+                Error::failed(format!("the new key belongs to {proven}, not to {owner}")).into()
+            );
         }
         if let Some((secret, _)) = &work.target {
             access.vault.verified(secret, access.env.now())?;
