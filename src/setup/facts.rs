@@ -11,7 +11,7 @@ use crate::aws::evidence::{Look, settled};
 use crate::aws::failure::{Failure, Reason};
 use crate::aws::identity::{Identity, caller_identity};
 use crate::aws::partition::Partition;
-use crate::aws::sdk::{Sdk, Session};
+use crate::aws::sdk::Sdk;
 use crate::aws_files::Locations;
 use crate::aws_files::text::FileKind;
 use crate::aws_profile::{self, AwsProfile, Holder};
@@ -115,23 +115,23 @@ impl Reader<'_> {
     /// error.
     pub async fn read(&self, request: &Request) -> Result<Facts> {
         let aws_profile = self.aws_profile(request)?;
-        let of_request = async {
-            match request {
-                Request::Existing(_) => Ok(Facts::default()),
-                Request::IamUser(request) => self.of_iam_user(request).await,
-                Request::Root(request) => self.of_root(request).await,
-            }
-        };
-        let (facts, of_root) = tokio::join!(of_request, self.about_root(request.caller()));
-        let mut facts = Facts { aws_profile, ..facts? };
-        if let Some(target) = request.target() {
-            facts.secret_is_current = self.index.is_current(&target.secret);
+        let (of_secret, of_user, of_root) = tokio::join!(
+            self.about_secret(request),
+            self.about_user(request),
+            self.about_root(request.caller())
+        );
+        let (of_secret, listed) = of_secret?;
+        let Facts { mut user, password_policy, mut warnings, .. } = of_user?;
+        if let (UserFact::Present(user), Some(key)) = (&mut user, listed)
+            && !user.access_keys.iter().any(|it| it.id == key.id)
+        {
+            user.access_keys.push(key);
         }
-        facts.warnings.extend(of_root);
-        if let (Some(_), Some(name)) = (&facts.aws_profile, self.env.moves_data()) {
-            facts.warnings.push(aws_profile::works_only_with(name));
+        warnings.extend(of_root);
+        if let (Some(_), Some(name)) = (&aws_profile, self.env.moves_data()) {
+            warnings.push(aws_profile::works_only_with(name));
         }
-        Ok(facts)
+        Ok(Facts { user, password_policy, aws_profile, warnings, ..of_secret })
     }
 
     /// Nothing where the caller may not read it: the decision does not rest on it.
@@ -158,82 +158,48 @@ impl Reader<'_> {
         Ok(Some((profile, holder)))
     }
 
-    async fn of_iam_user(&self, request: &IamUserRequest) -> Result<Facts> {
-        let name = &request.user_name;
-        let iam = self.sdk.iam(&request.bootstrap.session);
-        let found = self.find_pair(&request.target).await?;
-        let wants_password = !matches!(request.console_password, ConsolePassword::None);
-        let password_policy = async {
-            if wants_password { Some(account::password_policy(&iam).await) } else { None }
-        };
-        let owner = Owner { session: &request.bootstrap.session, user: Some(name) };
-        let (user, password_policy, stored) = tokio::join!(
-            account::user(&iam, name, wants_password),
-            password_policy,
-            self.known(found, &request.target, owner),
-        );
-        let (stored, listed) = stored?;
-        let mut warnings = Vec::new();
-        let user = match user {
-            Ok(Some(mut user)) => {
-                add(&mut user, listed);
-                UserFact::Present(user)
+    async fn about_user(&self, request: &Request) -> Result<Facts> {
+        match request {
+            Request::Existing(_) => Ok(Facts::default()),
+            Request::IamUser(request) => self.iam_user(request).await,
+            Request::Root(request) => {
+                Ok(Facts { user: self.root_user(request).await?, ..Facts::default() })
             }
-            Ok(None) => UserFact::Absent,
-            Err(failure) if failure.reason == Reason::Denied => {
-                warnings.push(format!(
-                    "could not check whether the user `{name}` exists: {} is not allowed",
-                    failure.operation
-                ));
-                UserFact::Unreadable(failure)
-            }
-            Err(failure) => return Err(failure.into()),
-        };
-        let password_policy = match password_policy.transpose() {
-            Ok(policy) => policy,
-            Err(failure) if failure.reason == Reason::Denied => {
-                warnings.push(format!(
-                    "could not check the account's password policy: {} is not allowed",
-                    failure.operation
-                ));
-                None
-            }
-            Err(failure) => return Err(failure.into()),
-        };
-        let account = request.bootstrap.identity().map(|identity| &identity.account_id);
-        let owner = stored.as_ref().and_then(|stored| stored.identity.as_ref());
-        let stored_is_reusable = owner.is_some_and(|owner| {
-            // IAM does not tell user names apart by case.
-            let is_user = owner.user_name().is_some_and(|owner| owner.eq_ignore_ascii_case(name));
-            is_user && Some(&owner.account_id) == account
-        });
-        Ok(Facts {
-            user,
-            password_policy,
-            stored,
-            stored_is_reusable,
-            warnings,
-            ..Facts::default()
-        })
+        }
     }
 
-    async fn of_root(&self, request: &RootRequest) -> Result<Facts> {
-        let found = self.find_pair(&request.target).await?;
-        let is_given = match (&found, &request.pair) {
-            (Some((_, Some(stored))), Some(given)) => stored.same_as(given),
-            _ => false,
+    async fn iam_user(&self, request: &IamUserRequest) -> Result<Facts> {
+        let name = &request.user_name;
+        let iam = self.sdk.iam(&request.bootstrap.session);
+        let wants_password = !matches!(request.console_password, ConsolePassword::None);
+        let (user, password_policy) =
+            tokio::join!(account::user(&iam, name, wants_password), async {
+                if wants_password {
+                    account::password_policy(&iam).await.map(Some)
+                } else {
+                    Ok(None)
+                }
+            });
+        let mut warnings = Vec::new();
+        let mut unless_denied = |what: String, failure: Failure| match failure.reason {
+            Reason::Denied => {
+                let operation = failure.operation;
+                warnings.push(format!("could not check {what}: {operation} is not allowed"));
+                Ok(failure)
+            }
+            _ => Err(failure),
         };
-        let owner = Owner { session: &request.checked.session, user: None };
-        let (stored, user) =
-            tokio::join!(self.known(found, &request.target, owner), self.root_user(request));
-        let ((stored, listed), mut user) = (stored?, user?);
-        if let UserFact::Present(root) = &mut user {
-            add(root, listed);
-        }
-        let owner = stored.as_ref().and_then(|stored| stored.identity.as_ref());
-        let stored_is_reusable =
-            is_given || (owner.is_some() && owner == request.checked.identity());
-        Ok(Facts { user, stored, stored_is_reusable, ..Facts::default() })
+        let user = match user {
+            Ok(user) => user.map_or(UserFact::Absent, UserFact::Present),
+            Err(failure) => {
+                let what = format!("whether the user `{name}` exists");
+                UserFact::Unreadable(unless_denied(what, failure)?)
+            }
+        };
+        let password_policy = password_policy.or_else(|failure| {
+            unless_denied("the account's password policy".to_owned(), failure).map(|_| None)
+        })?;
+        Ok(Facts { user, password_policy, warnings, ..Facts::default() })
     }
 
     /// Root's keys, where it gets another one.
@@ -283,81 +249,78 @@ impl Reader<'_> {
         looking.await.map_err(|broken| Error::from(anyhow::Error::from(broken)))?
     }
 
-    /// What AWS says of the stored pair; and its key, where STS does not accept it although IAM lists
-    /// it.
+    /// The secret of the wanted name; and its key, where STS does not accept it although IAM lists it.
     ///
     /// # Errors
     /// When STS neither accepts nor rejects the pair: what may well work must not be replaced.
-    async fn known(
-        &self,
-        found: Option<(StoreKind, Option<KeyPair>)>,
-        target: &SecretTarget,
-        owner: Owner<'_>,
-    ) -> Result<(Option<Stored>, Option<AccessKey>)> {
-        let Some((store, pair)) = found else {
-            return Ok((None, None));
+    async fn about_secret(&self, request: &Request) -> Result<(Facts, Option<AccessKey>)> {
+        let Some(target) = request.target() else {
+            return Ok(Default::default());
         };
-        let mut listed = None;
-        let (by_sts, verdict) = match &pair {
-            Some(pair) => match self.accepted(pair, owner).await? {
-                Accepted::By(identity) => (Some(identity), Verdict::Works),
-                Accepted::Not(verdict, key) => {
-                    listed = key;
-                    (None, verdict)
-                }
-            },
-            None => (None, Verdict::NotAsked),
+        let secret_is_current = self.index.is_current(&target.secret);
+        let mut facts = Facts { secret_is_current, ..Facts::default() };
+        let Some((store, pair)) = self.find_pair(target).await? else {
+            return Ok((facts, None));
         };
-        let by_index = self
-            .index
-            .find(&target.secret)
-            .and_then(|it| Some(Identity::new(it.account_id.as_ref()?, it.arn.as_ref()?)));
-        let access_key_id = pair.map(|pair| pair.access_key_id);
+        let (verdict, by_sts, listed) = match &pair {
+            Some(pair) => self.ask_about(pair, request).await?,
+            None => (Verdict::NotAsked, None, None),
+        };
+        let entry = self.index.find(&target.secret);
+        let by_index =
+            entry.and_then(|it| Some(Identity::new(it.account_id.as_ref()?, it.arn.as_ref()?)));
         let identity = by_sts.or(by_index);
-        Ok((Some(Stored { store, access_key_id, verdict, identity }), listed))
+        facts.stored_is_reusable = match request {
+            Request::Existing(_) => false,
+            Request::IamUser(request) => identity.as_ref().is_some_and(|owner| {
+                // IAM does not tell user names apart by case.
+                let name = owner.user_name();
+                name.is_some_and(|name| name.eq_ignore_ascii_case(&request.user_name))
+                    && request.bootstrap.identity().map(|it| &it.account_id)
+                        == Some(&owner.account_id)
+            }),
+            Request::Root(request) => {
+                let is_given = |given: &KeyPair| pair.as_ref().is_some_and(|it| it.same_as(given));
+                request.pair.as_ref().is_some_and(is_given)
+                    || (identity.is_some() && identity.as_ref() == request.checked.identity())
+            }
+        };
+        let access_key_id = pair.map(|pair| pair.access_key_id);
+        facts.stored = Some(Stored { store, access_key_id, identity, verdict });
+        Ok((facts, listed))
     }
 
-    /// A pair may be replaced once AWS rejects it for the whole settling time.
-    async fn accepted(&self, pair: &KeyPair, owner: Owner<'_>) -> Result<Accepted> {
-        let region = owner.session.region.clone();
-        let accepted = settled(|| async {
+    /// What AWS says of a pair, which may be replaced once it rejects that for the whole settling time.
+    async fn ask_about(&self, pair: &KeyPair, request: &Request) -> Result<Answer> {
+        let caller = &request.caller().session;
+        let user = match request {
+            Request::IamUser(request) => Some(request.user_name.as_str()),
+            Request::Existing(_) | Request::Root(_) => None,
+        };
+        let answer = settled(|| async {
             let sdk = self.sdk.with_fresh_connections();
-            let session = sdk.session(pair, region.clone());
+            let session = sdk.session(pair, caller.region.clone());
             match caller_identity(&sdk, &session).await {
-                Ok(identity) => Ok(Look::Sure(Accepted::By(identity))),
+                Ok(identity) => Ok(Look::Sure((Verdict::Works, Some(identity), None))),
                 Err(failure) if failure.reason == Reason::WrongSecret => {
-                    Ok(Look::Sure(Accepted::Not(Verdict::WrongSecret, None)))
+                    Ok(Look::Sure((Verdict::WrongSecret, None, None)))
                 }
                 Err(failure) if failure.reason == Reason::UnknownKey => {
-                    let iam = sdk.iam(owner.session);
-                    let keys = account::access_keys(&iam, owner.user).await.unwrap_or_default();
-                    let key = keys.into_iter().find(|key| key.id == pair.access_key_id);
-                    let is_inactive = key.as_ref().is_some_and(|key| !key.active);
-                    let not = Accepted::Not(Verdict::UnknownKey, key);
-                    Ok(if is_inactive { Look::Sure(not) } else { Look::Unsure(not) })
+                    let keys = account::access_keys(&sdk.iam(caller), user).await;
+                    let mut keys = keys.unwrap_or_default().into_iter();
+                    let key = keys.find(|key| key.id == pair.access_key_id);
+                    let look = match &key {
+                        Some(key) if !key.active => Look::Sure,
+                        _ => Look::Unsure,
+                    };
+                    Ok(look((Verdict::UnknownKey, None, key)))
                 }
                 Err(failure) => Err(failure),
             }
         });
-        Ok(accepted.await?)
+        Ok(answer.await?)
     }
 }
 
-/// Whose keys a stored one may be among.
-#[derive(Clone, Copy)]
-struct Owner<'a> {
-    session: &'a Session,
-    /// `None` for root.
-    user: Option<&'a str>,
-}
-
-enum Accepted {
-    By(Identity),
-    /// With the key, where IAM lists it all the same.
-    Not(Verdict, Option<AccessKey>),
-}
-
-/// Adds a key that an earlier listing may not have shown.
-fn add(user: &mut User, key: Option<AccessKey>) {
-    user.access_keys.extend(key.filter(|key| !user.access_keys.iter().any(|it| it.id == key.id)));
-}
+/// With whom the pair belongs to, and its key where IAM lists it.
+type Answer = (Verdict, Option<Identity>, Option<AccessKey>);

@@ -9,7 +9,9 @@ use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use anyhow::Context;
 use jiff::Timestamp;
+use serde_json::Value;
 
 use crate::env::Folders;
 use crate::error::{Error, Result};
@@ -31,18 +33,13 @@ pub struct Journal {
 
 impl Journal {
     /// Writes the first state of the run, before anything is done.
-    ///
-    /// # Errors
-    /// With the path, when it cannot be written: then nothing may be done either.
     pub fn begin(folders: &Folders, record: Record) -> Result<Self> {
         private_file::create_private_folder(&runs_folder(folders)).map_err(Folders::unusable)?;
-        let lock = lock(folders, &record.run)?;
-        let user_lock = lock_user(folders, &record)?;
         let journal = Journal {
             path: path(folders, &record.run),
+            lock: Some(lock(folders, &record.run)?),
+            user_lock: lock_user(folders, &record)?,
             record,
-            lock: Some(lock),
-            user_lock,
             reopened: false,
         };
         journal.write()?;
@@ -50,21 +47,13 @@ impl Journal {
     }
 
     /// Takes up a run that another process has left.
-    ///
-    /// # Errors
-    /// When it is being worked on, or its journal cannot be read or is damaged.
     pub fn reopen(folders: &Folders, run: &str) -> Result<Self> {
         let lock = lock(folders, run)?;
         // Read under the lock: whoever held it may just have finished.
         let path = path(folders, run);
         let record = read(&path)?;
-        Ok(Journal {
-            user_lock: lock_user(folders, &record)?,
-            record,
-            path,
-            lock: Some(lock),
-            reopened: true,
-        })
+        let user_lock = lock_user(folders, &record)?;
+        Ok(Journal { path, record, lock: Some(lock), user_lock, reopened: true })
     }
 
     /// Whether another process began the run: then what it made may have changed since.
@@ -77,9 +66,6 @@ impl Journal {
     }
 
     /// Records the step, with what it has made, and where it stands.
-    ///
-    /// # Errors
-    /// As [`Journal::begin`]: what could not be announced must not be begun.
     pub fn set(&mut self, index: usize, step: Step, status: Status) -> Result<()> {
         let new = StepRecord { step, status };
         if self.record.steps[index] == new {
@@ -151,22 +137,29 @@ fn path(folders: &Folders, run: &str) -> PathBuf {
 
 fn read(path: &Path) -> Result<Record> {
     let content = private_file::read(path, LONGEST_RECORD).map_err(Folders::unusable)?;
-    let record: Result<Record, _> = serde_json::from_slice(&content.unwrap_or_default());
-    match record {
-        Ok(record) if record.version != 1 => {
-            Err(damaged(path, &format!("its version is {}, not 1", record.version)))
-        }
-        Ok(record) if !record.is_about_one_user() => {
-            Err(damaged(path, "it is about more than one IAM user"))
-        }
-        Ok(record) => Ok(record),
-        Err(error) => Err(damaged(path, &error.to_string())),
-    }
+    let record = serde_json::from_slice(&content.unwrap_or_default())
+        .and_then(|written| serde_json::from_value::<Record>(without_stdout(written)));
+    let why = match record {
+        Ok(record) if record.version != 1 => format!("its version is {}, not 1", record.version),
+        Ok(record) if record.is_about_one_user() => return Ok(record),
+        Ok(_) => "it is about more than one IAM user".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    Err(Error::failed(format!("the journal {} is damaged: {why}", path.display()))
+        .hint("it says what its run made; fix it, or look at the IAM console and move it away"))
 }
 
-fn damaged(path: &Path, why: &str) -> Error {
-    Error::failed(format!("the journal {} is damaged: {why}", path.display()))
-        .hint("it says what its run made; mend it, or look at the IAM console and move it away")
+/// Version 0.1 called standard output a store.
+fn without_stdout(mut record: Value) -> Value {
+    let is_printed = |place: &Value| place["store"] == "stdout";
+    if let Some(secret) = record.pointer_mut("/goal/secret").filter(|it| is_printed(it)) {
+        *secret = Value::Null;
+    }
+    let steps = record.get_mut("steps").and_then(Value::as_array_mut);
+    for step in steps.into_iter().flatten().filter(|it| is_printed(it)) {
+        step["store"] = Value::Null;
+    }
+    record
 }
 
 fn lock(folders: &Folders, run: &str) -> Result<File> {
@@ -205,29 +198,25 @@ fn take_lock(path: &Path, taken: impl FnOnce() -> Error) -> Result<File> {
 pub fn runs(folders: &Folders) -> Result<(Vec<Record>, Vec<Error>)> {
     let folder = runs_folder(folders);
     let entries = match std::fs::read_dir(&folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Ok((Vec::new(), Vec::new()));
-        }
-        Err(error) => {
-            return Err(Folders::unusable(
-                anyhow::Error::from(error).context(format!("cannot read {}", folder.display())),
-            ));
-        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        entries => Some(
+            entries
+                .with_context(|| format!("cannot read {}", folder.display()))
+                .map_err(Folders::unusable)?,
+        ),
     };
     let mut paths: Vec<PathBuf> = entries
+        .into_iter()
+        .flatten()
         .filter_map(|entry| Some(entry.ok()?.path()))
         .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
         .collect();
     paths.sort();
     let (mut records, mut broken) = (Vec::new(), Vec::new());
     for path in paths {
-        match read(&path) {
-            Ok(record) => records.push(record),
-            Err(error) => broken.push(error),
-        }
+        read(&path).map_or_else(|error| broken.push(error), |record| records.push(record));
     }
-    records.sort_by_key(|record| record.started_at);
+    records.sort_by_key(|record: &Record| record.started_at);
     Ok((records, broken))
 }
 

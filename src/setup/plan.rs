@@ -46,8 +46,7 @@ impl Plan {
 
     /// Whether it needs somebody's yes: it changes the account, or gives up a stored secret.
     pub fn needs_consent(&self) -> bool {
-        let mut steps = self.steps.iter();
-        steps.any(|step| step.changes_aws() || step.replaces())
+        self.steps.iter().any(|step| step.changes_aws() || step.replaces())
     }
 }
 
@@ -61,26 +60,20 @@ pub fn plan(request: &Request, facts: &Facts, run: &str, now: Timestamp) -> Resu
         Request::Root(request) => for_root(request, facts, now),
     }?;
     plan.steps.extend(write_aws_profile(facts)?);
-    let wanted = facts.aws_profile.as_ref();
     plan.goal.prints = request.target().is_some_and(|target| target.store.is_none());
-    plan.goal.aws_profile = wanted.map(|(profile, _)| profile.name.clone());
+    plan.goal.aws_profile = facts.aws_profile.as_ref().map(|(profile, _)| profile.name.clone());
     if let Request::IamUser(request) = request
         && let Some(root_key) = &request.retire
     {
         plan.checkpoint = Some(plan.steps.len());
-        plan.steps.extend(retirement(root_key));
+        // Never before the user's pair is proven to be an administrator's, and once more afterwards.
+        plan.steps.extend([
+            Step::Verify(Verify { reads_iam: true }),
+            Step::DeactivateRootKey(DeactivateRootKey { access_key_id: root_key.clone() }),
+            Step::Verify(Verify { reads_iam: true }),
+        ]);
     }
     Ok(plan)
-}
-
-/// How the root key is retired: never before the user's pair is proven to be an administrator's, and
-/// that is proven again afterwards.
-fn retirement(root_key: &str) -> [Step; 3] {
-    [
-        Step::Verify(Verify { reads_iam: true }),
-        Step::DeactivateRootKey(DeactivateRootKey { access_key_id: root_key.to_owned() }),
-        Step::Verify(Verify { reads_iam: true }),
-    ]
 }
 
 /// The plan that deletes a retired root key for good. A run of its own, since another credential of root
@@ -106,15 +99,14 @@ fn write_aws_profile(facts: &Facts) -> Result<Option<Step>> {
 }
 
 fn for_existing(request: &ExistingRequest, facts: &Facts) -> Result<Plan> {
-    let found = &request.found;
+    let credential = &request.found;
     let goal = Goal {
-        access_key_id: found.access_key_id.clone(),
-        in_place: Some(found.source.clone()),
-        ..Goal::of(Mode::Existing, &caller(found)?)
+        access_key_id: credential.access_key_id.clone(),
+        in_place: Some(credential.source.clone()),
+        ..Goal::of(Mode::Existing, &caller(credential)?)
     };
-    let mut plan = Plan::new(goal, Vec::new());
-    plan.warnings.extend(facts.warnings.iter().cloned().chain(unused(&request.unused)));
-    Ok(plan)
+    let warnings = facts.warnings.iter().cloned().chain(unused(&request.unused)).collect();
+    Ok(Plan { warnings, ..Plan::new(goal, Vec::new()) })
 }
 
 fn unused(flags: &[&str]) -> Option<String> {
@@ -123,10 +115,10 @@ fn unused(flags: &[&str]) -> Option<String> {
 }
 
 /// The wizard lets only working credentials through.
-fn caller(found: &Credential) -> Result<Identity> {
-    found.identity().cloned().ok_or_else(|| {
+fn caller(credential: &Credential) -> Result<Identity> {
+    credential.identity().cloned().ok_or_else(|| {
         let unchecked = || Error::credentials("these credentials were not checked");
-        found.failure().unwrap_or_else(unchecked)
+        credential.failure().unwrap_or_else(unchecked)
     })
 }
 
@@ -180,20 +172,17 @@ fn for_iam_user(
     if !matches!(request.console_password, ConsolePassword::None) {
         check_password(request, facts)?;
         if user.is_some_and(|user| user.has_login_profile) {
-            warnings.push(format!(
-                "`{}` has a console password already: it stays as it is",
-                request.user_name
-            ));
+            let name = &request.user_name;
+            warnings.push(format!("`{name}` has a console password already: it stays as it is"));
         } else {
             steps.push(Step::CreateLoginProfile(CreateLoginProfile {
                 user_name: user_name(),
-                generated: matches!(request.console_password, ConsolePassword::Generate),
+                generated: request.console_password.is_generated(),
                 made: Default::default(),
             }));
         }
     }
-    let mut store = request.target.store;
-    let mut access_key_id = None;
+    let (mut store, mut access_key_id) = (request.target.store, own_key(request, user));
     if let Some(stored) = working_key(user, facts) {
         access_key_id.clone_from(&stored.access_key_id);
         store = Some(stored.store);
@@ -203,10 +192,6 @@ fn for_iam_user(
         }
     } else {
         check_name_is_free(&request.target, facts, reuse)?;
-        let keys = user.map_or(&[][..], |user| &user.access_keys);
-        let own_key = request.own_key.as_ref().map(|pair| &pair.access_key_id);
-        let own_key = own_key.filter(|own| keys.iter().any(|key| key.id == **own));
-        access_key_id = own_key.cloned();
         steps.extend(key_steps(request, facts, user, now)?);
     }
     steps.extend(set_current(&request.target, facts));
@@ -219,6 +204,12 @@ fn for_iam_user(
     Ok(Plan { warnings, ..Plan::new(goal, steps) })
 }
 
+/// The key that was brought along, where the user has it.
+fn own_key(request: &IamUserRequest, user: Option<&User>) -> Option<String> {
+    let own = &request.own_key.as_ref()?.access_key_id;
+    user?.access_keys.iter().any(|key| key.id == *own).then(|| own.clone())
+}
+
 /// The key that the user has already, or a new one; described and proven.
 fn key_steps(
     request: &IamUserRequest,
@@ -229,13 +220,12 @@ fn key_steps(
     let keys = user.map_or(&[][..], |user| &user.access_keys);
     let name = &request.user_name;
     check_stored_key_is_gone(&request.target, facts, Some(name), keys)?;
-    let own_key = request.own_key.as_ref().map(|pair| &pair.access_key_id);
     let mut steps = Vec::new();
-    if own_key.is_none_or(|own| !keys.iter().any(|key| key.id == *own)) {
+    if own_key(request, user).is_some() {
+        steps.extend(store_secret(&request.target, facts));
+    } else {
         check_room_for_a_key(Some(name), keys, now)?;
-        steps.push(create_access_key(Some(name.clone()), &request.target, facts, keys));
-    } else if request.target.store.is_some() {
-        steps.push(store_secret(&request.target, facts));
+        steps.push(create_access_key(Some(name), &request.target, facts, keys));
     }
     if let Some(description) = request.key_description.clone() {
         let describe = DescribeAccessKey { user_name: name.clone(), description };
@@ -255,37 +245,26 @@ fn for_root(request: &RootRequest, facts: &Facts, now: Timestamp) -> Result<Plan
     let given = request.pair.as_ref().map(|pair| &pair.access_key_id);
     let mut access_key_id = given.cloned();
     let will_do = facts.stored.as_ref().filter(|stored| {
-        let agreed = match given {
-            Some(given) => {
-                stored.access_key_id.as_ref() == Some(given) && (reuse || request.target.replace)
-            }
-            // Any key of root is as good.
-            None => reuse,
-        };
-        stored.works() && facts.stored_is_reusable && agreed
+        // Where none is given, any key of root is as good.
+        let is_meant = given.is_none() || stored.access_key_id.as_ref() == given;
+        let agreed = reuse || (given.is_some() && request.target.replace);
+        stored.works() && facts.stored_is_reusable && is_meant && agreed
     });
-    match will_do {
-        Some(stored) => {
-            store = Some(stored.store);
-            access_key_id.clone_from(&stored.access_key_id);
-        }
-        None => {
-            check_name_is_free(&request.target, facts, reuse)?;
-            if given.is_none() {
-                steps.extend(new_root_key(request, facts, now)?);
-            }
-            if given.is_some() && request.target.store.is_some() {
-                steps.push(store_secret(&request.target, facts));
-            }
+    if let Some(stored) = will_do {
+        store = Some(stored.store);
+        access_key_id.clone_from(&stored.access_key_id);
+    } else {
+        check_name_is_free(&request.target, facts, reuse)?;
+        match given {
+            Some(_) => steps.extend(store_secret(&request.target, facts)),
+            None => steps.extend(new_root_key(request, facts, now)?),
         }
     }
     steps.extend(set_current(&request.target, facts));
-    let mut warnings = vec![
-        "a root key is unrestricted; AWS advises against having one: prefer --mode iam-user"
-            .to_owned(),
-    ];
-    warnings.extend(unused(&request.unused));
-    warnings.extend(facts.warnings.iter().cloned());
+    let advice =
+        "a root key is unrestricted; AWS advises against having one: prefer --mode iam-user";
+    let mut warnings = vec![advice.to_owned()];
+    warnings.extend(unused(&request.unused).into_iter().chain(facts.warnings.iter().cloned()));
     let secret = kept(&request.target, store, facts);
     let owner = caller(&request.checked)?;
     let goal = Goal { access_key_id, secret, ..Goal::of(Mode::Root, &owner) };
@@ -305,31 +284,30 @@ fn new_root_key(request: &RootRequest, facts: &Facts, now: Timestamp) -> Result<
 }
 
 fn create_access_key(
-    user_name: Option<String>,
+    user_name: Option<&String>,
     target: &SecretTarget,
     facts: &Facts,
     keys: &[AccessKey],
 ) -> Step {
     Step::CreateAccessKey(CreateAccessKey {
-        user_name,
+        user_name: user_name.cloned(),
         destination: destination(target, facts),
         known_key_ids: keys.iter().map(|key| key.id.clone()).collect(),
         made: Default::default(),
     })
 }
 
-fn store_secret(target: &SecretTarget, facts: &Facts) -> Step {
+/// `None` where the pair is printed.
+fn store_secret(target: &SecretTarget, facts: &Facts) -> Option<Step> {
     let destination = destination(target, facts);
-    Step::StoreSecret(StoreSecret { destination, made: Default::default() })
+    let step = StoreSecret { destination, made: Default::default() };
+    target.store.map(|_| Step::StoreSecret(step))
 }
 
+/// Whether what stands under the wanted name may be replaced was checked.
 fn destination(target: &SecretTarget, facts: &Facts) -> Destination {
-    Destination { secret: target.secret.clone(), store: target.store, replaces: replaces(facts) }
-}
-
-/// What stands under the wanted name; whether it may be replaced was checked.
-fn replaces(facts: &Facts) -> Option<String> {
-    facts.stored.as_ref()?.access_key_id.clone()
+    let replaces = facts.stored.as_ref().and_then(|stored| stored.access_key_id.clone());
+    Destination { secret: target.secret.clone(), store: target.store, replaces }
 }
 
 fn set_current(target: &SecretTarget, facts: &Facts) -> Option<Step> {
@@ -341,8 +319,8 @@ fn set_current(target: &SecretTarget, facts: &Facts) -> Option<Step> {
 /// What an existing user keeps, although the request says otherwise.
 fn what_stays(request: &IamUserRequest, user: &User) -> Vec<String> {
     let name = &request.user_name;
-    let others = user.policy_arns.iter().filter(|arn| !request.policy_arns.contains(arn));
-    let others: Vec<&str> = others.map(String::as_str).collect();
+    let mut others = user.policy_arns.clone();
+    others.retain(|arn| !request.policy_arns.contains(arn));
     let mut warnings = Vec::new();
     if !others.is_empty() {
         let others = others.join(", ");
@@ -357,20 +335,16 @@ fn what_stays(request: &IamUserRequest, user: &User) -> Vec<String> {
 /// The user's own, and ours: IAM holds tag keys apart regardless of case and refuses doubles.
 fn tags(request: &IamUserRequest, run: &str) -> Vec<(String, String)> {
     let ours = [CREATED_BY_TAG, (RUN_TAG, run)];
-    let theirs = request
-        .tags
-        .iter()
-        .filter(|(key, _)| !ours.iter().any(|(ours, _)| key.eq_ignore_ascii_case(ours)));
-    let ours = ours.map(|(key, value)| (key.to_owned(), value.to_owned()));
-    theirs.cloned().chain(ours).collect()
+    let mut tags = request.tags.clone();
+    tags.retain(|(key, _)| !ours.iter().any(|(ours, _)| key.eq_ignore_ascii_case(ours)));
+    tags.extend(ours.map(|(key, value)| (key.to_owned(), value.to_owned())));
+    tags
 }
 
 /// The stored pair, where it works as this user, with a key that the user still has.
 fn working_key<'f>(user: Option<&User>, facts: &'f Facts) -> Option<&'f Stored> {
     let (user, stored) = (user?, facts.stored.as_ref()?);
-    let has_it = user
-        .access_keys
-        .iter()
-        .any(|key| key.active && Some(&key.id) == stored.access_key_id.as_ref());
+    let is_it = |key: &AccessKey| key.active && Some(&key.id) == stored.access_key_id.as_ref();
+    let has_it = user.access_keys.iter().any(is_it);
     (stored.works() && facts.stored_is_reusable && has_it).then_some(stored)
 }

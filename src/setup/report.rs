@@ -74,11 +74,8 @@ pub struct StepReport {
 
 impl StepReport {
     pub fn of(record: &Record) -> Vec<Self> {
-        let reports = record
-            .steps
-            .iter()
-            .map(|record| StepReport { step: record.step.name(), status: record.status });
-        reports.collect()
+        let steps = record.steps.iter();
+        steps.map(|it| StepReport { step: it.step.name(), status: it.status }).collect()
     }
 }
 
@@ -87,25 +84,23 @@ impl SetupReport {
     pub fn of(record: &Record, warnings: Vec<String>) -> Self {
         let goal = &record.goal;
         let owner = goal.owner();
-        let mut statuses = record.steps.iter().map(|record| record.status);
-        let changed = statuses.any(|status| status == Status::Done);
-        let planned = !changed && !record.steps.is_empty();
-        let key_description = record.steps.iter().find_map(|record| match &record.step {
-            Step::DescribeAccessKey(step) => Some(step.description.clone()),
-            _ => None,
-        });
-        let root_key = record.steps.iter().find_map(|record| match &record.step {
-            Step::DeactivateRootKey(step) => Some(&step.access_key_id),
-            _ => None,
-        });
-        let root_key = root_key.filter(|_| record.finished_at.is_some()).map(|id| RootKey {
-            access_key_id: id.clone(),
-            status: RootKeyStatus::Inactive,
-            run: record.run.clone(),
-            page: String::new(),
-        });
-        let sets_password =
-            record.steps.iter().any(|record| matches!(record.step, Step::CreateLoginProfile(_)));
+        let changed = record.steps.iter().any(|it| it.status == Status::Done);
+        let (mut key_description, mut root_key, mut console_url) = (None, None, None);
+        for step in record.steps() {
+            match step {
+                Step::DescribeAccessKey(step) => key_description = Some(step.description.clone()),
+                Step::CreateLoginProfile(_) => console_url = owner.console_url(),
+                Step::DeactivateRootKey(step) if !record.is_open() => {
+                    root_key = Some(RootKey {
+                        access_key_id: step.access_key_id.clone(),
+                        status: RootKeyStatus::Inactive,
+                        run: record.run.clone(),
+                        page: String::new(),
+                    });
+                }
+                _ => {}
+            }
+        }
         SetupReport {
             changed,
             mode: goal.mode,
@@ -114,18 +109,15 @@ impl SetupReport {
             user_name: owner.user_name().map(str::to_owned),
             access_key_id: record.access_key_id().map(str::to_owned),
             key_description,
-            verified: !planned,
+            verified: changed || record.steps.is_empty(),
             secret: goal.secret.clone(),
             aws_profile: goal.aws_profile.clone(),
-            profile: goal
-                .in_place
-                .as_ref()
-                .and_then(|source| source.profile_name().map(str::to_owned)),
+            profile: goal.in_place.as_ref().and_then(Source::profile_name).map(str::to_owned),
             run: changed.then(|| record.run.clone()),
             steps: StepReport::of(record),
             warnings,
             root_key,
-            console_url: owner.console_url().filter(|_| sets_password),
+            console_url,
             console_password: None,
             again: None,
             in_place: goal.in_place.clone(),
@@ -134,28 +126,25 @@ impl SetupReport {
         }
     }
 
-    fn planned(&self) -> bool {
-        !self.changed && !self.steps.is_empty()
-    }
-
     fn headline(&self) -> String {
-        if self.planned() {
+        if !self.verified {
             return "Nothing was changed: this was a dry run.".to_owned();
         }
         let whose = &self.whose;
         if let Some(source) = &self.in_place {
-            let how = match source.profile_name() {
-                Some(name) if name != "default" => {
-                    format!("CloudStudio finds it when AWS_PROFILE={name} is set.")
-                }
-                _ if *source == Source::Environment => {
-                    "CloudStudio has them only when it is started from this shell.".to_owned()
-                }
-                _ => "The tools that CloudStudio runs find it by themselves.".to_owned(),
-            };
-            let stays = match source {
-                Source::Environment => "stay as they are",
-                _ => "stays as it is",
+            let (stays, how) = match (source, source.profile_name()) {
+                (Source::Environment, _) => (
+                    "stay as they are",
+                    "CloudStudio has them only when it is started from this shell.".to_owned(),
+                ),
+                (_, Some(name)) if name != "default" => (
+                    "stays as it is",
+                    format!("CloudStudio finds it when AWS_PROFILE={name} is set."),
+                ),
+                _ => (
+                    "stays as it is",
+                    "The tools that CloudStudio runs find it by themselves.".to_owned(),
+                ),
             };
             return format!("{} {stays}: {whose}. {how}", capitalized(&source.described()));
         }
@@ -182,10 +171,8 @@ fn exposed<S: serde::Serializer>(
 
 fn capitalized(text: &str) -> String {
     let mut characters = text.chars();
-    match characters.next() {
-        Some(first) => first.to_uppercase().chain(characters).collect(),
-        None => String::new(),
-    }
+    let first = characters.next().into_iter().flat_map(char::to_uppercase);
+    first.chain(characters).collect()
 }
 
 impl Report for SetupReport {
@@ -193,7 +180,7 @@ impl Report for SetupReport {
         let mut text = format!("\n{}\n", page.strong(self.headline()));
         let mut rows = Vec::new();
         let mut line = |what: &str, how: &str| rows.push(vec![what.to_owned(), how.to_owned()]);
-        if self.planned() {
+        if !self.verified {
             return text;
         }
         if let (Some(url), Some(user)) = (&self.console_url, &self.user_name) {

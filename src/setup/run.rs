@@ -64,10 +64,10 @@ impl<'a> Run<'a> {
     /// where AWS's answers left something open, or after the checkpoint: then the run stays open. So
     /// does one that was taken up again, whatever stops it: what it made may be in use by now.
     pub async fn execute(&mut self) -> Result<()> {
-        match self.try_execute().await {
-            Ok(()) => Ok(()),
-            Err(error) => Err(self.stopped(error).await),
-        }
+        let Err(error) = self.try_execute().await else {
+            return Ok(());
+        };
+        Err(self.stopped(error).await)
     }
 
     async fn try_execute(&mut self) -> Result<()> {
@@ -75,19 +75,20 @@ impl<'a> Run<'a> {
             // The store proves that it works before anything is made that could not be kept.
             self.work.access.vault.probe(*store)?;
         }
-        for index in 0..self.journal.record.steps.len() {
-            if self.journal.record.steps[index].status != Status::Done {
+        let output = self.work.access.output;
+        for index in 0..self.record().steps.len() {
+            if self.record().steps[index].status != Status::Done {
                 let result = self.step(index).await;
-                self.work.access.output.done();
+                output.done();
                 result?;
-                let (what, detail) = self.journal.record.steps[index].step.described();
-                self.work.access.output.step_done(what, &detail);
+                let (what, detail) = self.record().steps[index].step.described();
+                output.step_done(what, &detail);
             }
         }
-        for index in 0..self.journal.record.steps.len() {
-            let mut step = self.journal.record.steps[index].step.clone();
+        for index in 0..self.record().steps.len() {
+            let mut step = self.record().steps[index].step.clone();
             let looked = step.last_look(&mut self.work).await;
-            self.work.access.output.done();
+            output.done();
             looked?;
             self.journal.note(index, step)?;
         }
@@ -95,35 +96,24 @@ impl<'a> Run<'a> {
     }
 
     async fn step(&mut self, index: usize) -> Result<()> {
-        let (what, detail) = self.journal.record.steps[index].step.described();
+        let (what, detail) = self.record().steps[index].step.described();
         self.work.access.output.working(&format!("{what}  {detail}"));
         // What an earlier process has tried may have been done all the same.
-        let untried = !matches!(
-            self.journal.record.steps[index].status.outcome(),
-            Some(Outcome::Done | Outcome::Unknown)
-        );
+        let untried = self.record().steps[index].status.maybe_done().is_none();
         for attempt in 1.. {
             if self.work.interrupt.arrived().await {
                 return Err(Error::cancelled());
             }
             self.learn_key();
-            let mut step = self.journal.record.steps[index].step.clone();
-            let stop = match step.prepare(&mut self.work).await {
-                Err(stop) => stop,
-                Ok(()) => {
-                    self.journal.set(index, step.clone(), Status::Begun)?;
-                    match step.act(&mut self.work).await {
-                        Ok(()) => return self.kept(index, step).await,
-                        Err(stop) => {
-                            let refused =
-                                matches!(stop, Stop::Refused(_)) && attempt == 1 && untried;
-                            let status = if refused { Status::Refused } else { Status::Begun };
-                            self.journal.set(index, step.clone(), status)?;
-                            stop
-                        }
-                    }
-                }
+            let mut step = self.record().steps[index].step.clone();
+            step.prepare(&mut self.work).await?;
+            self.journal.set(index, step.clone(), Status::Begun)?;
+            let Err(stop) = step.act(&mut self.work).await else {
+                return self.kept(index, step).await;
             };
+            let is_refused = matches!(stop, Stop::Refused(_)) && attempt == 1 && untried;
+            let status = if is_refused { Status::Refused } else { Status::Begun };
+            self.journal.set(index, step.clone(), status)?;
             match stop {
                 Stop::Refused(error) | Stop::Failed(error) => return Err(error),
                 Stop::Unanswered(error) if attempt == ATTEMPTS => return Err(error),
@@ -160,14 +150,18 @@ impl<'a> Run<'a> {
         if error.kind == Kind::PartlyApplied {
             return error.and_hint(self.goes_on());
         }
-        if self.journal.is_reopened() && !self.journal.record.prints() {
-            if error.kind == Kind::Cancelled {
-                return error.and_hint(self.goes_on());
-            }
-            let message = format!("the run {} is not finished: {}", self.work.run, error.message);
-            return error.with(Kind::PartlyApplied, message).and_hint(self.goes_on());
+        if !self.journal.is_reopened() || self.record().prints() {
+            return self.roll_back(error).await;
         }
-        self.roll_back(error).await
+        if error.kind == Kind::Cancelled {
+            return error.and_hint(self.goes_on());
+        }
+        let message = format!("the run {} is not finished: {}", self.work.run, error.message);
+        self.open(error, message)
+    }
+
+    fn open(&self, error: Error, message: String) -> Error {
+        error.with(Kind::PartlyApplied, message).and_hint(self.goes_on())
     }
 
     fn goes_on(&self) -> String {
@@ -183,9 +177,8 @@ impl<'a> Run<'a> {
         let left = match self.take_back(first.unwrap_or(0), Stoppable::No).await {
             Ok(left) => left,
             Err(stopped) => {
-                let message =
-                    format!("{}; and it could not be taken back: {stopped}", error.message);
-                return error.with(Kind::PartlyApplied, message).and_hint(self.goes_on());
+                let why = format!("{}; and it could not be taken back: {stopped}", error.message);
+                return self.open(error, why);
             }
         };
         if !left.is_empty() {
@@ -193,13 +186,12 @@ impl<'a> Run<'a> {
         }
         if first.is_some() {
             let message = error.message.clone();
-            return error.with(Kind::PartlyApplied, message).and_hint(self.goes_on());
+            return self.open(error, message);
         }
         self.end();
-        if anything {
-            error.and_hint("everything that this run had made was taken back")
-        } else {
-            error
+        match anything {
+            true => error.and_hint("everything that this run had made was taken back"),
+            false => error,
         }
     }
 
@@ -227,20 +219,18 @@ impl<'a> Run<'a> {
     pub async fn undo(&mut self) -> Result<()> {
         self.journal.open_again()?;
         let left = self.take_back(0, Stoppable::ByUser).await?;
-        if !left.is_empty() {
-            return Err(
-                self.partly_applied(Error::failed("not everything could be taken back"), &left)
-            );
+        if left.is_empty() {
+            self.end();
+            return Ok(());
         }
-        self.end();
-        Ok(())
+        Err(self.partly_applied(Error::failed("not everything could be taken back"), &left))
     }
 
     /// Finds out whose the run's user is, as far as a step may have made one.
     pub async fn survey(&mut self) -> Result<()> {
         self.learn_key();
         for record in self.journal.record.steps.clone() {
-            if record.status.may_have_made() && record.status != Status::Refused {
+            if record.status.maybe_done().is_some() {
                 record.step.survey(&mut self.work).await?;
             }
         }
@@ -255,13 +245,7 @@ impl<'a> Run<'a> {
     /// refuses to delete a user that something still hangs on, and what hung on it goes with it.
     async fn take_back(&mut self, first: usize, stoppable: Stoppable) -> Result<Vec<String>> {
         self.survey().await?;
-        let mut made: Vec<(usize, Step, Outcome)> = (first..self.record().steps.len())
-            .rev()
-            .filter_map(|index| {
-                let record = &self.record().steps[index];
-                Some((index, record.step.clone(), record.status.outcome()?))
-            })
-            .collect();
+        let mut made = self.made_from(first);
         let mut passing_since = None;
         loop {
             let was_gone = self.work.user_is_gone();
@@ -285,14 +269,20 @@ impl<'a> Run<'a> {
             let freed = self.work.user_is_gone() && !was_gone;
             if left.is_empty() || !(may_change || freed) {
                 self.work.access.output.done();
-                for left in &left {
-                    let warning = format!("{} stays: {}", left.what, left.why);
-                    self.work.access.output.warn(&warning);
-                }
+                left.iter().for_each(|left| self.work.access.output.warn(&left.stays()));
                 return Ok(left.into_iter().map(|left| left.what).collect());
             }
             sleep(Duration::from_secs(1)).await;
         }
+    }
+
+    /// What the steps from that one on may have made, last first.
+    fn made_from(&self, first: usize) -> Vec<(usize, Step, Outcome)> {
+        let steps = self.record().steps.iter().enumerate().skip(first);
+        let made = steps.filter_map(|(index, record)| {
+            Some((index, record.step.clone(), record.status.outcome()?))
+        });
+        made.rev().collect()
     }
 
     async fn take_step_back(
@@ -307,7 +297,7 @@ impl<'a> Run<'a> {
             // Whoever reads the journal after a crash must not take it for done.
             self.try_set(index, step.clone(), Status::Begun);
         }
-        let left = step.take_back(&mut self.work, outcome).await.err();
+        let left = step.undo(&mut self.work, outcome).await.err();
         let status = if left.is_none() { Status::TakenBack } else { Status::Left };
         self.try_set(index, step.clone(), status);
         left
@@ -315,16 +305,18 @@ impl<'a> Run<'a> {
 
     /// Taking back goes on where the journal cannot be written: it rests on what stands in there.
     fn try_set(&mut self, index: usize, step: Step, status: Status) {
-        if let Err(error) = self.journal.set(index, step, status) {
+        let written = self.journal.set(index, step, status);
+        self.warn_of(written);
+    }
+
+    fn warn_of(&self, written: Result<()>) {
+        if let Err(error) = written {
             self.work.access.output.warn(&error.with_hint());
         }
     }
 
     /// Brings a run of another process to where [`Run::execute`] can go on with it: what is done is
     /// known to be, and what is not can be done again.
-    ///
-    /// # Errors
-    /// When something cannot be found out, or is no longer what the run made of it.
     pub async fn revisit(&mut self) -> Result<()> {
         self.survey().await?;
         if let (None, Some((name, store)), Some(id)) =
@@ -338,35 +330,28 @@ impl<'a> Run<'a> {
         }
         for index in 0..self.record().steps.len() {
             let record = &self.record().steps[index];
-            let mut step = record.step.clone();
-            let outcome = match record.status.outcome() {
-                Some(outcome) if outcome != Outcome::Refused => outcome,
-                _ => continue,
+            let Some(outcome) = record.status.maybe_done() else {
+                continue;
             };
+            let mut step = record.step.clone();
             self.learn_key();
-            match step.revisit(&mut self.work, outcome).await? {
-                Settled::Done => self.journal.set(index, step, Status::Done)?,
-                Settled::Again => self.journal.set(index, step, Status::Begun)?,
+            let status = match step.revisit(&mut self.work, outcome).await? {
+                Settled::Done => Status::Done,
+                Settled::Again => Status::Begun,
                 Settled::Anew => {
                     self.plan_anew(index + 1).await?;
-                    self.journal.set(index, step, Status::Planned)?;
+                    Status::Planned
                 }
-            }
+            };
+            self.journal.set(index, step, status)?;
         }
         Ok(())
     }
 
     /// Takes back what the steps from this one on did with a result that is gone.
     async fn plan_anew(&mut self, first: usize) -> Result<()> {
-        for index in (first..self.record().steps.len()).rev() {
-            let record = &self.record().steps[index];
-            let Some(outcome) = record.status.outcome() else {
-                continue;
-            };
-            let mut step = record.step.clone();
-            step.take_back(&mut self.work, outcome)
-                .await
-                .map_err(|left| Error::failed(format!("{} stays: {}", left.what, left.why)))?;
+        for (index, mut step, outcome) in self.made_from(first) {
+            step.undo(&mut self.work, outcome).await?;
             self.journal.set(index, step, Status::Planned)?;
         }
         if first == 0 {
@@ -390,8 +375,7 @@ impl<'a> Run<'a> {
     }
 
     fn end(&mut self) {
-        if let Err(error) = self.journal.finish(self.work.access.env.now()) {
-            self.work.access.output.warn(&error.with_hint());
-        }
+        let finished = self.journal.finish(self.work.access.env.now());
+        self.warn_of(finished);
     }
 }

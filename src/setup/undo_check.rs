@@ -9,15 +9,12 @@ use crate::setup::steps::context::{RunUser, Work};
 
 /// What the user that the run created has by now and the run did not give it, in words. Nothing of it
 /// may be deleted, so neither may the user.
-///
-/// # Errors
-/// When AWS gives no clear answer about it.
 pub async fn undo_check(work: &Work<'_>, record: &Record) -> Result<Vec<String>> {
-    let (RunUser::Created, Some(user)) = (&work.user, record.created_user()) else {
+    let (RunUser::Created, Some(user)) = (&work.user, work.owner.user_name()) else {
         return Ok(Vec::new());
     };
     let mut dependents = dependents_of(&work.access.iam()?, user).await?;
-    dependents.retain(|thing| !record.made().any(|made| may_come_from(thing, &made.step)));
+    dependents.retain(|thing| !record.made().any(|made| may_come_from(thing, made)));
     Ok(dependents.iter().map(Dependent::described).collect())
 }
 

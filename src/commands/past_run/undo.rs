@@ -10,6 +10,7 @@ use crate::commands::past_run::actor::{Actor, clear_half_written};
 use crate::error::{Error, Result};
 use crate::setup::journal::{Journal, Record};
 use crate::setup::report::StepReport;
+use crate::setup::steps::Step;
 use crate::setup::steps::context::RunSecrets;
 use crate::setup::undo_check::undo_check;
 use crate::store::index::Index;
@@ -68,9 +69,8 @@ pub fn undo(mut actor: Actor<'_>, run: &str) -> Result<()> {
     }
     let record = undone.record();
     let account = &record.goal.account_id;
-    let title = format!("What run {run} made in account {account}, and undo takes back");
-    let made = record.steps.iter().rev().filter(|it| it.status.may_have_made());
-    let rows = made.filter_map(|it| it.step.remains()).map(|what| vec![what]);
+    let title = format!("What run {} made in account {account}, and undo takes back", record.run);
+    let rows = record.made().rev().filter_map(Step::remains).map(|what| vec![what]);
     finish::show_steps(&title, rows, context);
     context.confirm(actor.prompt.as_mut(), "Take all of it back?", "--yes")?;
     drop(actor);

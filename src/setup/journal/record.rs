@@ -8,7 +8,10 @@ use crate::aws::credential::Credential;
 use crate::setup::goal::Goal;
 use crate::setup::plan::Plan;
 use crate::setup::steps::context::Outcome;
-use crate::setup::steps::{CreateAccessKey, Destination, Step};
+use crate::setup::steps::{
+    AttachPolicy, CreateAccessKey, CreateLoginProfile, CreateUser, DescribeAccessKey, Destination,
+    Step, StoreSecret,
+};
 use crate::store::{SecretName, StoreKind};
 
 /// Where a step stands.
@@ -38,9 +41,9 @@ impl Status {
         }
     }
 
-    /// Whether the step may have left something behind.
-    pub fn may_have_made(self) -> bool {
-        self.outcome().is_some()
+    /// The same, for a step that AWS has not refused.
+    pub fn maybe_done(self) -> Option<Outcome> {
+        self.outcome().filter(|outcome| *outcome != Outcome::Refused)
     }
 }
 
@@ -98,63 +101,54 @@ impl Record {
         self.finished_at.is_none()
     }
 
-    /// The steps that may have made something, and what they are.
-    pub fn made(&self) -> impl Iterator<Item = &StepRecord> {
-        self.steps.iter().filter(|record| record.status.may_have_made())
+    pub fn steps(&self) -> impl DoubleEndedIterator<Item = &Step> {
+        self.steps.iter().map(|record| &record.step)
     }
 
-    /// The name of the user that the run makes.
-    pub fn created_user(&self) -> Option<&str> {
-        self.steps.iter().find_map(|record| match &record.step {
-            Step::CreateUser(step) => Some(step.user_name.as_str()),
-            _ => None,
-        })
+    /// The steps that may have made something.
+    pub fn made(&self) -> impl DoubleEndedIterator<Item = &Step> {
+        let made = self.steps.iter().filter(|record| record.status.outcome().is_some());
+        made.map(|record| &record.step)
     }
 
     /// Whether all steps name the user that the goal names: a record that does not is not ours.
     pub fn is_about_one_user(&self) -> bool {
         let owner = self.goal.owner();
-        let users = self.steps.iter().filter_map(|record| match &record.step {
-            Step::CreateUser(step) => Some(&step.user_name),
-            Step::AttachPolicy(step) => Some(&step.user_name),
-            Step::CreateLoginProfile(step) => Some(&step.user_name),
-            Step::CreateAccessKey(step) => step.user_name.as_ref(),
-            Step::DescribeAccessKey(step) => Some(&step.user_name),
+        let mut users = self.steps().filter_map(|step| match step {
+            Step::CreateUser(CreateUser { user_name, .. })
+            | Step::AttachPolicy(AttachPolicy { user_name, .. })
+            | Step::CreateLoginProfile(CreateLoginProfile { user_name, .. })
+            | Step::CreateAccessKey(CreateAccessKey { user_name: Some(user_name), .. })
+            | Step::DescribeAccessKey(DescribeAccessKey { user_name, .. }) => Some(user_name),
             _ => None,
         });
-        let created = self.steps.iter().filter(|it| matches!(it.step, Step::CreateUser(_)));
-        let is_owner =
-            |user: &String| owner.user_name().is_some_and(|name| name.eq_ignore_ascii_case(user));
-        created.count() <= 1 && users.into_iter().all(is_owner)
+        let created = self.steps().filter(|step| matches!(step, Step::CreateUser(_)));
+        created.count() <= 1
+            && users
+                .all(|user| owner.user_name().is_some_and(|name| name.eq_ignore_ascii_case(user)))
     }
 
     /// Whether the run makes a root key or takes one out of use, which only root may do: anybody
     /// else's call would be about their own keys.
     pub fn concerns_root_key(&self) -> bool {
-        let mut steps = self.steps.iter();
-        steps.any(|record| {
-            matches!(
-                record.step,
-                Step::DeactivateRootKey(_)
-                    | Step::DeleteRootKey(_)
-                    | Step::CreateAccessKey(CreateAccessKey { user_name: None, .. })
-            )
+        self.steps().any(|step| match step {
+            Step::DeactivateRootKey(_) | Step::DeleteRootKey(_) => true,
+            Step::CreateAccessKey(step) => step.user_name.is_none(),
+            _ => false,
         })
     }
 
     /// The root key that the run has deleted, which nothing brings back.
     pub fn deleted_root_key(&self) -> Option<&str> {
         self.steps.iter().find_map(|record| match &record.step {
-            Step::DeleteRootKey(step) if record.status == Status::Done => {
-                Some(step.access_key_id.as_str())
-            }
+            Step::DeleteRootKey(it) if record.status == Status::Done => Some(&*it.access_key_id),
             _ => None,
         })
     }
 
     /// The key that the run has created or keeps, once it is known.
     pub fn access_key_id(&self) -> Option<&str> {
-        let made = self.steps.iter().find_map(|record| match &record.step {
+        let made = self.steps().find_map(|step| match step {
             Step::CreateAccessKey(step) => step.made.access_key_id.as_deref(),
             Step::StoreSecret(step) => step.made.access_key_id.as_deref(),
             _ => None,
@@ -163,9 +157,9 @@ impl Record {
     }
 
     fn destinations(&self) -> impl Iterator<Item = &Destination> {
-        self.steps.iter().filter_map(|record| match &record.step {
-            Step::CreateAccessKey(step) => Some(&step.destination),
-            Step::StoreSecret(step) => Some(&step.destination),
+        self.steps().filter_map(|step| match step {
+            Step::CreateAccessKey(CreateAccessKey { destination, .. })
+            | Step::StoreSecret(StoreSecret { destination, .. }) => Some(destination),
             _ => None,
         })
     }

@@ -17,12 +17,10 @@ pub fn user_exists(name: &str) -> Error {
 
 /// A boundary that is asked for must be there before a policy is attached.
 pub fn check_boundary(request: &IamUserRequest, user: &User) -> Result<()> {
-    let Some(wanted) = &request.permissions_boundary else {
+    let wanted = request.permissions_boundary.as_ref();
+    let Some(wanted) = wanted.filter(|it| user.permissions_boundary.as_ref() != Some(it)) else {
         return Ok(());
     };
-    if user.permissions_boundary.as_ref() == Some(wanted) {
-        return Ok(());
-    }
     let name = &request.user_name;
     Err(Error::failed(format!("`{name}` exists already, without the permissions boundary {wanted}"))
         .hint(format!(
@@ -47,23 +45,20 @@ pub fn check_name_is_free(target: &SecretTarget, facts: &Facts, reuse: bool) -> 
     if agreed && Some(stored.store) == target.store {
         return Ok(());
     }
-    let error = Error::failed(format!(
-        "there is a secret `{}` already, {}",
-        target.secret,
-        stored.described()
-    ));
-    Err(if agreed {
-        error.hint(format!("replace it where it is with --store {}", stored.store.name()))
+    let secret = &target.secret;
+    let hint = if agreed {
+        format!("replace it where it is with --store {}", stored.store.name())
     } else if facts.stored_may_be_replaced() {
-        error.hint("replace it with --if-exists reuse --yes, or choose another name with --secret")
+        "replace it with --if-exists reuse --yes, or choose another name with --secret".to_owned()
     } else if stored.identity.is_none() {
-        error.hint("choose another name with --secret")
+        "choose another name with --secret".to_owned()
     } else {
-        error.hint(format!(
-            "choose another name with --secret, or remove it first: cloudcred secret remove {}",
-            target.secret
-        ))
-    })
+        format!(
+            "choose another name with --secret, or remove it first: cloudcred secret remove {secret}"
+        )
+    };
+    let there = stored.described();
+    Err(Error::failed(format!("there is a secret `{secret}` already, {there}")).hint(hint))
 }
 
 /// A stored key that STS does not know, and AWS lists all the same, is too new or inactive: its
@@ -82,20 +77,17 @@ pub fn check_stored_key_is_gone(
     };
     let (whose, named) = whose_keys(user);
     let (id, secret) = (&key.id, &target.secret);
+    let held = format!("the key {id} of {whose}, which the secret `{secret}` holds");
     let delete = format!("aws iam delete-access-key{named} --access-key-id {id}");
-    Err(match key.active {
-        true => Error::failed(format!(
-            "AWS lists the key {id} of {whose}, which the secret `{secret}` holds, as active, but STS does not accept it (yet)"
-        ))
-        .hint(format!(
-            "wait a moment and run the command again; to give the key up, delete it first: {delete}"
-        )),
-        false => Error::failed(format!(
-            "the key {id} of {whose}, which the secret `{secret}` holds, is inactive"
-        ))
-        .hint(format!(
+    Err(if key.active {
+        Error::failed(format!("AWS lists {held}, as active, but STS does not accept it (yet)"))
+            .hint(format!(
+                "wait a moment and run the command again; to give the key up, delete it first: {delete}"
+            ))
+    } else {
+        Error::failed(format!("{held}, is inactive")).hint(format!(
             "activate it: aws iam update-access-key{named} --access-key-id {id} --status Active; or delete it: {delete}"
-        )),
+        ))
     })
 }
 
@@ -113,10 +105,9 @@ pub fn check_room_for_a_key(user: Option<&str>, keys: &[AccessKey], now: Timesta
         return Ok(());
     }
     let keys: Vec<String> = keys.iter().map(|key| described_key(key, now)).collect();
-    let (whose, named) = whose_keys(user);
+    let (keys, (whose, named)) = (keys.join("; "), whose_keys(user));
     Err(Error::failed(format!(
-        "{whose} has two access keys already, the most that IAM allows: {}",
-        keys.join("; ")
+        "{whose} has two access keys already, the most that IAM allows: {keys}"
     ))
     .hint(format!(
         "delete the one that is not used: aws iam delete-access-key{named} --access-key-id ID"
@@ -125,16 +116,11 @@ pub fn check_room_for_a_key(user: Option<&str>, keys: &[AccessKey], now: Timesta
 
 fn described_key(key: &AccessKey, now: Timestamp) -> String {
     let state = if key.active { "" } else { ", inactive" };
-    match key.created_at {
-        Some(created) => {
-            let days = now.duration_since(created).as_hours() / 24;
-            let age = match days {
-                ..=0 => "created today".to_owned(),
-                1 => "1 day old".to_owned(),
-                days => format!("{days} days old"),
-            };
-            format!("{} ({age}{state})", key.id)
-        }
-        None => format!("{} (age unknown{state})", key.id),
-    }
+    let age = match key.created_at.map(|created| now.duration_since(created).as_hours() / 24) {
+        None => "age unknown".to_owned(),
+        Some(..=0) => "created today".to_owned(),
+        Some(1) => "1 day old".to_owned(),
+        Some(days) => format!("{days} days old"),
+    };
+    format!("{} ({age}{state})", key.id)
 }

@@ -14,18 +14,14 @@ struct CommandLine {
 impl Request {
     /// `None` where there is nothing to do, or no command line that every shell reads alike.
     pub fn as_command(&self) -> Option<String> {
-        let mut line = CommandLine {
-            words: "cloudcred setup --yes".to_owned(),
-            is_portable: true,
-            standard_input: "",
-        };
+        let words = "cloudcred setup --yes".to_owned();
+        let mut line = CommandLine { words, is_portable: true, standard_input: "" };
         match self {
             Request::Existing(_) => return None,
             Request::IamUser(request) => {
-                if matches!(request.console_password, ConsolePassword::Given(_))
-                    && request.bootstrap.source == Source::Given
-                {
-                    // Standard input can carry only one of them.
+                // Standard input can carry only one of them.
+                let is_given = matches!(request.console_password, ConsolePassword::Given(_));
+                if is_given && request.bootstrap.source == Source::Given {
                     return None;
                 }
                 line.iam_user(request);
@@ -39,8 +35,7 @@ impl Request {
                 line.switch("acknowledge-root-risk", true);
             }
         }
-        let CommandLine { words, is_portable, standard_input } = line;
-        is_portable.then(|| words + standard_input)
+        line.is_portable.then(|| line.words + line.standard_input)
     }
 }
 
@@ -66,8 +61,8 @@ impl CommandLine {
         }
     }
 
-    fn credentials(&mut self, found: &Credential) {
-        match &found.source {
+    fn credentials(&mut self, credential: &Credential) {
+        match &credential.source {
             Source::Profile(name) => self.value("profile", name),
             Source::SignIn => self.switch("login", true),
             Source::Given => {

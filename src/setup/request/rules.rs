@@ -89,10 +89,7 @@ fn check_tag_text(text: &str, shortest: usize, longest: usize) -> Result<(), Str
         })
         .collect();
     refused.dedup();
-    if refused.is_empty() {
-        return Ok(());
-    }
-    Err(format!("it contains {}", refused.join(" ")))
+    if refused.is_empty() { Ok(()) } else { Err(format!("it contains {}", refused.join(" "))) }
 }
 
 /// IAM's pattern for tags: `[\p{L}\p{Z}\p{N}_.:/=+\-@]` (API reference, Tag).

@@ -3,6 +3,7 @@
 use aws_sdk_iam::Client;
 use jiff::Timestamp;
 use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
 
 use crate::aws::failure::{Failure, Reason};
 use crate::aws::identity::{Identity, caller_identity};
@@ -101,13 +102,13 @@ impl Work<'_> {
         matches!(self.user, RunUser::Created | RunUser::Gone)
     }
 
-    /// Whether there may be something of the run to be taken back on its user: nothing where that is
+    /// Whether there may be something of the run to be taken back on its user: nothing where it is
     /// gone, and nothing is touched on one that is not proven to be the run's.
-    pub fn may_act(&self, what: &str) -> Result<bool, Leftover> {
+    pub fn may_act(&self) -> Result<bool, Leftover> {
         match &self.user {
             RunUser::NotCreated | RunUser::Created => Ok(true),
             RunUser::Gone => Ok(false),
-            RunUser::Unproven(why) => Err(Leftover::new(what, Error::failed(why))),
+            RunUser::Unproven(why) => Err(Error::failed(why).into()),
         }
     }
 
@@ -175,11 +176,47 @@ pub enum Settled {
 
 /// What a step could not take back.
 pub struct Leftover {
-    /// As part of a sentence: `the IAM user ana`.
+    /// As part of a sentence; empty where it is what [`Change::remains`] tells.
     pub what: String,
     pub why: Error,
     /// Whether it may well go when the other steps are taken back once more.
     pub passing: bool,
+}
+
+impl Leftover {
+    pub fn stays(&self) -> String {
+        format!("{} stays: {}", self.what, self.why)
+    }
+}
+
+impl From<Error> for Leftover {
+    fn from(why: Error) -> Self {
+        Leftover { what: String::new(), why, passing: false }
+    }
+}
+
+impl From<Failure> for Leftover {
+    fn from(failure: Failure) -> Self {
+        // What hangs on a user goes with the other steps.
+        Leftover { passing: failure.reason == Reason::Conflict, ..Error::from(failure).into() }
+    }
+}
+
+impl From<Leftover> for Error {
+    fn from(left: Leftover) -> Self {
+        Error::failed(left.stays())
+    }
+}
+
+/// How things stood before a step, for what it must leave as it found it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Before {
+    /// When that was found out, by AWS's clock.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub begun_at: Option<Timestamp>,
+    /// Whether what the step makes was there already: then it stays.
+    pub found: bool,
 }
 
 /// One kind of change: what it does, and how that is found out, described and taken back.
@@ -189,16 +226,15 @@ pub struct Leftover {
 pub trait Change {
     /// As the journal and `--output json` name it.
     const NAME: &'static str;
+    /// Whether it changes something at AWS, and not just on this machine.
+    const CHANGES_AWS: bool = false;
 
     /// For people: what is done, and with what.
     fn described(&self) -> (&'static str, String);
 
     /// What it leaves behind, as part of a sentence.
-    fn remains(&self) -> Option<String>;
-
-    /// Whether it changes something at AWS, and not just on this machine.
-    fn changes_aws(&self) -> bool {
-        false
+    fn remains(&self) -> Option<String> {
+        None
     }
 
     /// Whether it gives up a stored pair, or what a profile says.
@@ -207,7 +243,7 @@ pub trait Change {
     }
 
     /// Notes what it will need to know of how things stood before.
-    async fn prepare(&mut self, _: &mut Work<'_>) -> Result<(), Stop> {
+    async fn prepare(&mut self, _: &mut Work<'_>) -> Result<()> {
         Ok(())
     }
 
@@ -225,10 +261,7 @@ pub trait Change {
 
     /// Brings a step that another process has done to where the run can go on.
     async fn revisit(&mut self, work: &mut Work<'_>, outcome: Outcome) -> Result<Settled> {
-        match outcome {
-            Outcome::Done => Ok(Settled::Done),
-            Outcome::Unknown | Outcome::Refused => self.settle(work).await,
-        }
+        if outcome == Outcome::Done { Ok(Settled::Done) } else { self.settle(work).await }
     }
 
     /// Looks once more, before the run ends, for what attempts without an answer may have made.
@@ -244,6 +277,15 @@ pub trait Change {
     /// Takes back what it made, and nothing else. What is gone already counts as taken back, so that it
     /// can be repeated.
     async fn take_back(&mut self, work: &mut Work<'_>, after: Outcome) -> Result<(), Leftover>;
+
+    /// Takes it back, and names what stays.
+    async fn undo(&mut self, work: &mut Work<'_>, after: Outcome) -> Result<(), Leftover> {
+        let taken_back = self.take_back(work, after).await;
+        taken_back.map_err(|left| match left.what.is_empty() {
+            true => Leftover { what: self.remains().unwrap_or_default(), ..left },
+            false => left,
+        })
+    }
 }
 
 /// How a step ended that is taken back.
@@ -257,21 +299,10 @@ pub enum Outcome {
 
 /// Reads the end of a deletion: what is not there is gone, and what AWS refused to do, it may as well
 /// refuse to take back.
-pub fn taken_back(
-    what: String,
-    outcome: Outcome,
-    result: Result<(), Failure>,
-) -> Result<(), Leftover> {
+pub fn taken_back(outcome: Outcome, result: Result<(), Failure>) -> Result<(), Leftover> {
     match result {
         Err(failure) if failure.reason == Reason::Missing => Ok(()),
         Err(failure) if outcome == Outcome::Refused && failure.reason == Reason::Denied => Ok(()),
-        result => result.map_err(|failure| Leftover::new(what, failure)),
-    }
-}
-
-impl Leftover {
-    /// Something that stays for this reason, until somebody does something about it.
-    pub fn new(what: impl Into<String>, why: impl Into<Error>) -> Self {
-        Leftover { what: what.into(), why: why.into(), passing: false }
+        result => Ok(result?),
     }
 }

@@ -32,7 +32,7 @@ impl Change for SetCurrent {
         Some(format!("`{}` as the current secret", self.secret))
     }
 
-    async fn prepare(&mut self, work: &mut Work<'_>) -> Result<(), Stop> {
+    async fn prepare(&mut self, work: &mut Work<'_>) -> Result<()> {
         let current = work.access.vault.current()?;
         // Where it is current already, an earlier attempt has noted what was before.
         if !current.as_ref().is_some_and(|current| current.same_place_as(&self.secret)) {
@@ -42,8 +42,7 @@ impl Change for SetCurrent {
     }
 
     async fn act(&mut self, work: &mut Work<'_>) -> Result<(), Stop> {
-        work.access.vault.set_current(&self.secret)?;
-        Ok(())
+        Ok(work.access.vault.set_current(&self.secret).map(drop)?)
     }
 
     /// Set once more: an undo that was cut off may have set another one.
@@ -53,8 +52,7 @@ impl Change for SetCurrent {
 
     async fn take_back(&mut self, work: &mut Work<'_>, _: Outcome) -> Result<(), Leftover> {
         let previous = self.made.previous_current.as_ref();
-        let restored = work.access.vault.restore_current(&self.secret, previous);
-        restored.map_err(|why| Leftover::new(self.remains().unwrap_or_default(), why))?;
+        work.access.vault.restore_current(&self.secret, previous)?;
         self.made = Made::default();
         Ok(())
     }

@@ -8,13 +8,13 @@ use std::cell::Cell;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::aws::account;
 use crate::aws::evidence::{Look, SETTLING, deleted, settled};
 use crate::aws::failure::{Failure, Reason};
 use crate::aws::iam;
 use crate::error::{Error, Kind, Result};
+use crate::secret::KeyPair;
 use crate::setup::steps::context::{Change, Leftover, Outcome, Settled, Stop, Work};
-use crate::setup::steps::orphan_keys::{Attempts, keys_of, suspects};
+use crate::setup::steps::orphan_keys::{is_listed, keys_of, listed, suspects};
 use crate::setup::steps::secret::Destination;
 use crate::store::by_run::Origin;
 use crate::store::index::Entry;
@@ -57,10 +57,7 @@ impl CreateAccessKey {
     }
 
     fn whose(&self) -> String {
-        match &self.user_name {
-            Some(name) => format!("`{name}`"),
-            None => "the root user".to_owned(),
-        }
+        self.user().map_or("the root user".to_owned(), |name| format!("`{name}`"))
     }
 
     fn what(&self) -> String {
@@ -70,28 +67,20 @@ impl CreateAccessKey {
         }
     }
 
-    fn attempts(&self) -> Attempts<'_> {
-        let known = self.known_key_ids.iter().chain(&self.made.access_key_id);
-        Attempts {
-            user: self.user(),
-            known: known.map(String::as_str).collect(),
-            sent: &self.made.unanswered,
-        }
-    }
-
     /// Deletes the keys that attempts without an answer have made, on a user that this run created.
     /// Elsewhere nobody can tell such a key from somebody else's new one, so it is named.
     async fn delete_orphans(&mut self, work: &Work<'_>) -> Result<()> {
-        let access = work.access;
-        let found = suspects(&access, &self.attempts()).await?;
+        let known: Vec<_> = self.known_key_ids.iter().chain(&self.made.access_key_id).collect();
+        let sent = &self.made.unanswered;
+        let suspects = suspects(&work.access, self.user(), &known, sent).await?;
         let provable = work.created_user()
-            && found.len() <= self.made.unanswered.len()
-            && found.iter().all(|suspect| suspect.never_used);
-        if !found.is_empty() && !provable {
-            let ids: Vec<&str> = found.iter().map(|suspect| suspect.id.as_str()).collect();
+            && suspects.len() <= sent.len()
+            && suspects.iter().all(|suspect| suspect.never_used);
+        if !suspects.is_empty() && !provable {
+            let ids: Vec<&str> = suspects.iter().map(|suspect| suspect.id.as_str()).collect();
             return Err(self.unprovable(&ids.join(", ")));
         }
-        for suspect in found {
+        for suspect in suspects {
             self.delete(work, &suspect.id).await?;
             self.made.unanswered.pop();
         }
@@ -100,24 +89,13 @@ impl CreateAccessKey {
 
     fn unprovable(&self, ids: &str) -> Error {
         let user = self.user().map(|user| format!(" --user-name {user}")).unwrap_or_default();
-        Error::new(
-            Kind::PartlyApplied,
-            format!(
-                "an answer to iam:CreateAccessKey was lost, and {} has a new access key since, which may be this run's or somebody else's: {ids}",
-                self.whose()
-            ),
-        )
+        let whose = self.whose();
+        Error::new(Kind::PartlyApplied, format!(
+            "an answer to iam:CreateAccessKey was lost, and {whose} has a new access key since, which may be this run's or somebody else's: {ids}"
+        ))
         .hint(format!(
             "if nobody else has just made it, delete it: aws iam delete-access-key{user} --access-key-id ID"
         ))
-    }
-
-    async fn is_listed(&self, work: &Work<'_>, id: &str) -> Result<bool, Failure> {
-        match account::access_keys(&work.access.fresh_iam()?, self.user()).await {
-            Ok(keys) => Ok(keys.iter().any(|key| key.id == id)),
-            Err(failure) if failure.reason == Reason::Missing => Ok(false),
-            Err(failure) => Err(failure),
-        }
     }
 
     /// Deletes the key, and makes sure that it is gone.
@@ -130,30 +108,28 @@ impl CreateAccessKey {
             confirmed.set(true);
             Ok(())
         };
-        let is_listed = || async {
-            match self.is_listed(work, id).await {
+        let exists = || async {
+            match is_listed(&access, self.user(), id).await {
                 // Nobody has confirmed a deletion: then the pair is the better witness.
                 Ok(false) if !confirmed.get() => work.is_accepted(id).await,
                 listed => listed,
             }
         };
-        deleted(delete, is_listed).await
+        deleted(delete, exists).await
     }
 
     /// Whether the key that the journal names is this run's: on a user of its own, by its pair, or by
     /// the time when IAM made it. `None` where it is not listed, so that there is nothing to prove.
     async fn is_ours(&self, work: &Work<'_>, id: &str) -> Result<Option<bool>> {
-        if work.created_user() || work.access.vault.find_key(id)?.is_some() {
-            return Ok(Some(true));
-        }
-        if work.secrets.pair.as_ref().is_some_and(|pair| pair.access_key_id == id) {
+        let is_it = |pair: &KeyPair| pair.access_key_id == id;
+        if work.created_user()
+            || work.access.vault.find_key(id)?.is_some()
+            || work.secrets.pair.as_ref().is_some_and(is_it)
+        {
             return Ok(Some(true));
         }
         let key = settled(|| async {
-            let keys = match account::access_keys(&work.access.fresh_iam()?, self.user()).await {
-                Err(failure) if failure.reason == Reason::Missing => Vec::new(),
-                keys => keys?,
-            };
+            let keys = listed(&work.access, self.user()).await?;
             let key = keys.into_iter().find(|key| key.id == id);
             Ok(if key.is_some() { Look::Sure(key) } else { Look::Unsure(None) })
         });
@@ -173,61 +149,49 @@ impl CreateAccessKey {
     /// Takes the key back at AWS.
     async fn take_back_at_aws(&mut self, work: &Work<'_>) -> Result<(), Leftover> {
         if let Some(id) = &self.made.access_key_id {
-            match self.is_ours(work, id).await {
-                Ok(Some(true)) => {
-                    let deleted = self.delete(work, id).await;
-                    deleted.map_err(|failure| Leftover::new(self.what(), failure))?;
+            match self.is_ours(work, id).await? {
+                Some(true) => self.delete(work, id).await?,
+                Some(false) => {
+                    return Err(Error::failed("nothing proves that this run made it").into());
                 }
-                Ok(None) => {}
-                Ok(Some(false)) => {
-                    let why = "nothing proves that this run made it";
-                    return Err(Leftover::new(self.what(), Error::failed(why)));
-                }
-                Err(why) => return Err(Leftover::new(self.what(), why)),
+                None => {}
             }
         }
         if self.made.unanswered.is_empty() {
             return Ok(());
         }
-        self.delete_orphans(work).await.map_err(|why| {
-            Leftover::new(format!("possibly an access key of {}", self.whose()), why)
-        })
+        let what = format!("possibly an access key of {}", self.whose());
+        self.delete_orphans(work).await.map_err(|why| Leftover { what, ..why.into() })
     }
 }
 
 impl Change for CreateAccessKey {
     const NAME: &'static str = "create_access_key";
+    const CHANGES_AWS: bool = true;
 
     fn described(&self) -> (&'static str, String) {
-        let detail = match self.destination.store {
-            Some(_) => format!("kept {}", self.destination.described()),
-            None => format!("of {}, {}", self.whose(), self.destination.described()),
-        };
-        ("create access key", detail)
+        let place = self.destination.described();
+        let of_whom = || format!("of {}, {place}", self.whose());
+        let kept = self.destination.store.map(|_| format!("kept {place}"));
+        ("create access key", kept.unwrap_or_else(of_whom))
     }
 
     fn remains(&self) -> Option<String> {
         Some(self.what())
     }
 
-    fn changes_aws(&self) -> bool {
-        true
-    }
-
     fn replaces(&self) -> bool {
         self.destination.replaces.is_some()
     }
 
-    async fn prepare(&mut self, work: &mut Work<'_>) -> Result<(), Stop> {
+    async fn prepare(&mut self, work: &mut Work<'_>) -> Result<()> {
         // Minutes or days may have passed since the plan was made.
         let others_may_have_keys = work.resumed || !work.created_user();
         if self.made.unanswered.is_empty() && others_may_have_keys {
-            let keys = keys_of(&work.access, self.user()).await;
-            for key in keys.map_err(|failure| Stop::Refused(failure.into()))? {
-                if !self.known_key_ids.contains(&key.id) {
-                    self.known_key_ids.push(key.id);
-                }
-            }
+            let keys = keys_of(&work.access, self.user()).await?;
+            let ids = keys.into_iter().map(|key| key.id);
+            let new = ids.filter(|id| !self.known_key_ids.contains(id)).collect::<Vec<_>>();
+            self.known_key_ids.extend(new);
         }
         self.made.replaced = self.destination.replaced(work)?.or(self.made.replaced.take());
         let now = work.access.aws_now();
@@ -264,8 +228,8 @@ impl Change for CreateAccessKey {
             return Ok(());
         };
         // Nobody has the secret once this process ends, so the key goes at once.
-        if let Err(left) = self.take_back(work, Outcome::Done).await {
-            refused = refused.and_hint(format!("{} stays: {}", left.what, left.why));
+        if let Err(left) = self.undo(work, Outcome::Done).await {
+            refused = refused.and_hint(left.stays());
         }
         Err(refused)
     }
@@ -284,23 +248,19 @@ impl Change for CreateAccessKey {
                 if work.is_accepted(id).await? {
                     return Ok(Look::Sure(true));
                 }
-                let keys = account::access_keys(&work.access.fresh_iam()?, self.user()).await;
-                Ok(match keys {
-                    Ok(keys) => match keys.iter().find(|key| key.id == *id) {
-                        Some(key) if key.active => Look::Sure(true),
-                        Some(_) => Look::Sure(false),
-                        None => Look::Unsure(false),
-                    },
+                match listed(&work.access, self.user()).await {
                     // Proving the pair will tell.
-                    Err(failure) if failure.reason == Reason::Denied => Look::Sure(true),
-                    Err(failure) if failure.reason == Reason::Missing => Look::Unsure(false),
-                    Err(failure) => return Err(failure),
-                })
+                    Err(failure) if failure.reason == Reason::Denied => Ok(Look::Sure(true)),
+                    keys => Ok(match keys?.iter().find(|key| key.id == *id) {
+                        Some(key) => Look::Sure(key.active),
+                        None => Look::Unsure(false),
+                    }),
+                }
             });
             if known.await? {
                 return Ok(Settled::Done);
             }
-            if self.is_listed(work, id).await? {
+            if is_listed(&work.access, self.user(), id).await? {
                 let message = format!("{} is inactive", self.what());
                 return Err(Error::failed(message).hint("activate it in the IAM console first"));
             }
@@ -308,9 +268,7 @@ impl Change for CreateAccessKey {
         work.secrets.pair = None;
         if id.is_some() || !self.made.unanswered.is_empty() {
             // Its secret is lost, or the key is.
-            let taken_back = self.take_back(work, Outcome::Unknown).await;
-            taken_back
-                .map_err(|left| Error::failed(format!("{} stays: {}", left.what, left.why)))?;
+            self.undo(work, Outcome::Unknown).await?;
             return Ok(Settled::Anew);
         }
         Ok(Settled::Again)
@@ -328,7 +286,7 @@ impl Change for CreateAccessKey {
 
     /// The pair is given up last, and never while its key may exist.
     async fn take_back(&mut self, work: &mut Work<'_>, outcome: Outcome) -> Result<(), Leftover> {
-        if outcome != Outcome::Refused && work.may_act(&self.what())? {
+        if outcome != Outcome::Refused && work.may_act()? {
             self.take_back_at_aws(work).await?;
         }
         if let Some(id) = &self.made.access_key_id {

@@ -26,7 +26,7 @@ pub use password::CreateLoginProfile;
 pub use policy::AttachPolicy;
 pub use profile::WriteAwsProfile;
 pub use root_key::{DeactivateRootKey, DeleteRootKey};
-pub use secret::{Destination, StoreSecret, lasting_store};
+pub use secret::{Destination, StoreSecret};
 pub use tag::DescribeAccessKey;
 pub use user::{CREATED_BY_TAG, CreateUser, RUN_TAG};
 pub use verify::Verify;
@@ -69,10 +69,10 @@ macro_rules! dispatch {
 
 impl Step {
     pub fn name(&self) -> &'static str {
-        fn name_of<C: Change>(_: &C) -> &'static str {
+        fn of<C: Change>(_: &C) -> &'static str {
             C::NAME
         }
-        dispatch!(self, change => name_of(change))
+        dispatch!(self, change => of(change))
     }
 
     pub fn described(&self) -> (&'static str, String) {
@@ -84,14 +84,17 @@ impl Step {
     }
 
     pub fn changes_aws(&self) -> bool {
-        dispatch!(self, change => change.changes_aws())
+        fn of<C: Change>(_: &C) -> bool {
+            C::CHANGES_AWS
+        }
+        dispatch!(self, change => of(change))
     }
 
     pub fn replaces(&self) -> bool {
         dispatch!(self, change => change.replaces())
     }
 
-    pub async fn prepare(&mut self, work: &mut Work<'_>) -> Result<(), Stop> {
+    pub async fn prepare(&mut self, work: &mut Work<'_>) -> Result<()> {
         dispatch!(self, change => change.prepare(work).await)
     }
 
@@ -119,11 +122,7 @@ impl Step {
         dispatch!(self, change => change.survey(work).await)
     }
 
-    pub async fn take_back(
-        &mut self,
-        work: &mut Work<'_>,
-        outcome: Outcome,
-    ) -> Result<(), Leftover> {
-        dispatch!(self, change => change.take_back(work, outcome).await)
+    pub async fn undo(&mut self, work: &mut Work<'_>, outcome: Outcome) -> Result<(), Leftover> {
+        dispatch!(self, change => change.undo(work, outcome).await)
     }
 }

@@ -7,16 +7,6 @@ use crate::aws::evidence::{Look, SETTLING, settled, thrice};
 use crate::aws::failure::{Failure, Reason};
 use crate::setup::steps::context::Access;
 
-/// What is known of attempts at a key.
-pub struct Attempts<'a> {
-    /// `None` for root's own keys.
-    pub user: Option<&'a str>,
-    /// Keys that are others', or whose pair is at hand.
-    pub known: Vec<&'a str>,
-    /// When the attempts without an answer were sent, by AWS's clock.
-    pub sent: &'a [Timestamp],
-}
-
 /// A key that one of the attempts may have made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Suspect {
@@ -27,16 +17,18 @@ pub struct Suspect {
 
 /// The keys that the attempts may have made: not known before, as old as an attempt, and not known to
 /// be used. That may be somebody else's new key as well. Looks for the whole settling time, or until
-/// there are as many as attempts.
+/// there are as many as attempts, which were `sent` then by AWS's clock.
 pub async fn suspects(
     access: &Access<'_>,
-    attempts: &Attempts<'_>,
+    user: Option<&str>,
+    known: &[&String],
+    sent: &[Timestamp],
 ) -> Result<Vec<Suspect>, Failure> {
     settled(|| async {
         let mut suspects = Vec::new();
-        for key in keys_of(access, attempts.user).await? {
-            let known = attempts.known.contains(&key.id.as_str());
-            if known || !attempts.sent.iter().any(|sent| may_come_from(&key, *sent)) {
+        for key in keys_of(access, user).await? {
+            let is_known = known.contains(&&key.id);
+            if is_known || !sent.iter().any(|sent| may_come_from(&key, *sent)) {
                 continue;
             }
             match account::last_used(&access.iam()?, &key.id).await {
@@ -44,22 +36,28 @@ pub async fn suspects(
                 used => suspects.push(Suspect { id: key.id, never_used: used.is_ok() }),
             }
         }
-        let all_found = suspects.len() >= attempts.sent.len();
+        let all_found = suspects.len() >= sent.len();
         Ok(if all_found { Look::Sure(suspects) } else { Look::Unsure(suspects) })
     })
     .await
 }
 
-/// All keys that any of three servers shows; no user has none.
+/// The keys that one server shows; no user has none.
+pub async fn listed(access: &Access<'_>, user: Option<&str>) -> Result<Vec<AccessKey>, Failure> {
+    match account::access_keys(&access.fresh_iam()?, user).await {
+        Err(failure) if failure.reason == Reason::Missing => Ok(Vec::new()),
+        keys => keys,
+    }
+}
+
+pub async fn is_listed(access: &Access<'_>, user: Option<&str>, id: &str) -> Result<bool, Failure> {
+    Ok(listed(access, user).await?.iter().any(|key| key.id == id))
+}
+
+/// All keys that any of three servers shows.
 pub async fn keys_of(access: &Access<'_>, user: Option<&str>) -> Result<Vec<AccessKey>, Failure> {
-    let lists = thrice(|| async {
-        match account::access_keys(&access.fresh_iam()?, user).await {
-            Err(failure) if failure.reason == Reason::Missing => Ok(Vec::new()),
-            keys => keys,
-        }
-    });
     let mut keys: Vec<AccessKey> = Vec::new();
-    for key in lists.await?.into_iter().flatten() {
+    for key in thrice(|| listed(access, user)).await?.into_iter().flatten() {
         if !keys.iter().any(|it| it.id == key.id) {
             keys.push(key);
         }

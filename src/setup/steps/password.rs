@@ -48,19 +48,14 @@ impl Made {
     }
 }
 
-/// Whether something that IAM made then may come from a request that was sent at the other time. IAM
-/// tells whole seconds.
-pub fn follows(created: Timestamp, sent: Timestamp) -> bool {
+/// Whether what IAM made then may come from a request sent at the other time. IAM tells whole seconds.
+fn follows(created: Timestamp, sent: Timestamp) -> bool {
     let later = created.duration_since(sent);
     -SignedDuration::from_secs(2) <= later
         && later <= SignedDuration::from_secs(4 * SETTLING.as_secs() as i64)
 }
 
 impl CreateLoginProfile {
-    fn what(&self) -> String {
-        format!("the console password of `{}`", self.user_name)
-    }
-
     async fn created_at(&self, access: &Access<'_>) -> Result<Option<Timestamp>, Failure> {
         account::login_profile(&access.fresh_iam()?, &self.user_name).await
     }
@@ -78,10 +73,8 @@ impl CreateLoginProfile {
         };
         let delete = || async {
             // Asked before each deletion: by then it may be another one.
-            match self.created_at(access).await {
-                Ok(Some(created)) if !self.made.is_ours(created) => return Ok(()),
-                Err(failure) => return Err(failure),
-                Ok(_) => {}
+            if self.created_at(access).await?.is_some_and(|created| !self.made.is_ours(created)) {
+                return Ok(());
             }
             iam::delete_login_profile(&access.fresh_iam()?, &self.user_name).await
         };
@@ -91,29 +84,23 @@ impl CreateLoginProfile {
 
 impl Change for CreateLoginProfile {
     const NAME: &'static str = "create_login_profile";
+    const CHANGES_AWS: bool = true;
 
     fn described(&self) -> (&'static str, String) {
-        let name = &self.user_name;
-        let detail =
-            if self.generated { format!("generated, for {name}") } else { format!("for {name}") };
-        ("set password", detail)
+        let generated = if self.generated { "generated, " } else { "" };
+        ("set password", format!("{generated}for {}", self.user_name))
     }
 
     fn remains(&self) -> Option<String> {
-        Some(self.what())
+        Some(format!("the console password of `{}`", self.user_name))
     }
 
-    fn changes_aws(&self) -> bool {
-        true
-    }
-
-    async fn prepare(&mut self, work: &mut Work<'_>) -> Result<(), Stop> {
+    async fn prepare(&mut self, work: &mut Work<'_>) -> Result<()> {
         // Somebody may have set one since the plan was made; one server that has seen it is enough.
         if !work.created_user() && self.made.begun_at.is_none() {
-            let looks = thrice(|| self.created_at(&work.access)).await;
-            let looks = looks.map_err(|failure| Stop::Refused(failure.into()))?;
+            let looks = thrice(|| self.created_at(&work.access)).await?;
             if looks.iter().any(Option::is_some) {
-                return Err(Stop::Refused(self.somebody_elses()));
+                return Err(self.somebody_elses());
             }
         }
         let now = work.access.aws_now();
@@ -137,14 +124,14 @@ impl Change for CreateLoginProfile {
             return Err(Stop::Unanswered(failure.into()));
         }
         self.made.unanswered.pop();
-        match failure.reason {
-            // The first attempt of this step may have set it.
-            Reason::Exists if !self.made.unanswered.is_empty() => {
-                Err(Stop::Unanswered(self.somebody_elses()))
+        Err(match failure.reason {
+            Reason::Exists if self.made.unanswered.is_empty() => {
+                Stop::Refused(self.somebody_elses())
             }
-            Reason::Exists => Err(Stop::Refused(self.somebody_elses())),
-            _ => Err(failure.into()),
-        }
+            // The first attempt of this step may have set it.
+            Reason::Exists => Stop::Unanswered(self.somebody_elses()),
+            _ => failure.into(),
+        })
     }
 
     /// Ours is one that IAM has set after an attempt, where there was none before.
@@ -156,18 +143,13 @@ impl Change for CreateLoginProfile {
                 created => Look::Unsure(created),
             })
         });
-        match created.await? {
-            Some(created) if self.made.is_ours(created) => {
-                self.made.unanswered.clear();
-                self.made.created_at = Some(created);
-                Ok(Settled::Done)
-            }
-            Some(_) => Err(self.somebody_elses()),
-            None => {
-                self.made.unanswered.clear();
-                Ok(Settled::Again)
-            }
+        let created = created.await?;
+        if created.is_some_and(|created| !self.made.is_ours(created)) {
+            return Err(self.somebody_elses());
         }
+        self.made.unanswered.clear();
+        self.made.created_at = created.or(self.made.created_at);
+        Ok(if created.is_some() { Settled::Done } else { Settled::Again })
     }
 
     /// A password that nobody has seen is set anew.
@@ -183,7 +165,7 @@ impl Change for CreateLoginProfile {
     }
 
     async fn take_back(&mut self, work: &mut Work<'_>, outcome: Outcome) -> Result<(), Leftover> {
-        if outcome == Outcome::Refused || !work.may_act(&self.what())? {
+        if outcome == Outcome::Refused || !work.may_act()? {
             return Ok(());
         }
         let access = work.access;
@@ -194,7 +176,7 @@ impl Change for CreateLoginProfile {
         } else {
             self.remove(&access).await
         };
-        taken_back(self.what(), outcome, result)?;
+        taken_back(outcome, result)?;
         self.made = Made::default();
         Ok(())
     }

@@ -1,7 +1,5 @@
 //! Attaches a managed policy to the user.
 
-use aws_sdk_iam::Client;
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::aws::account;
@@ -10,33 +8,21 @@ use crate::aws::failure::{Failure, Reason};
 use crate::aws::iam;
 use crate::error::{Error, Result};
 use crate::setup::request::is_administrator_access;
-use crate::setup::steps::context::{Change, Leftover, Outcome, Settled, Stop, Work, taken_back};
+use crate::setup::steps::context::{
+    Access, Before, Change, Leftover, Outcome, Settled, Stop, Work, taken_back,
+};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AttachPolicy {
     pub user_name: String,
     pub policy_arn: String,
     #[serde(default)]
-    pub made: Made,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Made {
-    /// When it was found out whether the policy was attached before.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub begun_at: Option<Timestamp>,
-    /// Whether it was: then it stays.
-    pub found: bool,
+    pub made: Before,
 }
 
 impl AttachPolicy {
-    fn what(&self) -> String {
-        format!("the policy {} on `{}`", self.policy_arn, self.user_name)
-    }
-
-    async fn is_attached(&self, iam: &Client) -> Result<bool, Failure> {
-        match account::policy_arns(iam, &self.user_name).await {
+    async fn is_attached(&self, access: &Access<'_>) -> Result<bool, Failure> {
+        match account::policy_arns(&access.fresh_iam()?, &self.user_name).await {
             Ok(arns) => Ok(arns.contains(&self.policy_arn)),
             Err(failure) if failure.reason == Reason::Missing => Ok(false),
             Err(failure) => Err(failure),
@@ -46,6 +32,7 @@ impl AttachPolicy {
 
 impl Change for AttachPolicy {
     const NAME: &'static str = "attach_policy";
+    const CHANGES_AWS: bool = true;
 
     fn described(&self) -> (&'static str, String) {
         let detail = if is_administrator_access(&self.policy_arn) {
@@ -57,23 +44,18 @@ impl Change for AttachPolicy {
     }
 
     fn remains(&self) -> Option<String> {
-        (!self.made.found).then(|| self.what())
-    }
-
-    fn changes_aws(&self) -> bool {
-        true
+        let what = format!("the policy {} on `{}`", self.policy_arn, self.user_name);
+        Some(what).filter(|_| !self.made.found)
     }
 
     /// On a user of others, somebody may have attached it since the plan was made. One server that has
     /// seen it is enough.
-    async fn prepare(&mut self, work: &mut Work<'_>) -> Result<(), Stop> {
+    async fn prepare(&mut self, work: &mut Work<'_>) -> Result<()> {
         if work.created_user() || self.made.begun_at.is_some() {
             return Ok(());
         }
-        let access = work.access;
-        let looks = thrice(|| async { self.is_attached(&access.fresh_iam()?).await });
-        let looks = looks.await.map_err(|failure| Stop::Refused(failure.into()))?;
-        self.made = Made { begun_at: Some(work.access.aws_now()), found: looks.contains(&true) };
+        let found = thrice(|| self.is_attached(&work.access)).await?.contains(&true);
+        self.made = Before { begun_at: Some(work.access.aws_now()), found };
         Ok(())
     }
 
@@ -97,7 +79,7 @@ impl Change for AttachPolicy {
     }
 
     async fn take_back(&mut self, work: &mut Work<'_>, outcome: Outcome) -> Result<(), Leftover> {
-        if self.made.found || !work.may_act(&self.what())? {
+        if self.made.found || !work.may_act()? {
             return Ok(());
         }
         let access = work.access;
@@ -105,16 +87,12 @@ impl Change for AttachPolicy {
             let iam = access.fresh_iam()?;
             iam::detach_user_policy(&iam, &self.user_name, &self.policy_arn).await
         };
-        let is_listed = || async {
-            let iam = access.fresh_iam()?;
-            self.is_attached(&iam).await
-        };
-        let result = match outcome {
+        let detached = match outcome {
             Outcome::Refused => detach().await,
-            Outcome::Done | Outcome::Unknown => deleted(detach, is_listed).await,
+            Outcome::Done | Outcome::Unknown => deleted(detach, || self.is_attached(&access)).await,
         };
-        taken_back(self.what(), outcome, result)?;
-        self.made = Made::default();
+        taken_back(outcome, detached)?;
+        self.made = Before::default();
         Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! Keeps a pair as a CloudStudio secret: where it goes, how it gets there, and how the name gets back
 //! what it had before.
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 use crate::secret::KeyPair;
@@ -16,45 +16,21 @@ use crate::store::{SecretName, StoreKind};
 pub struct Destination {
     pub secret: SecretName,
     /// `None` where the pair is printed at the end, and kept nowhere.
-    #[serde(deserialize_with = "lasting_store")]
     pub store: Option<StoreKind>,
     /// The key whose pair has the secret's name already, and may be replaced.
     pub replaces: Option<String>,
 }
 
-/// Journals of version 0.1 call standard output a store.
-pub fn lasting_store<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<StoreKind>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "lowercase")]
-    enum Written {
-        Keyring,
-        File,
-        Stdout,
-    }
-    Ok(match Option::<Written>::deserialize(deserializer)? {
-        Some(Written::Keyring) => Some(StoreKind::Keyring),
-        Some(Written::File) => Some(StoreKind::File),
-        Some(Written::Stdout) | None => None,
-    })
-}
-
 impl Destination {
     /// `in the keyring, as secret ana, replacing the pair of AKIA…`
     pub fn described(&self) -> String {
-        let Some(store) = self.store else {
-            return "to be printed, and kept nowhere".to_owned();
+        let place = match self.store {
+            Some(StoreKind::Keyring) => "in the keyring",
+            Some(StoreKind::File) => "in a private file",
+            None => return "to be printed, and kept nowhere".to_owned(),
         };
-        let place = match store {
-            StoreKind::Keyring => "in the keyring",
-            StoreKind::File => "in a private file",
-        };
-        let instead = match &self.replaces {
-            Some(id) => format!(", replacing the pair of {id}"),
-            None => String::new(),
-        };
-        format!("{place}, as secret `{}`{instead}", self.secret)
+        let replacing = self.replaces.iter().map(|id| format!(", replacing the pair of {id}"));
+        format!("{place}, as secret `{}`{}", self.secret, replacing.collect::<String>())
     }
 
     /// What the index says of another pair that has the name.
@@ -115,10 +91,9 @@ impl Destination {
             replaced,
             origin,
         };
+        let what = || format!("what this run made of the secret `{}`", self.secret);
         let given_back = work.access.vault.give_back(&put);
-        given_back.map_err(|why| {
-            Leftover::new(format!("what this run made of the secret `{}`", self.secret), why)
-        })
+        given_back.map_err(|why| Leftover { what: what(), ..why.into() })
     }
 }
 
@@ -156,7 +131,7 @@ impl Change for StoreSecret {
         self.destination.replaces.is_some()
     }
 
-    async fn prepare(&mut self, work: &mut Work<'_>) -> Result<(), Stop> {
+    async fn prepare(&mut self, work: &mut Work<'_>) -> Result<()> {
         self.made.access_key_id = Some(work.pair()?.access_key_id.clone());
         self.made.replaced = self.destination.replaced(work)?.or(self.made.replaced.take());
         Ok(())
@@ -170,17 +145,10 @@ impl Change for StoreSecret {
 
     async fn revisit(&mut self, work: &mut Work<'_>, outcome: Outcome) -> Result<Settled> {
         let held = self.destination.held(work, self.made.access_key_id.as_deref())?;
-        let is_held = held.is_some();
-        if work.secrets.pair.is_none() {
-            work.secrets.pair = held;
-        }
         // Version 0.1 printed a pair in this step.
-        let is_printed = self.destination.store.is_none() && outcome == Outcome::Done;
-        Ok(if is_printed || (is_held && outcome == Outcome::Done) {
-            Settled::Done
-        } else {
-            Settled::Again
-        })
+        let is_there = held.is_some() || self.destination.store.is_none();
+        work.secrets.pair = work.secrets.pair.take().or(held);
+        Ok(if is_there && outcome == Outcome::Done { Settled::Done } else { Settled::Again })
     }
 
     async fn take_back(&mut self, work: &mut Work<'_>, _: Outcome) -> Result<(), Leftover> {

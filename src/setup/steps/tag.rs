@@ -16,25 +16,16 @@ pub struct DescribeAccessKey {
     pub description: String,
 }
 
-impl DescribeAccessKey {
-    fn what(&self) -> String {
-        format!("the key's tag on `{}`", self.user_name)
-    }
-}
-
 impl Change for DescribeAccessKey {
     const NAME: &'static str = "describe_access_key";
+    const CHANGES_AWS: bool = true;
 
     fn described(&self) -> (&'static str, String) {
         ("describe the key", format!("\"{}\"", self.description))
     }
 
     fn remains(&self) -> Option<String> {
-        Some(self.what())
-    }
-
-    fn changes_aws(&self) -> bool {
-        true
+        Some(format!("the key's tag on `{}`", self.user_name))
     }
 
     async fn act(&mut self, work: &mut Work<'_>) -> Result<(), Stop> {
@@ -49,28 +40,19 @@ impl Change for DescribeAccessKey {
     }
 
     async fn take_back(&mut self, work: &mut Work<'_>, outcome: Outcome) -> Result<(), Leftover> {
-        if !work.may_act(&self.what())? {
-            return Ok(());
-        }
-        let Some(id) = work.access_key_id.clone() else {
+        let may_act = work.may_act()?;
+        let Some(id) = work.access_key_id.as_ref().filter(|_| may_act) else {
             return Ok(());
         };
-        let access = work.access;
-        let remove = || async {
-            let iam = access.fresh_iam()?;
-            iam::remove_key_description(&iam, &self.user_name, &id).await
-        };
+        let (access, user) = (work.access, &self.user_name);
+        let remove = || async { iam::remove_key_description(&access.fresh_iam()?, user, id).await };
         let is_listed = || async {
-            let iam = access.fresh_iam()?;
-            let user = account::get_user(&iam, &self.user_name).await?;
-            Ok(user.tags().iter().any(|tag| tag.key == id))
+            let user = account::get_user(&access.fresh_iam()?, user).await?;
+            Ok(user.tags().iter().any(|tag| tag.key == *id))
         };
-        let result = if work.created_user() {
-            // It goes with the user.
-            remove().await
-        } else {
-            deleted(remove, is_listed).await
-        };
-        taken_back(self.what(), outcome, result)
+        // On a user of the run, it goes with that.
+        let removed =
+            if work.created_user() { remove().await } else { deleted(remove, is_listed).await };
+        taken_back(outcome, removed)
     }
 }

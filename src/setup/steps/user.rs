@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::setup::steps::context::{
     Access, Change, Leftover, Outcome, RunUser, Settled, Stop, Work,
 };
+use crate::setup::steps::orphan_keys::is_listed;
 
 /// Marks the users that cloudcred made, among others for audits.
 pub const CREATED_BY_TAG: (&str, &str) = ("created-by", "cloudcred");
@@ -59,12 +60,10 @@ async fn key_exists(work: &Work<'_>, user: &str) -> Result<bool> {
     if work.is_accepted(id).await? {
         return Ok(true);
     }
-    match account::access_keys(&work.access.fresh_iam()?, Some(user)).await {
-        Ok(keys) => Ok(keys.iter().any(|key| key.id == *id)),
-        Err(failure) if failure.reason == Reason::Missing => Ok(false),
+    match is_listed(&work.access, Some(user), id).await {
         // What cannot be read may be there.
         Err(failure) if failure.reason == Reason::Denied => Ok(true),
-        Err(failure) => Err(failure.into()),
+        listed => Ok(listed?),
     }
 }
 
@@ -93,10 +92,6 @@ impl CreateUser {
         .await
     }
 
-    fn what(&self) -> String {
-        format!("the IAM user `{}`", self.user_name)
-    }
-
     fn exists(&self) -> Error {
         Error::failed(format!("the IAM user `{}` exists already", self.user_name))
             .hint("use it with --if-exists reuse, or choose another --user-name")
@@ -105,49 +100,41 @@ impl CreateUser {
 
 impl Change for CreateUser {
     const NAME: &'static str = "create_user";
+    const CHANGES_AWS: bool = true;
 
     fn described(&self) -> (&'static str, String) {
         let name = &self.user_name;
-        let detail = match &self.permissions_boundary {
-            Some(boundary) => format!("{name}, bounded by {boundary}"),
-            None => name.clone(),
-        };
-        ("create IAM user", detail)
+        let bounded = |boundary| format!("{name}, bounded by {boundary}");
+        let boundary = self.permissions_boundary.as_ref();
+        ("create IAM user", boundary.map_or_else(|| name.clone(), bounded))
     }
 
     fn remains(&self) -> Option<String> {
-        Some(self.what())
-    }
-
-    fn changes_aws(&self) -> bool {
-        true
+        Some(format!("the IAM user `{}`", self.user_name))
     }
 
     async fn act(&mut self, work: &mut Work<'_>) -> Result<(), Stop> {
         let iam = work.access.iam()?;
         let boundary = self.permissions_boundary.as_deref();
-        let failure = match iam::create_user(&iam, &self.user_name, &self.tags, boundary).await {
+        match iam::create_user(&iam, &self.user_name, &self.tags, boundary).await {
             Ok(id) => {
                 self.made.user_id = id;
                 work.user = RunUser::Created;
-                return Ok(());
+                Ok(())
             }
-            Err(failure) => failure,
-        };
-        match failure.reason {
-            Reason::Unclear => self.made.lost = true,
             // An earlier attempt of ours may have made it.
-            Reason::Exists if self.made.lost => {
-                return match self.settle(work).await {
-                    Ok(Settled::Done) => Ok(()),
-                    Ok(_) => Err(Stop::Unanswered(failure.into())),
-                    Err(error) => Err(Stop::Refused(error)),
-                };
+            Err(failure) if failure.reason == Reason::Exists && self.made.lost => {
+                match self.settle(work).await.map_err(Stop::Refused)? {
+                    Settled::Done => Ok(()),
+                    _ => Err(Stop::Unanswered(failure.into())),
+                }
             }
-            Reason::Exists => return Err(Stop::Refused(self.exists())),
-            _ => {}
+            Err(failure) if failure.reason == Reason::Exists => Err(Stop::Refused(self.exists())),
+            Err(failure) => {
+                self.made.lost |= failure.reason == Reason::Unclear;
+                Err(failure.into())
+            }
         }
-        Err(failure.into())
     }
 
     async fn settle(&mut self, work: &mut Work<'_>) -> Result<Settled> {
@@ -198,40 +185,29 @@ impl Change for CreateUser {
     }
 
     async fn take_back(&mut self, work: &mut Work<'_>, outcome: Outcome) -> Result<(), Leftover> {
-        if outcome == Outcome::Refused || !work.may_act(&self.what())? {
+        if outcome == Outcome::Refused || !work.may_act()? {
             return Ok(());
         }
         let access = work.access;
         let (user, run, id) = (&self.user_name, &work.run, self.made.user_id.as_ref());
-        // Asked before each deletion: by then, the name may be somebody else's.
-        let ours = || async {
-            let iam = access.fresh_iam()?;
-            match account::get_user(&iam, user).await {
-                Ok(user) => Ok(has_run_tag(&user, run)),
-                // Created by this process or proven a moment ago.
-                Err(failure) if failure.reason == Reason::Denied => Ok(true),
-                Err(failure) => Err(failure),
-            }
-        };
+        let mark = || async { account::get_user(&access.fresh_iam()?, user).await };
         let delete = || async {
-            if ours().await? {
-                let iam = access.fresh_iam()?;
-                return iam::delete_user(&iam, user).await;
+            // Asked before each deletion: by then, the name may be somebody else's.
+            match mark().await {
+                Ok(mark) if !has_run_tag(&mark, run) => {
+                    return Err(Failure::without("iam:GetUser", "the tag of this run"));
+                }
+                // Created by this process or proven a moment ago.
+                Err(failure) if failure.reason != Reason::Denied => return Err(failure),
+                Ok(_) | Err(_) => {}
             }
-            Err(Failure::without("iam:GetUser", "the tag of this run"))
+            iam::delete_user(&access.fresh_iam()?, user).await
         };
         let is_listed = || async {
-            let iam = access.fresh_iam()?;
-            match account::get_user(&iam, user).await {
-                Ok(user) => Ok(id.is_none_or(|id| *id == user.user_id)),
-                Err(failure) if failure.reason == Reason::Missing => Ok(false),
-                Err(failure) => Err(failure),
-            }
+            let mark = mark().await?;
+            Ok(id.is_none_or(|id| *id == mark.user_id))
         };
-        deleted(delete, is_listed).await.map_err(|failure| Leftover {
-            passing: failure.reason == Reason::Conflict,
-            ..Leftover::new(self.what(), failure)
-        })?;
+        deleted(delete, is_listed).await?;
         work.user = RunUser::Gone;
         self.made = Made::default();
         Ok(())

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::aws::failure::{Failure, Reason};
 use crate::aws::proof;
 use crate::error::{Error, Kind, Result};
-use crate::setup::steps::context::{Change, Leftover, Outcome, Settled, Stop, Work};
+use crate::setup::steps::context::{Change, Leftover, Outcome, Stop, Work};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verify {
@@ -22,10 +22,6 @@ impl Change for Verify {
         ("prove it", "until STS and IAM accept the new key everywhere".to_owned())
     }
 
-    fn remains(&self) -> Option<String> {
-        None
-    }
-
     async fn act(&mut self, work: &mut Work<'_>) -> Result<(), Stop> {
         let access = work.access;
         let reads_iam_as = work.owner.user_name().filter(|_| self.reads_iam);
@@ -35,33 +31,28 @@ impl Change for Verify {
                 "waiting until AWS knows the new key everywhere (at most {seconds} s more)"
             ));
         };
-        let region = match access.session {
-            Some(session) => session.region.clone(),
-            None => access.sdk.region(),
-        };
+        let region =
+            access.session.map_or_else(|| access.sdk.region(), |session| session.region.clone());
         let session = access.sdk.session(work.pair()?, region);
         let proof = async { Ok(proof::prove(access.sdk, &session, reads_iam_as, waiting).await) };
         let proven = match work.interrupt.or_cancel(proof).await? {
             Ok(identity) => identity,
             Err(failure) if proof::may_pass(&failure) && work.target.is_some() => {
-                return Err(Stop::Failed(unproven(work, &failure)));
+                return Err(unproven(work, &failure).into());
             }
             // Waiting would not help, or the key would be lost when this process ends.
             Err(failure) => return Err(Stop::Failed(failure.into())),
         };
         if proven.account_id != work.owner.account_id {
             let (proven, owner) = (proven.described(), work.owner.described());
-            let message = format!("the new key belongs to {proven}, not to {owner}");
-            return Err(Stop::Failed(Error::failed(message)));
+            return Err(
+                Error::failed(format!("the new key belongs to {proven}, not to {owner}")).into()
+            );
         }
         if let Some((secret, _)) = &work.target {
             access.vault.verified(secret, access.env.now())?;
         }
         Ok(())
-    }
-
-    async fn revisit(&mut self, _: &mut Work<'_>, outcome: Outcome) -> Result<Settled> {
-        Ok(if outcome == Outcome::Done { Settled::Done } else { Settled::Again })
     }
 
     async fn take_back(&mut self, _: &mut Work<'_>, _: Outcome) -> Result<(), Leftover> {
