@@ -4,7 +4,7 @@
 use serde_json::json;
 
 use crate::aws_files::Locations;
-use crate::aws_profile::{self, AwsProfile, Holder};
+use crate::aws_profile::{self, AwsProfile};
 use crate::cli::UseSecret;
 use crate::commands::context::Context;
 use crate::commands::pick_secret;
@@ -84,11 +84,8 @@ fn new_profile(name: &str, context: &Context) -> Result<NewProfile> {
     let region = context.region()?.map(str::to_owned);
     let profile = AwsProfile::new(name, context.env.program()?, None, region)?;
     let locations = Locations::of(&context.env)?;
-    let replaces = match aws_profile::holder(&locations, &profile)? {
-        Holder::SomebodyElse(place) => return Err(aws_profile::taken(name, &place)),
-        Holder::Ours(there) if !there.serves_as(&profile) => Some(there),
-        Holder::Ours(_) | Holder::Nobody => None,
-    };
+    let existing = aws_profile::existing(&locations, &profile)?;
+    let replaces = existing.filter(|there| !there.serves_as(&profile));
     if let (Some(there), false) = (&replaces, context.global.yes) {
         let text = format!(
             "The AWS profile `{name}` runs {}. Change it to {}?",
