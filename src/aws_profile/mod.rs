@@ -161,7 +161,10 @@ pub fn take_back(
         if value(file, name, PROCESS).as_ref() != Some(&written.process) {
             return Ok(());
         }
-        let Some(before) = before else { return Ok(remove(file, name)) };
+        let Some(before) = before else {
+            remove(file, name);
+            return Ok(());
+        };
         if before.region.is_none() {
             file.remove_key(name, REGION);
         }
@@ -183,6 +186,7 @@ pub fn take_place_of_key(
             file.remove_key(name, KEY_ID);
             file.remove_key(name, "aws_secret_access_key");
         }
+        Ok(())
     };
     let has_key = locations.update(FileKind::Config, |file| {
         let profiles = locations.read_sound()?.profiles();
@@ -193,11 +197,11 @@ pub fn take_place_of_key(
             file.add(name, &[])?;
         }
         file.set(name, PROCESS, &profile.process)?;
-        remove_key(file);
+        remove_key(file)?;
         Ok(true)
     })?;
     if has_key {
-        locations.update(FileKind::Credentials, |file| Ok(remove_key(file)))?;
+        locations.update(FileKind::Credentials, remove_key)?;
     }
     Ok(has_key)
 }
