@@ -4,8 +4,12 @@
 //! files 0600. On Windows the profile folder's own access list already keeps others out. Only
 //! regular files are opened, since anything else may block, never end, or do something.
 
-use std::fs::{self, File, FileType, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Read, Write};
+#[cfg(unix)]
+use std::os::unix::fs::{
+    DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown,
+};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -22,13 +26,10 @@ const SUFFIX: &str = ".tmp";
 /// A younger temporary file may still be written by a process that no lock keeps out.
 pub const ABANDONED: Duration = Duration::from_secs(60);
 
-/// Writes `content` to `path`, creating its folder if need be.
-///
-/// # Errors
-/// Nearly always the old content is then untouched; only syncing the folder may fail after the new
-/// one is in place.
+/// Writes `content` to `path`, creating its folder if need be. Where it fails, the old content is
+/// nearly always untouched; only syncing the folder may fail after the new one is in place.
 pub fn write(path: &Path, content: &[u8]) -> Result<()> {
-    Replacement::prepare(path, content)?.commit(|| Ok(true)).map(drop)
+    put(path, content, |_, _| Ok(()), || Ok(true)).map(drop)
 }
 
 /// Replaces a file that belongs to other programs, too: it keeps its mode and its owner, and stays as
@@ -38,71 +39,58 @@ pub fn replace(
     content: &[u8],
     unchanged: impl FnOnce() -> Result<bool>,
 ) -> Result<bool> {
-    let replacement = Replacement::prepare(path, content)?;
-    if let Ok(old) = fs::metadata(&replacement.target) {
-        let kept = keep_mode_and_owner(replacement.temporary.as_file(), &old);
-        kept.with_context(|| format!("cannot write {}", replacement.target.display()))?;
-    }
-    replacement.commit(unchanged)
-}
-
-#[cfg(unix)]
-fn keep_mode_and_owner(file: &File, old: &fs::Metadata) -> io::Result<()> {
-    use std::os::unix::fs::{MetadataExt, fchown};
-    let new = file.metadata()?;
-    if (new.uid(), new.gid()) != (old.uid(), old.gid()) {
-        fchown(file, Some(old.uid()), Some(old.gid()))?;
-    }
-    file.set_permissions(old.permissions())
+    put(path, content, keep_mode_and_owner, unchanged)
 }
 
 /// Windows copies the folder's access list to the new file, as it did to the old one.
-#[cfg(not(unix))]
-fn keep_mode_and_owner(_: &File, _: &fs::Metadata) -> io::Result<()> {
+#[cfg_attr(not(unix), allow(unused_variables))]
+fn keep_mode_and_owner(file: &File, target: &Path) -> Result<()> {
+    #[cfg(unix)]
+    if let Ok(old) = fs::metadata(target) {
+        let new = file.metadata()?;
+        if (new.uid(), new.gid()) != (old.uid(), old.gid()) {
+            fchown(file, Some(old.uid()), Some(old.gid()))?;
+        }
+        file.set_permissions(old.permissions())?;
+    }
     Ok(())
 }
 
-/// A new content for a file, written beside it and not in its place yet.
-struct Replacement {
-    temporary: NamedTempFile,
-    target: PathBuf,
-}
-
-impl Replacement {
-    /// Follows links: a link stays a link, and the file that it names is replaced.
-    fn prepare(path: &Path, content: &[u8]) -> Result<Self> {
-        let target = behind_links(path);
-        let failed = || format!("cannot write {}", target.display());
-        let folder = target.parent().with_context(failed)?;
+/// Follows links: a link stays a link, and the file that it names is replaced. `prepare` gets the new
+/// file and the path of the old one.
+fn put(
+    path: &Path,
+    content: &[u8],
+    prepare: impl FnOnce(&File, &Path) -> Result<()>,
+    unchanged: impl FnOnce() -> Result<bool>,
+) -> Result<bool> {
+    let target = behind_links(path);
+    let put = || -> Result<bool> {
+        let folder = target.parent().context("it is no file")?;
         create_folder(folder)?;
-        check_regular(fs::metadata(&target)).with_context(failed)?;
+        check_regular(fs::metadata(&target))?;
         if target != path {
             // Nobody else looks for leftovers there, and they may hold a secret.
             sweep(folder, ABANDONED).unwrap_or_default();
         }
-        // tempfile creates with mode 0600, so the content is never readable by others.
-        let mut temporary = tempfile::Builder::new()
-            .prefix(PREFIX)
-            .rand_bytes(RANDOM)
-            .suffix(SUFFIX)
-            .tempfile_in(folder)
-            .with_context(failed)?;
-        temporary.write_all(content).with_context(failed)?;
-        Ok(Replacement { temporary, target })
-    }
-
-    /// Takes the old file's place, if `still_wanted`; whether it did.
-    fn commit(self, still_wanted: impl FnOnce() -> Result<bool>) -> Result<bool> {
-        let failed = || format!("cannot write {}", self.target.display());
-        self.temporary.as_file().sync_all().with_context(failed)?;
-        if !still_wanted()? {
+        let mut temporary = new_temporary(folder)?;
+        temporary.write_all(content)?;
+        prepare(temporary.as_file(), &target)?;
+        temporary.as_file().sync_all()?;
+        if !unchanged()? {
             return Ok(false);
         }
-        let persisted = self.temporary.persist(&self.target);
-        persisted.map_err(|refused| refused.error).with_context(failed)?;
-        sync_parent(&self.target).with_context(failed)?;
+        temporary.persist(&target).map_err(|refused| refused.error)?;
+        sync_parent(&target)?;
         Ok(true)
-    }
+    };
+    put().with_context(|| format!("cannot write {}", target.display()))
+}
+
+/// tempfile creates with mode 0600, so the content is never readable by others.
+fn new_temporary(folder: &Path) -> io::Result<NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(PREFIX).rand_bytes(RANDOM).suffix(SUFFIX).tempfile_in(folder)
 }
 
 /// The file that a link names at last, which need not exist yet.
@@ -121,21 +109,20 @@ pub fn behind_links(path: &Path) -> PathBuf {
 /// at least `age` ago. Without an age only where nobody else may be writing.
 pub fn sweep(folder: &Path, age: Duration) -> Result<()> {
     let failed = || format!("cannot list {}", folder.display());
-    let entries = match fs::read_dir(folder) {
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
-            return Ok(());
-        }
-        entries => entries.with_context(failed)?,
-    };
-    for entry in entries {
+    if !folder.is_dir() {
+        return Ok(());
+    }
+    for entry in fs::read_dir(folder).with_context(failed)? {
         let entry = entry.with_context(failed)?;
         let Ok(metadata) = entry.metadata() else { continue };
+        #[cfg(unix)]
+        if metadata.uid() != rustix::process::geteuid().as_raw() {
+            continue;
+        }
         // A time in the future counts as now: somebody has set the clock.
         let since = metadata.modified().ok().and_then(|it| it.elapsed().ok()).unwrap_or_default();
-        let is_ours = is_temporary(&entry.file_name().to_string_lossy())
-            && metadata.is_file()
-            && is_owned_by_us(&metadata);
-        if is_ours && since >= age {
+        let name = entry.file_name();
+        if metadata.is_file() && since >= age && is_temporary(&name.to_string_lossy()) {
             remove(&entry.path())?;
         }
     }
@@ -145,17 +132,6 @@ pub fn sweep(folder: &Path, age: Duration) -> Result<()> {
 fn is_temporary(name: &str) -> bool {
     let random = name.strip_prefix(PREFIX).and_then(|rest| rest.strip_suffix(SUFFIX));
     random.is_some_and(|it| it.len() == RANDOM && it.bytes().all(|b| b.is_ascii_alphanumeric()))
-}
-
-#[cfg(unix)]
-fn is_owned_by_us(metadata: &fs::Metadata) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    metadata.uid() == rustix::process::geteuid().as_raw()
-}
-
-#[cfg(not(unix))]
-fn is_owned_by_us(_: &fs::Metadata) -> bool {
-    true
 }
 
 /// Reads `path`, at most `limit` bytes; `None` when there is no such file.
@@ -185,8 +161,7 @@ fn open(path: &Path, options: &mut OpenOptions) -> Result<File> {
     {
         use rustix::fs::OFlags;
         // For what may take the file's place between looking and opening.
-        let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
-        std::os::unix::fs::OpenOptionsExt::custom_flags(options, flags.bits().cast_signed());
+        options.custom_flags((OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed());
     }
     let file = options.open(path)?;
     check_regular(file.metadata())?;
@@ -195,31 +170,17 @@ fn open(path: &Path, options: &mut OpenOptions) -> Result<File> {
 
 /// Refuses what is there and is not a regular file.
 fn check_regular(metadata: io::Result<fs::Metadata>) -> Result<()> {
-    match metadata.ok().and_then(|it| irregular(it.file_type())) {
-        Some(kind) => bail!("it is {kind}, not a regular file"),
-        None => Ok(()),
-    }
-}
-
-/// What it is, unless it is a regular file.
-fn irregular(kind: FileType) -> Option<&'static str> {
-    if kind.is_file() {
-        return None;
-    }
-    if kind.is_dir() {
-        return Some("a folder");
-    }
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::FileTypeExt;
-        if kind.is_fifo() {
-            return Some("a named pipe");
-        }
-        if kind.is_socket() {
-            return Some("a socket");
-        }
-    }
-    Some("a device")
+    let what = match metadata.map(|it| it.file_type()) {
+        Err(_) => return Ok(()),
+        Ok(kind) if kind.is_file() => return Ok(()),
+        Ok(kind) if kind.is_dir() => "a folder",
+        #[cfg(unix)]
+        Ok(kind) if kind.is_fifo() => "a named pipe",
+        #[cfg(unix)]
+        Ok(kind) if kind.is_socket() => "a socket",
+        Ok(_) => "a device",
+    };
+    bail!("it is {what}, not a regular file")
 }
 
 /// Removes `path`, and what it names if it is a link; whether there was something.
@@ -230,11 +191,10 @@ pub fn remove(path: &Path) -> Result<bool> {
     let mut was_there = false;
     for path in [target.as_path(), path] {
         match fs::remove_file(path) {
-            Ok(()) => was_there = true,
             Err(error) if error.kind() == ErrorKind::NotFound => continue,
-            Err(error) => return Err(error).with_context(failed),
+            removed => removed.and_then(|()| sync_parent(path)).with_context(failed)?,
         }
-        sync_parent(path).with_context(failed)?;
+        was_there = true;
     }
     Ok(was_there)
 }
@@ -245,7 +205,7 @@ pub fn open_lock(path: &Path) -> Result<File> {
     let mut options = File::options();
     options.create(true).truncate(false).write(true);
     #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.mode(0o600);
     open(path, &mut options).with_context(|| format!("cannot open {}", path.display()))
 }
 
@@ -282,12 +242,11 @@ fn lock_within(patience: Duration, file: &File, what: &str) -> crate::error::Res
 /// Makes the folder and what lies above it, 0700. One that exists stays as it is: it may be
 /// shared, where `CLOUDCRED_HOME` names it.
 pub fn create_folder(folder: &Path) -> Result<()> {
-    let failed = || format!("cannot create the folder {}", folder.display());
     let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
     #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder).with_context(failed)
+    builder.mode(0o700);
+    let created = builder.recursive(true).create(folder);
+    created.with_context(|| format!("cannot create the folder {}", folder.display()))
 }
 
 /// Makes a folder of our own, and [tightens](tighten) one that exists.
@@ -308,14 +267,13 @@ pub fn tighten(path: &Path) -> Option<String> {
     #[cfg_attr(not(unix), allow(unused_mut))]
     let mut permissions = metadata.permissions();
     #[cfg(unix)]
-    std::os::unix::fs::PermissionsExt::set_mode(&mut permissions, mode & 0o700);
+    permissions.set_mode(mode & 0o700);
     let tightened = fs::set_permissions(path, permissions);
+    let was_open = format!("open to other users (mode {mode:04o})");
     let path = path.display();
     Some(match tightened {
-        Ok(()) => format!("{path} was open to other users (mode {mode:04o}); it is private now"),
-        Err(error) => format!(
-            "{path} is open to other users (mode {mode:04o}) and cannot be made private: {error}"
-        ),
+        Ok(()) => format!("{path} was {was_open}; it is private now"),
+        Err(error) => format!("{path} is {was_open} and cannot be made private: {error}"),
     })
 }
 
@@ -326,7 +284,7 @@ pub fn readable_by_others(path: &Path) -> bool {
 
 #[cfg(unix)]
 fn mode(metadata: &fs::Metadata) -> u32 {
-    std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o777
+    metadata.mode() & 0o777
 }
 
 /// On Windows the profile folder's access list keeps others out.
@@ -335,16 +293,15 @@ fn mode(_: &fs::Metadata) -> u32 {
     0o700
 }
 
-/// Whether a file can be made in the folder.
-#[cfg(unix)]
+/// Whether a file can be made in the folder. On Windows only an attempt shows it.
+#[cfg_attr(not(unix), allow(unused_variables))]
 pub fn is_writable(folder: &Path) -> bool {
-    use rustix::fs::{Access, access};
-    access(folder, Access::WRITE_OK | Access::EXEC_OK).is_ok()
-}
-
-/// On Windows only an attempt shows it.
-#[cfg(not(unix))]
-pub fn is_writable(_: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use rustix::fs::{Access, access};
+        access(folder, Access::WRITE_OK | Access::EXEC_OK).is_ok()
+    }
+    #[cfg(not(unix))]
     true
 }
 
@@ -412,9 +369,7 @@ mod tests {
         assert_eq!(left(), 6);
         sweep(&home.path().join("nowhere"), Duration::ZERO).expect("nothing is there");
         // What a writer makes is known again.
-        let path = home.path().join("secrets.toml");
-        let replacement = Replacement::prepare(&path, b"new").expect("writable");
-        std::mem::forget(replacement);
+        std::mem::forget(new_temporary(home.path()).expect("writable"));
         assert_eq!(left(), 7);
         sweep(home.path(), Duration::ZERO).expect("removable");
         assert_eq!(left(), 6);
@@ -490,7 +445,6 @@ mod tests {
     #[cfg(unix)]
     #[test]
     fn modes_are_private_even_where_they_were_loose() {
-        use std::os::unix::fs::PermissionsExt;
         let home = tempfile::tempdir().expect("a temporary folder");
         let folder = home.path().join("loose");
         fs::create_dir(&folder).expect("a folder");

@@ -74,10 +74,7 @@ impl KeyPair {
         SecretString::from(str::from_utf8(&text).expect("serde_json writes UTF-8"))
     }
 
-    /// Reads a CloudStudio document back.
-    ///
-    /// # Errors
-    /// When the text is anything else; the text itself is never repeated.
+    /// Reads a CloudStudio document back. An error never repeats the text.
     pub fn from_document(text: &str) -> Result<Self> {
         // serde_json's own messages may quote values, so they are not passed on.
         match serde_json::from_str::<Document>(text) {

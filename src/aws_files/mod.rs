@@ -72,10 +72,8 @@ impl Locations {
         AwsFiles { config: read(FileKind::Config), credentials: read(FileKind::Credentials) }
     }
 
-    /// Reads both for an edit.
-    ///
-    /// # Errors
-    /// When AWS's tools refuse one of them, so that nothing in it would be of use.
+    /// Reads both for an edit. An error where AWS's tools refuse one of them, so that nothing in it
+    /// would be of use.
     pub fn read_sound(&self) -> Result<AwsFiles> {
         let files = self.read();
         self.check_sound(&files)?;
@@ -84,15 +82,15 @@ impl Locations {
 
     /// As [`read_sound`](Self::read_sound), for files that were read already.
     pub fn check_sound(&self, files: &AwsFiles) -> Result<()> {
-        let refused = FileKind::BOTH.into_iter().find_map(|kind| {
+        for kind in FileKind::BOTH {
             let mut problems = files.file(kind).problems().iter();
-            Some(problems.find(|it| it.refuses_the_file())?.described(self.path(kind)))
-        });
-        refused.map_or(Ok(()), |message| {
-            Err(Error::failed(message).hint(
-                "fix it first: AWS's tools refuse the file; `cloudcred check` lists everything wrong",
-            ))
-        })
+            if let Some(problem) = problems.find(|it| it.refuses_the_file()) {
+                return Err(Error::failed(problem.described(self.path(kind))).hint(
+                    "fix it first: AWS's tools refuse the file; `cloudcred check` lists everything wrong",
+                ));
+            }
+        }
+        Ok(())
     }
 
     /// Refuses a file that could not be replaced. Where it may not be written it could be, but whoever
@@ -116,9 +114,6 @@ impl Locations {
     /// at once, or nothing is changed at all. `change` is called more than once: first to see whether
     /// there is anything to change, and again where another program, which ignores our lock, has
     /// changed the file meanwhile.
-    ///
-    /// # Errors
-    /// With the path, when the file or its folder cannot be read or written; `change`'s own.
     pub fn update<T>(
         &self,
         kind: FileKind,
@@ -174,10 +169,8 @@ fn lock(path: &Path) -> Result<File> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let lock = folder.join(format!(".{name}.cloudcred-lock"));
     private_file::create_folder(folder)?;
-    let file = private_file::open_lock(&lock).map_err(|error| {
-        Error::from(error)
-            .hint("make the file writable for you, or remove it while no cloudcred runs")
-    })?;
+    let hint = "make the file writable for you, or remove it while no cloudcred runs";
+    let file = private_file::open_lock(&lock).map_err(|error| Error::from(error).hint(hint))?;
     private_file::lock(&file, &path.display().to_string())?;
     // Copies that killed processes have left beside the file may hold keys.
     private_file::sweep(folder, private_file::ABANDONED).unwrap_or_default();
@@ -192,10 +185,8 @@ pub struct AwsFiles {
 
 impl Default for AwsFiles {
     fn default() -> Self {
-        AwsFiles {
-            config: AwsFile::parse(FileKind::Config, b""),
-            credentials: AwsFile::parse(FileKind::Credentials, b""),
-        }
+        let [config, credentials] = FileKind::BOTH.map(|kind| AwsFile::parse(kind, b""));
+        AwsFiles { config, credentials }
     }
 }
 
@@ -209,7 +200,6 @@ pub struct Profile {
 }
 
 impl Profile {
-    /// An empty one.
     pub fn named(name: &str) -> Self {
         Profile { name: name.to_owned(), ..Profile::default() }
     }
@@ -229,8 +219,7 @@ impl Profile {
 
     /// Its keys and values, in the order in which the keys first occur.
     pub fn properties(&self) -> impl Iterator<Item = (&str, &str)> {
-        let properties = self.properties.iter();
-        properties.map(|property| (property.key.as_str(), property.value.as_str()))
+        self.properties.iter().map(|property| (property.key.as_str(), property.value.as_str()))
     }
 }
 
@@ -248,8 +237,7 @@ impl Profiles {
     }
 
     pub fn sso_session(&self, name: &str) -> Option<&Profile> {
-        let mut sessions = self.sso_sessions.iter();
-        sessions.find(|session| session.name == name)
+        self.sso_sessions.iter().find(|session| session.name == name)
     }
 }
 
@@ -301,11 +289,10 @@ impl AwsFiles {
                     list.len() - 1
                 });
                 let merged = &mut list[at].properties;
-                for property in &section.properties {
+                for property in section.properties.iter().filter(|it| is_identifier(&it.key)) {
                     match merged.iter_mut().find(|old| old.key == property.key) {
                         Some(old) => old.clone_from(property),
-                        None if is_identifier(&property.key) => merged.push(property.clone()),
-                        None => {}
+                        None => merged.push(property.clone()),
                     }
                 }
             }

@@ -4,17 +4,17 @@
 //! continuation lines and nested values, take `:` for `=`, or refuse what is not UTF-8. This file
 //! reads and `edit.rs` edits; neither touches the disk.
 
-mod duplicates;
 mod edit;
 mod header;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::hash::Hash;
 use std::ops::Range;
 use std::path::Path;
 
 use zeroize::Zeroizing;
 
-use crate::aws_files::text::header::{COMMENT, WHITE_SPACE, complaint, meaning, trimmed};
+use crate::aws_files::text::header::{COMMENT, WHITE_SPACE, meaning, trimmed};
 
 pub use crate::aws_files::text::header::{FileKind, Section, is_identifier};
 
@@ -74,8 +74,8 @@ impl SectionText {
         self.lines.start + 1
     }
 
-    fn is_profile(&self, name: &str) -> bool {
-        matches!(&self.section, Section::Profile(other) if other == name)
+    fn profile(&self) -> Option<&str> {
+        if let Section::Profile(name) = &self.section { Some(name) } else { None }
     }
 }
 
@@ -127,13 +127,9 @@ impl AwsFile {
     }
 
     pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
-        let length = self.lines.iter().map(|line| line.len()).sum();
+        let lines: Vec<&[u8]> = self.lines.iter().map(|line| line.as_slice()).collect();
         // Of the right size at once: growing would leave copies of a secret behind.
-        let mut bytes = Zeroizing::new(Vec::with_capacity(length));
-        for line in &self.lines {
-            bytes.extend_from_slice(line);
-        }
-        bytes
+        lines.concat().into()
     }
 
     pub fn problems(&self) -> &[Problem] {
@@ -164,12 +160,8 @@ impl AwsFile {
         let (key, value) = split_property(line)?;
         let key = key.to_ascii_lowercase();
         let ignored = (!is_identifier(&key)).then(|| format!("AWS ignores the key `{key}`"));
-        section.properties.push(Property {
-            file: self.kind,
-            key,
-            value: value.to_owned().into(),
-            lines: at..at + 1,
-        });
+        let (file, value, lines) = (self.kind, value.to_owned().into(), at..at + 1);
+        section.properties.push(Property { file, key, value, lines });
         if let Some(message) = ignored {
             self.problem(at, "ignored_key", message);
         }
@@ -181,37 +173,62 @@ impl AwsFile {
         let header = line.split(COMMENT).next().map(trimmed).unwrap_or_default();
         let inner = header.strip_prefix('[').and_then(|inner| inner.strip_suffix(']'));
         // The keys below a broken header belong to no section, rather than to the one before.
-        let (section, prefixed) =
-            inner.map_or((Section::Ignored, false), |inner| meaning(self.kind, inner));
-        let complaint = inner.and_then(|inner| complaint(self.kind, inner, &section));
-        self.sections.push(SectionText {
-            section,
-            prefixed,
-            properties: Vec::new(),
-            lines: at..at + 1,
-        });
+        let (section, prefixed, complaint) =
+            inner.map_or((Section::Ignored, false, None), |inner| meaning(self.kind, inner));
+        let (properties, lines) = (Vec::new(), at..at + 1);
+        self.sections.push(SectionText { section, prefixed, properties, lines });
         if let Some((code, message)) = complaint {
             self.problem(at, code, message);
         }
         inner.map(drop).ok_or("the section header does not end with `]`")
     }
 
+    /// botocore, and so the AWS CLI, refuses the whole file for sections and keys that are spelled alike;
+    /// the SDKs merge those that mean the same.
+    fn report_duplicates(&mut self) {
+        let refused = "too: the AWS CLI refuses the whole file";
+        let merged = "too: the AWS SDKs merge both, and the AWS CLI reads only one of them";
+        let (mut spellings, mut meanings) = (HashMap::new(), HashMap::new());
+        for section in &self.sections {
+            let line = section.line();
+            let spelling = spelled_section(&self.lines[line - 1]);
+            let alike = spelling.and_then(|it| first_of(&mut spellings, it, line));
+            let same = first_of(&mut meanings, (&section.section, section.prefixed), line);
+            if let Some(first) = alike {
+                let message = format!("the section is in line {first}, {refused}");
+                self.problems.push(Problem { line, code: "duplicate_section", message });
+            } else if let (Some(first), Section::Profile(name) | Section::SsoSession(name)) =
+                (same, &section.section)
+            {
+                let message = format!("the section of `{name}` is in line {first}, {merged}");
+                self.problems.push(Problem { line, code: "section_twice", message });
+            }
+            let mut keys = HashMap::new();
+            for property in &section.properties {
+                let (at, key) = (property.lines.start, &property.key);
+                if let Some(first) = first_of(&mut keys, spelled_key(&self.lines[at]), at + 1) {
+                    let message = format!("the key `{key}` is in line {first}, {refused}");
+                    self.problems.push(Problem { line: at + 1, code: "duplicate_key", message });
+                }
+            }
+        }
+    }
+
     /// The sections that count, in the order of the file: `[profile default]` replaces `[default]`.
     pub fn sections(&self) -> impl Iterator<Item = &SectionText> {
-        let mut sections = self.sections.iter();
-        let replaced = sections.any(|it| it.prefixed && it.is_profile("default"));
-        let sections = self.sections.iter();
-        sections.filter(move |it| it.prefixed || !replaced || !it.is_profile("default"))
+        let is_default = |it: &&SectionText| it.profile() == Some("default");
+        let replaced = self.sections.iter().filter(is_default).any(|it| it.prefixed);
+        self.sections.iter().filter(move |it| !(replaced && is_default(it) && !it.prefixed))
     }
 
     fn sections_of(&self, profile: &str) -> impl Iterator<Item = &SectionText> {
-        self.sections().filter(move |section| section.is_profile(profile))
+        self.sections().filter(move |section| section.profile() == Some(profile))
     }
 
     /// The section to which a line belongs, which may be its header.
     pub fn section_of(&self, line: usize) -> Option<&Section> {
-        let mut sections = self.sections.iter().rev();
-        sections.find(|section| section.line() <= line).map(|section| &section.section)
+        let section = self.sections.iter().rfind(|section| section.line() <= line);
+        section.map(|section| &section.section)
     }
 
     pub fn has(&self, profile: &str) -> bool {
@@ -227,11 +244,8 @@ impl AwsFile {
     /// Each name once, in the order of the file.
     pub fn profile_names(&self) -> Vec<String> {
         let mut seen = HashSet::new();
-        let names = self.sections.iter().filter_map(|it| match &it.section {
-            Section::Profile(name) if seen.insert(name) => Some(name.clone()),
-            _ => None,
-        });
-        names.collect()
+        let names = self.sections.iter().filter_map(SectionText::profile);
+        names.filter(|name| seen.insert(*name)).map(str::to_owned).collect()
     }
 
     /// In the order of the file. A key that occurs twice comes twice.
@@ -250,10 +264,7 @@ impl AwsFile {
 }
 
 fn without_line_end(raw: &[u8]) -> &[u8] {
-    match raw.strip_suffix(b"\n") {
-        Some(line) => line.strip_suffix(b"\r").unwrap_or(line),
-        None => raw,
-    }
+    raw.strip_suffix(b"\r\n").or(raw.strip_suffix(b"\n")).unwrap_or(raw)
 }
 
 /// The text before a comment, which begins after white space only.
@@ -270,4 +281,26 @@ fn split_property(line: &str) -> Result<(&str, &str), &'static str> {
         "" => Err("it has no key before its `=`"),
         key => Ok((key, trimmed(value))),
     }
+}
+
+/// The line where it was before; the first time, notes this one.
+fn first_of<K: Eq + Hash>(known: &mut HashMap<K, usize>, key: K, line: usize) -> Option<usize> {
+    let first = *known.entry(key).or_insert(line);
+    (first != line).then_some(first)
+}
+
+/// The name of a section in Python's configparser, which botocore uses: all between the first bracket
+/// and the last one. `[DEFAULT]` is no section there, and may occur twice.
+fn spelled_section(raw: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(raw);
+    let (_, rest) = text.split_once('[')?;
+    let (inner, _) = rest.rsplit_once(']')?;
+    (inner != "DEFAULT").then(|| inner.to_owned())
+}
+
+/// A key in configparser: it ends at `:` as well, and case does not matter (`optionxform`).
+fn spelled_key(raw: &[u8]) -> String {
+    let text = String::from_utf8_lossy(raw);
+    let key = text.split(['=', ':']).next().unwrap_or_default();
+    key.trim().to_lowercase()
 }

@@ -1,19 +1,17 @@
 //! The AWS profile whose `credential_process` is this program: how it is written to `~/.aws/config`,
 //! recognised, and taken back. Calls no AWS and asks no questions.
 
-mod process;
-
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use crate::aws_files::text::{AwsFile, FileKind, is_identifier};
 use crate::aws_files::{AwsFiles, Locations};
-use crate::aws_profile::process::{Call, calling, quoted};
 use crate::env::is_region;
 use crate::error::{Error, Result};
 use crate::store::SecretName;
 
+const COMMAND: &str = "credential-process";
 const KEY_ID: &str = "aws_access_key_id";
 const PROCESS: &str = "credential_process";
 const REGION: &str = "region";
@@ -27,16 +25,6 @@ pub struct AwsProfile {
     pub region: Option<String>,
 }
 
-/// Who has a profile's name already.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Holder {
-    Nobody,
-    /// A profile with nothing in it but what this program writes.
-    Ours(AwsProfile),
-    /// Its path and line.
-    SomebodyElse(String),
-}
-
 impl AwsProfile {
     /// A profile that reads `secret`; without a name, the current one.
     pub fn new(
@@ -47,23 +35,18 @@ impl AwsProfile {
     ) -> Result<Self> {
         check_name(name)?;
         if let Some(region) = region.as_deref().filter(|region| !is_region(region)) {
-            return Err(Error::failed(format!(
-                "`{}` cannot be the region of an AWS profile",
-                region.escape_debug()
-            ))
-            .hint("name the region with --region"));
+            let shown = region.escape_debug();
+            return Err(Error::failed(format!("`{shown}` cannot be the region of an AWS profile"))
+                .hint("name the region with --region"));
         }
-        Ok(AwsProfile {
-            name: name.to_owned(),
-            process: calling(&quoted(program)?, secret),
-            region,
-        })
+        let process = calling(&quoted(program)?, secret);
+        Ok(AwsProfile { name: name.to_owned(), process, region })
     }
 
     /// Whether it does what `wanted` is to do: where no region is wanted, any will do.
     pub fn serves_as(&self, wanted: &AwsProfile) -> bool {
-        let region = wanted.region.is_none() || self.region == wanted.region;
-        self.name == wanted.name && self.process == wanted.process && region
+        let has_region = wanted.region.is_none() || self.region == wanted.region;
+        has_region && self.name == wanted.name && self.process == wanted.process
     }
 
     /// What it runs, as part of a sentence.
@@ -74,15 +57,11 @@ impl AwsProfile {
         }
     }
 
-    /// Its keys and values; the region only where it has one.
-    fn properties(&self) -> Vec<(&str, &str)> {
-        let region = self.region.as_deref().map(|region| (REGION, region));
-        std::iter::once((PROCESS, self.process.as_str())).chain(region).collect()
-    }
-
     /// Writes its values into the profile of its name.
     fn set(&self, file: &mut AwsFile) -> Result<()> {
-        self.properties().into_iter().try_for_each(|(key, value)| file.set(&self.name, key, value))
+        file.set(&self.name, PROCESS, &self.process)?;
+        let region = self.region.as_ref();
+        region.map_or(Ok(()), |region| file.set(&self.name, REGION, region))
     }
 }
 
@@ -95,37 +74,36 @@ pub fn check_name(name: &str) -> Result<()> {
         .hint("use 1 to 64 letters, digits and _-/.%@:+"))
 }
 
-/// Who has the name of the wanted profile, in either file.
-///
-/// # Errors
-/// When AWS's tools refuse one of the files, and so a profile in it.
-pub fn holder(locations: &Locations, wanted: &AwsProfile) -> Result<Holder> {
-    holder_in(&locations.read(), locations, wanted)
+/// The profile of ours that has the wanted one's name, with nothing in it but what this program
+/// writes. Refuses a name that somebody else's profile has, in either file, and a file that AWS's
+/// tools refuse.
+pub fn existing(locations: &Locations, wanted: &AwsProfile) -> Result<Option<AwsProfile>> {
+    existing_in(&locations.read(), locations, wanted)
 }
 
-fn holder_in(files: &AwsFiles, locations: &Locations, wanted: &AwsProfile) -> Result<Holder> {
+fn existing_in(
+    files: &AwsFiles,
+    locations: &Locations,
+    wanted: &AwsProfile,
+) -> Result<Option<AwsProfile>> {
     locations.check_sound(files)?;
     let name = &wanted.name;
     let own = Call::read(&wanted.process).map_or("", |call| call.program);
     let quoted = files.config.quoted(name).map(|line| (FileKind::Config, line));
-    if quoted.is_none()
-        && has_only_our_keys(&files.config, name)
-        && !files.credentials.has(name)
-        && let Some(ours) = ours(&files.config, name, own)
-    {
-        return Ok(Holder::Ours(ours));
-    }
+    let has_others = !has_only_our_keys(&files.config, name) || files.credentials.has(name);
+    let ours = ours(&files.config, name, own).filter(|_| quoted.is_none() && !has_others);
     let at = quoted.or_else(|| files.profiles().find(name)?.at);
-    Ok(at.map_or(Holder::Nobody, |(file, line)| {
-        Holder::SomebodyElse(format!("{}, line {line}", locations.path(file).display()))
-    }))
+    let (None, Some((file, line))) = (&ours, at) else { return Ok(ours) };
+    let path = locations.path(file).display();
+    Err(Error::failed(format!("there is an AWS profile `{name}` already: {path}, line {line}"))
+        .hint("it is not touched: choose another name with --aws-profile, or remove it yourself"))
 }
 
 /// The profile, if its `credential_process` is this program, which is written as `own`. It may have
 /// keys of somebody else as well.
 fn ours(file: &AwsFile, name: &str, own: &str) -> Option<AwsProfile> {
     let process = value(file, name, PROCESS)?;
-    Call::read(&process).filter(|call| call.is_ours(own))?;
+    Call::ours(&process, own)?;
     Some(AwsProfile { name: name.to_owned(), process, region: value(file, name, REGION) })
 }
 
@@ -142,10 +120,8 @@ fn has_only_our_keys(file: &AwsFile, name: &str) -> bool {
 }
 
 /// Writes the profile, if nobody has its name, or in place of the one of ours that it `replaces`;
-/// whether that changes the file. Decides on the text that it changes, under the lock.
-///
-/// # Errors
-/// When something else has taken the name, or the file cannot be written: it is then unchanged.
+/// whether that changes the file. Decides on the text that it changes, under the lock. After an error
+/// the file is unchanged.
 pub fn write(
     locations: &Locations,
     profile: &AwsProfile,
@@ -154,29 +130,19 @@ pub fn write(
     let name = &profile.name;
     locations.update(FileKind::Config, |file| {
         let files = AwsFiles { config: file.clone(), credentials: locations.read().credentials };
-        match holder_in(&files, locations, profile)? {
-            Holder::Nobody => file.add(name, &profile.properties())?,
-            Holder::Ours(there) if there.serves_as(profile) => return Ok(false),
-            Holder::Ours(there) if replaces == Some(&there) => profile.set(file)?,
-            Holder::Ours(there) => {
-                return Err(Error::failed(format!(
-                    "the AWS profile `{name}` was changed meanwhile, to {}",
-                    there.described()
-                ))
-                .hint("run the command again"));
+        match existing_in(&files, locations, profile)? {
+            None => file.add(name, &[])?,
+            Some(there) if there.serves_as(profile) => return Ok(false),
+            Some(there) if replaces == Some(&there) => {}
+            Some(there) => {
+                let now = there.described();
+                let changed = format!("the AWS profile `{name}` was changed meanwhile, to {now}");
+                return Err(Error::failed(changed).hint("run the command again"));
             }
-            Holder::SomebodyElse(place) => return Err(taken(name, &place)),
         }
+        profile.set(file)?;
         Ok(true)
     })
-}
-
-/// Refuses a name that somebody else's profile has.
-pub fn check_free(locations: &Locations, wanted: &AwsProfile) -> Result<()> {
-    match holder(locations, wanted)? {
-        Holder::Nobody | Holder::Ours(_) => Ok(()),
-        Holder::SomebodyElse(place) => Err(taken(&wanted.name, &place)),
-    }
 }
 
 /// What to say where a variable moves our data: a profile cannot set it for the program.
@@ -184,14 +150,7 @@ pub fn works_only_with(variable: &str) -> String {
     format!("the AWS profile works only where {variable} is set as it is now")
 }
 
-/// The error for a name that is not ours.
-pub fn taken(name: &str, place: &str) -> Error {
-    Error::failed(format!("there is an AWS profile `{name}` already: {place}"))
-        .hint("it is not touched: choose another name with --aws-profile, or remove it yourself")
-}
-
-/// Takes back what [`write`] did, if it is still there: the profile goes, or gets back what it had
-/// before.
+/// Takes back what [`write`] did, if it is still there: the profile goes, or is as it was `before`.
 pub fn take_back(
     locations: &Locations,
     written: &AwsProfile,
@@ -216,9 +175,6 @@ pub fn take_back(
 /// Makes somebody's profile read a secret instead of its access key, if that is still
 /// `access_key_id`; whether it was. Everything else in the profile stays. May be interrupted and
 /// repeated: tools use the key for as long as it is there, so it goes last.
-///
-/// # Errors
-/// When AWS's tools refuse one of the files, or it cannot be written.
 pub fn take_place_of_key(
     locations: &Locations,
     profile: &AwsProfile,
@@ -230,25 +186,22 @@ pub fn take_place_of_key(
             file.remove_key(name, KEY_ID);
             file.remove_key(name, "aws_secret_access_key");
         }
+        Ok(())
     };
     let has_key = locations.update(FileKind::Config, |file| {
         let profiles = locations.read_sound()?.profiles();
         if profiles.find(name).and_then(|it| it.get(KEY_ID)) != Some(access_key_id) {
             return Ok(false);
         }
-        if file.has(name) {
-            file.set(name, PROCESS, &profile.process)?;
-        } else {
-            file.add(name, &[(PROCESS, &profile.process)])?;
+        if !file.has(name) {
+            file.add(name, &[])?;
         }
-        remove_key(file);
+        file.set(name, PROCESS, &profile.process)?;
+        remove_key(file)?;
         Ok(true)
     })?;
     if has_key {
-        locations.update(FileKind::Credentials, |file| {
-            remove_key(file);
-            Ok(())
-        })?;
+        locations.update(FileKind::Credentials, remove_key)?;
     }
     Ok(has_key)
 }
@@ -262,15 +215,13 @@ fn remove(file: &mut AwsFile, name: &str) {
     }
 }
 
-/// The names of the profiles that read a secret.
+/// The names of the profiles that read a secret, by its name or as the current one.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Readers {
     pub by_its_name: Vec<String>,
-    /// They read whichever secret is the current one.
     pub as_current: Vec<String>,
 }
 
-/// The profiles that read a secret by its name, and those that read the current one.
 pub fn readers(locations: &Locations, program: &Path, secret: &SecretName) -> Readers {
     readers_in(&locations.read().config, program, secret)
 }
@@ -278,12 +229,11 @@ pub fn readers(locations: &Locations, program: &Path, secret: &SecretName) -> Re
 fn readers_in(file: &AwsFile, program: &Path, secret: &SecretName) -> Readers {
     let own = quoted(program).unwrap_or_default();
     let mut readers = Readers::default();
-    for profile in file.profile_names().iter().filter_map(|name| ours(file, name, &own)) {
-        match Call::read(&profile.process).map(|call| call.secret.map(SecretName::existing)) {
-            Some(None) => readers.as_current.push(profile.name),
-            Some(Some(Ok(read))) if read.same_place_as(secret) => {
-                readers.by_its_name.push(profile.name);
-            }
+    for name in file.profile_names() {
+        let process = value(file, &name, PROCESS).unwrap_or_default();
+        match Call::ours(&process, &own).map(|call| call.secret.map(SecretName::existing)) {
+            Some(None) => readers.as_current.push(name),
+            Some(Some(Ok(it))) if it.same_place_as(secret) => readers.by_its_name.push(name),
             _ => {}
         }
     }
@@ -319,8 +269,7 @@ pub enum Forget {
     AndCurrent,
 }
 
-/// Removes the profiles that read a secret which is about to be removed, and returns their names. Keys
-/// that somebody has added to one stay.
+/// Removes the profiles that read a secret, except for keys that somebody has added; their names.
 pub fn forget(
     locations: &Locations,
     program: &Path,
@@ -340,6 +289,70 @@ pub fn forget(
         names.iter().for_each(|name| remove(file, name));
         Ok(names)
     })
+}
+
+/// The program's path as every tool splits it alike. botocore splits the value as a shell does, but
+/// expands nothing; the SDKs pass it to `sh -c` or `cmd.exe /C`, and end a value at white space before
+/// `#` or `;`.
+fn quoted(program: &Path) -> Result<String> {
+    let refused = || {
+        let path = program.display();
+        Error::failed(format!(
+            "the path of this program cannot be written to an AWS profile: {path}"
+        ))
+        .hint("move the program to a path of plain letters, digits and spaces")
+    };
+    let path = program.to_str().ok_or_else(refused)?;
+    let (special, plain) =
+        if cfg!(windows) { ("\"%^&|<>!", "/._-+:@,=\\") } else { ("\"$`\\", "/._-+:@,=") };
+    let special = |c| special.contains(c);
+    // A tab is a control character.
+    if path.contains(char::is_control) || path.contains(" #") || path.contains(" ;") {
+        return Err(refused());
+    }
+    if path.chars().all(|c| c.is_alphanumeric() || plain.contains(c)) {
+        Ok(path.to_owned())
+    } else if !path.contains(special) {
+        Ok(format!("\"{path}\""))
+    } else if cfg!(unix) && !path.contains('\'') {
+        // Nothing means anything in single quotes, to a shell as to botocore.
+        Ok(format!("'{path}'"))
+    } else {
+        Err(refused())
+    }
+}
+
+/// A command of the same form as ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Call<'p> {
+    /// As written, with its quotes.
+    program: &'p str,
+    /// The secret that is read; without a name, the current one.
+    secret: Option<&'p str>,
+}
+
+impl<'p> Call<'p> {
+    fn read(process: &'p str) -> Option<Self> {
+        if let Some(program) = process.strip_suffix(COMMAND) {
+            return Some(Call { program: program.strip_suffix(' ')?, secret: None });
+        }
+        let (front, secret) = process.rsplit_once(' ')?;
+        let program = front.strip_suffix(COMMAND)?.strip_suffix(' ')?;
+        Some(Call { program, secret: Some(secret) })
+    }
+
+    /// A call of this program, which is written as `own`, or of one with our name elsewhere.
+    fn ours(process: &'p str, own: &str) -> Option<Self> {
+        let call = Call::read(process)?;
+        let path = call.program.trim_matches(['"', '\'']);
+        let file = path.rsplit(['/', '\\']).next().unwrap_or_default().to_ascii_lowercase();
+        (call.program == own || ["cloudcred", "cloudcred.exe"].contains(&&*file)).then_some(call)
+    }
+}
+
+/// `program` is as [`quoted`] writes it; without a secret, the current one is read.
+fn calling(program: &str, secret: Option<&SecretName>) -> String {
+    secret.map_or_else(|| format!("{program} {COMMAND}"), |it| format!("{program} {COMMAND} {it}"))
 }
 
 #[cfg(test)]

@@ -28,8 +28,8 @@ impl Home {
         write(&self.locations(), profile, replaces)
     }
 
-    fn holder(&self, wanted: &AwsProfile) -> Holder {
-        holder(&self.locations(), wanted).expect("sound")
+    fn existing(&self, wanted: &AwsProfile) -> Option<AwsProfile> {
+        existing(&self.locations(), wanted).expect("sound")
     }
 
     fn forget(&self, name: &str, which: Forget) -> Vec<String> {
@@ -80,7 +80,7 @@ fn a_profile_is_written_changed_and_taken_back_without_a_trace() {
     let locations = home.locations();
     let first = profile("cs", Some("ana"));
     assert!(home.write(&first, None).expect("free"));
-    assert_eq!(home.holder(&first), Holder::Ours(first.clone()));
+    assert_eq!(home.existing(&first), Some(first.clone()));
     let written = home.config();
     assert!(written.starts_with(before), "{written}");
     assert!(!home.write(&first, None).expect("the same again"));
@@ -115,6 +115,7 @@ fn somebody_elses_profile_is_never_touched() {
     ] {
         let home = Home::new(config);
         let ours = profile("cs", Some("ana"));
+        existing(&home.locations(), &ours).expect_err("taken");
         for replaces in [None, Some(&ours)] {
             let refused = home.write(&profile("cs", None), replaces);
             assert!(refused.expect_err("taken").message.contains("line 1"));
@@ -147,7 +148,7 @@ fn what_reads_a_removed_secret_goes_with_it() {
     let (ana, eve) = (secret("ana"), secret("eve"));
     follow(&locations, program, &ana, &eve).expect("writable");
     let followed = profile("one", Some("eve"));
-    assert_eq!(home.holder(&followed), Holder::Ours(followed));
+    assert_eq!(home.existing(&followed), Some(followed));
     assert_eq!(home.forget("EVE", Forget::ByName), ["one"]);
     assert_eq!(home.forget("bob", Forget::AndCurrent), ["two", "three"]);
     assert_eq!(home.config(), before);
@@ -181,5 +182,51 @@ fn a_region_that_is_none_is_refused() {
     for region in ["x\n[profile evil]", "a b", "", "a # b", "ü"] {
         let refused = AwsProfile::new("cs", Path::new(PROGRAM), None, Some(region.to_owned()));
         assert!(refused.is_err(), "{region:?}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn paths_are_quoted_for_shells_and_for_botocore_alike() {
+    let cases = [
+        ("/usr/bin/cloudcred", Some("/usr/bin/cloudcred")),
+        ("/home/José/bin/cloudcred", Some("/home/José/bin/cloudcred")),
+        ("/a b/cloudcred", Some("\"/a b/cloudcred\"")),
+        ("/it's/cloudcred", Some("\"/it's/cloudcred\"")),
+        ("/$HOME/cloudcred", Some("'/$HOME/cloudcred'")),
+        ("/a`b \\c/cloudcred", Some("'/a`b \\c/cloudcred'")),
+        ("/it's $5/cloudcred", None),
+        ("/a #b/cloudcred", None),
+        ("/a\nb/cloudcred", None),
+    ];
+    for (path, expected) in cases {
+        assert_eq!(quoted(Path::new(path)).ok().as_deref(), expected, "{path}");
+    }
+}
+
+#[test]
+fn a_process_of_ours_is_recognised_wherever_the_program_lay() {
+    let own = "\"/opt/my tools/cloudcred-1.0-linux\"";
+    for ours in [
+        "/usr/bin/cloudcred credential-process ana",
+        "\"/a b/cloudcred\" credential-process ana",
+        "\"C:\\Program Files\\CloudCred.EXE\" credential-process ana",
+        "\"/opt/my tools/cloudcred-1.0-linux\" credential-process ana",
+    ] {
+        let call = Call::ours(ours, own).expect(ours);
+        assert_eq!(call.secret, Some("ana"), "{ours}");
+    }
+    let current = Call::read("/x/cloudcred credential-process").expect("of our form");
+    assert_eq!(current.secret, None);
+    let eve = SecretName::new("eve").expect("valid");
+    assert_eq!(calling(current.program, Some(&eve)), "/x/cloudcred credential-process eve");
+    for other in [
+        "/usr/bin/other credential-process ana",
+        "/opt/cloudcred-1.0-linux credential-process ana",
+        "cloudcred export ana",
+        "/x/cloudcredcredential-process",
+        "",
+    ] {
+        assert!(Call::ours(other, own).is_none(), "{other}");
     }
 }

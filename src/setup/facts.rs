@@ -14,7 +14,7 @@ use crate::aws::partition::Partition;
 use crate::aws::sdk::Sdk;
 use crate::aws_files::Locations;
 use crate::aws_files::text::FileKind;
-use crate::aws_profile::{self, AwsProfile, Holder};
+use crate::aws_profile::{self, AwsProfile};
 use crate::diagnostic::Diagnostic;
 use crate::env::Env;
 use crate::error::{Error, Result};
@@ -40,7 +40,7 @@ pub struct Facts {
     /// Whether the wanted name is the current secret's.
     pub secret_is_current: bool,
     /// The AWS profile that is wanted, and what has its name already.
-    pub aws_profile: Option<(AwsProfile, Holder)>,
+    pub aws_profile: Option<(AwsProfile, Option<AwsProfile>)>,
     pub warnings: Vec<String>,
 }
 
@@ -147,15 +147,15 @@ impl Reader<'_> {
 
     /// # Errors
     /// When the profile could not be written, or AWS's tools would not read it.
-    fn aws_profile(&self, request: &Request) -> Result<Option<(AwsProfile, Holder)>> {
+    fn aws_profile(&self, request: &Request) -> Result<Option<(AwsProfile, Option<AwsProfile>)>> {
         let Some(target) = request.target() else { return Ok(None) };
         let Some(name) = &target.aws_profile else { return Ok(None) };
         let region = request.caller().region.clone();
         let profile = AwsProfile::new(name, self.env.program()?, Some(&target.secret), region)?;
         let locations = Locations::of(self.env)?;
-        let holder = aws_profile::holder(&locations, &profile)?;
+        let existing = aws_profile::existing(&locations, &profile)?;
         locations.check_writable(FileKind::Config)?;
-        Ok(Some((profile, holder)))
+        Ok(Some((profile, existing)))
     }
 
     async fn about_user(&self, request: &Request) -> Result<Facts> {

@@ -9,7 +9,6 @@ use jiff::Timestamp;
 use crate::aws::account::{AccessKey, User};
 use crate::aws::credential::Credential;
 use crate::aws::identity::Identity;
-use crate::aws_profile::{self, Holder};
 use crate::error::{Error, Result};
 use crate::setup::facts::{Facts, Stored, UserFact};
 use crate::setup::goal::{Goal, Kept};
@@ -59,7 +58,7 @@ pub fn plan(request: &Request, facts: &Facts, run: &str, now: Timestamp) -> Resu
         Request::IamUser(request) => for_iam_user(request, facts, run, now),
         Request::Root(request) => for_root(request, facts, now),
     }?;
-    plan.steps.extend(write_aws_profile(facts)?);
+    plan.steps.extend(write_aws_profile(facts));
     plan.goal.prints = request.target().is_some_and(|target| target.store.is_none());
     plan.goal.aws_profile = facts.aws_profile.as_ref().map(|(profile, _)| profile.name.clone());
     if let Request::IamUser(request) = request
@@ -84,18 +83,12 @@ pub fn deletion(root_key: &str, goal: &Goal) -> Plan {
     Plan::new(goal.clone(), steps)
 }
 
-fn write_aws_profile(facts: &Facts) -> Result<Option<Step>> {
-    let Some((profile, holder)) = &facts.aws_profile else {
-        return Ok(None);
-    };
-    let replaces = match holder {
-        Holder::SomebodyElse(place) => return Err(aws_profile::taken(&profile.name, place)),
-        Holder::Ours(there) if there.serves_as(profile) => return Ok(None),
-        Holder::Ours(there) => Some(there.clone()),
-        Holder::Nobody => None,
-    };
-    let profile = profile.clone();
-    Ok(Some(Step::WriteAwsProfile(WriteAwsProfile { profile, replaces, made: Default::default() })))
+fn write_aws_profile(facts: &Facts) -> Option<Step> {
+    let (profile, replaces) = facts.aws_profile.clone()?;
+    if replaces.as_ref().is_some_and(|there| there.serves_as(&profile)) {
+        return None;
+    }
+    Some(Step::WriteAwsProfile(WriteAwsProfile { profile, replaces, made: Default::default() }))
 }
 
 fn for_existing(request: &ExistingRequest, facts: &Facts) -> Result<Plan> {

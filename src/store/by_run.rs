@@ -39,21 +39,19 @@ impl Vault {
         Ok(pair.filter(|pair| pair.access_key_id == key_id))
     }
 
-    /// The pair of the key, under any name and in any store.
-    ///
-    /// # Errors
-    /// When the pair may be in a store that cannot be read.
+    /// The pair of the key, under any name and in any store. An error where it may be in a store that
+    /// cannot be read.
     pub fn find_key(&self, key_id: &str) -> Result<Option<KeyPair>> {
-        let mut unreadable = None;
+        let mut answer = Ok(None);
         let entries = Index::load(&self.folders)?.secrets;
         for entry in entries.iter().filter(|it| it.access_key_id == key_id) {
             match self.find(entry.store, &entry.name) {
                 Ok(Some(pair)) if pair.access_key_id == key_id => return Ok(Some(pair)),
                 Ok(_) => {}
-                Err(error) => unreadable = Some(error),
+                Err(error) => answer = Err(error),
             }
         }
-        unreadable.map_or(Ok(None), Err)
+        answer
     }
 
     /// Gives the name back what it had before a run put its pair there. What somebody else has put

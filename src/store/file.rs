@@ -79,8 +79,8 @@ impl Store for FileStore {
 /// of a probe. The index must be locked, as it is for every write here.
 pub fn sweep(folders: &Folders) -> Result<()> {
     let folder = folder(folders);
-    let canary = folder.join(format!("{}.json", SecretName::canary()));
     private_file::sweep(&folder, Duration::ZERO).map_err(Folders::unusable)?;
+    let canary = folder.join(format!("{}.json", SecretName::canary()));
     if canary.is_file() {
         private_file::remove(&canary).map_err(Folders::unusable)?;
     }

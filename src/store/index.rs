@@ -56,11 +56,7 @@ impl Default for Index {
 impl Index {
     /// For a command that only reads: a damaged file stays where it is.
     pub fn load(folders: &Folders) -> Result<Self> {
-        let path = path(folders);
-        read(&path)?.map_err(|why| {
-            Error::failed(damaged(&path, &why))
-                .hint("repair it or move it away; it contains no secret itself")
-        })
+        read(&path(folders), damaged)
     }
 
     /// For a command that will change something: a damaged file is set aside, under the lock.
@@ -78,11 +74,9 @@ impl Index {
     }
 
     /// Loads the index and keeps every other process from changing it, or what it lists, for as long
-    /// as the value lives. Half-written files beside it and in the file store are removed: no live
-    /// process is writing them.
-    ///
-    /// # Errors
-    /// A damaged index is also set aside, and nothing takes its place before the next command.
+    /// as the value lives. A damaged index is an error and set aside: nothing takes its place before
+    /// the next command. Half-written files beside it and in the file store are removed, since no
+    /// live process is writing them.
     pub fn lock(folders: &Folders) -> Result<Locked> {
         private_file::create_folder(&folders.data).map_err(Folders::unusable)?;
         let lock = private_file::open_lock(&folders.data.join("secrets.lock"))
@@ -91,7 +85,7 @@ impl Index {
         private_file::sweep(&folders.data, Duration::ZERO).map_err(Folders::unusable)?;
         file::sweep(folders)?;
         let path = path(folders);
-        Ok(Locked { index: read(&path)?.map_err(|why| set_aside(&path, &why))?, path, _lock: lock })
+        Ok(Locked { index: read(&path, set_aside)?, path, _lock: lock })
     }
 
     pub fn find(&self, name: &SecretName) -> Option<&Entry> {
@@ -104,8 +98,7 @@ impl Index {
 
     /// The name as it is listed: a name has one spelling, since case may not matter to a store.
     pub fn spelling(&self, name: &SecretName) -> SecretName {
-        let listed = self.find(name).map(|entry| &entry.name);
-        listed.unwrap_or(name).clone()
+        self.find(name).map_or(name, |entry| &entry.name).clone()
     }
 
     /// The entry of that name, or an error that suggests similar names.
@@ -122,11 +115,11 @@ impl Index {
     }
 
     pub fn require_current(&self) -> Result<&Entry> {
-        match &self.current {
-            Some(name) => self.require(name),
-            None => Err(Error::failed("no secret is current")
-                .hint("name one; `cloudcred secret list` shows the ones there are")),
-        }
+        let name = self.current.as_ref().ok_or_else(|| {
+            Error::failed("no secret is current")
+                .hint("name one; `cloudcred secret list` shows the ones there are")
+        })?;
+        self.require(name)
     }
 
     /// Adds the entry in place of the one with its name.
@@ -161,67 +154,60 @@ pub struct Locked {
 impl Locked {
     /// Writes the index, and keeps the lock.
     pub fn save(&self) -> Result<()> {
-        private_file::write(&self.path, self.text()?.as_bytes()).map_err(Folders::unusable)
+        self.save_or(|error| error)
     }
 
     /// Writes the index, or takes back what it was to list, and says what to report. A write may fail
     /// at its very end, when the new index is in place and only its folder may not be on disk yet:
     /// then nothing is taken back, since the index lists it.
     pub fn save_or(&self, take_back: impl FnOnce(Error) -> Error) -> Result<()> {
-        self.save().map_err(|error| {
-            let there = private_file::read(&self.path, LONGEST_INDEX);
-            let new = self.text().map(|text| Some(text.into_bytes()));
-            match (there, new) {
-                (Ok(there), Ok(new)) if there != new => take_back(error),
+        let text = toml::to_string(&self.index).context("cannot write the secret index")?;
+        private_file::write(&self.path, text.as_bytes()).map_err(|error| {
+            let error = Folders::unusable(error);
+            match private_file::read(&self.path, LONGEST_INDEX) {
+                Ok(there) if there.as_deref() != Some(text.as_bytes()) => take_back(error),
                 // Where it cannot be read, a copy too many is better than one too few.
                 _ => error,
             }
         })
     }
-
-    fn text(&self) -> Result<String> {
-        Ok(toml::to_string(&self.index).context("cannot write the secret index")?)
-    }
 }
 
-/// The index, or what is damaged in it.
-fn read(path: &Path) -> Result<Result<Index, String>> {
+fn read(path: &Path, damaged: impl Fn(&Path, &str) -> Error) -> Result<Index> {
     let Some(content) = private_file::read(path, LONGEST_INDEX).map_err(Folders::unusable)? else {
-        return Ok(Ok(Index::default()));
+        return Ok(Index::default());
     };
-    let Ok(text) = str::from_utf8(&content) else {
-        return Ok(Err("it is not text".to_owned()));
-    };
-    let table: toml::Table = match text.parse() {
-        Ok(table) => table,
-        Err(error) => return Ok(Err(error.message().to_owned())),
-    };
+    let refused = |error: toml::de::Error| damaged(path, error.message());
+    let table: toml::Table = toml::from_slice(&content).map_err(refused)?;
     match table.get("version").and_then(toml::Value::as_integer) {
         Some(version @ 2..) => Err(Error::failed(format!(
             "the secret index {} has version {version}, which this cloudcred does not know",
             path.display(),
         ))
         .hint("a newer cloudcred wrote it: use that one")),
-        Some(version @ ..=0) => Ok(Err(format!("its version is {version}"))),
-        Some(1) | None => Ok(table.try_into().map_err(|error| error.message().to_owned())),
+        Some(version @ ..=0) => Err(damaged(path, &format!("its version is {version}"))),
+        Some(1) | None => table.try_into().map_err(refused),
     }
 }
 
-fn damaged(path: &Path, why: &str) -> String {
-    format!("the secret index {} is damaged ({why})", path.display())
+fn damaged(path: &Path, why: &str) -> Error {
+    Error::failed(format!("the secret index {} is damaged ({why})", path.display()))
+        .hint("repair it or move it away; it contains no secret itself")
 }
 
 /// Keeps a damaged index under another name, so that it is neither lost nor in the way.
 fn set_aside(path: &Path, why: &str) -> Error {
-    let damaged = damaged(path, why);
+    let error = damaged(path, why);
+    let damaged = &error.message;
     let numbered = (2..).map(|number| path.with_extension(format!("toml.damaged-{number}")));
     let mut names = std::iter::once(path.with_extension("toml.damaged")).chain(numbered);
     let aside = names.find(|name| !name.exists()).unwrap_or_default();
     match std::fs::rename(path, &aside) {
         Ok(()) => Error::failed(format!("{damaged} and was set aside as {}", aside.display()))
             .hint("repair it and move it back, or go on without it; it contains no secret itself"),
-        Err(error) => Error::failed(format!("{damaged} and cannot be set aside: {error}"))
-            .hint("repair it or move it away; it contains no secret itself"),
+        Err(cause) => {
+            Error { message: format!("{damaged} and cannot be set aside: {cause}"), ..error }
+        }
     }
 }
 

@@ -17,6 +17,7 @@ use crate::secret::KeyPair;
 use crate::store::{SecretName, Store, StoreKind};
 
 const SERVICE: &str = "CloudStudio";
+const INSTEAD: &str = "keep the secret in a private file with --store file";
 
 pub struct Keyring {
     patience: Duration,
@@ -31,22 +32,15 @@ impl Keyring {
 
     /// Whether a keyring answers at all; changes nothing.
     pub fn reachable(&self) -> Result<()> {
-        self.document(&SecretName::canary()).map(drop)
+        self.call(&SecretName::canary(), Entry::get_password).map(drop)
     }
 
-    fn document(&self, name: &SecretName) -> Result<Option<Zeroizing<String>>> {
-        self.call(name, |entry| match entry.get_password() {
-            Ok(document) => Ok(Some(Zeroizing::new(document))),
-            Err(KeyringError::NoEntry) => Ok(None),
-            Err(error) => Err(error),
-        })
-    }
-
+    /// `None` where there is no such entry.
     fn call<T: Send + 'static>(
         &self,
         name: &SecretName,
         act: impl FnOnce(&Entry) -> keyring::v1::Result<T> + Send + 'static,
-    ) -> Result<T> {
+    ) -> Result<Option<T>> {
         if self.has_failed.get() {
             return Err(Error::failed("the keyring has failed before"));
         }
@@ -58,12 +52,13 @@ impl Keyring {
             drop(sender.send(result));
         });
         let result = match receiver.recv_timeout(self.patience) {
-            Ok(answer) => answer.map_err(refused),
-            Err(_) => Err(Error::failed(format!(
-                "the keyring did not answer within {} s",
-                self.patience.as_secs()
-            ))
-            .hint("unlock the keyring and try again, or keep the secret in a private file with --store file")),
+            Ok(Err(KeyringError::NoEntry)) => Ok(None),
+            Ok(answer) => answer.map(Some).map_err(refused),
+            Err(_) => {
+                let seconds = self.patience.as_secs();
+                Err(Error::failed(format!("the keyring did not answer within {seconds} s"))
+                    .hint(format!("unlock the keyring and try again, or {INSTEAD}")))
+            }
         };
         self.has_failed.set(result.is_err());
         result
@@ -77,37 +72,31 @@ impl Store for Keyring {
 
     fn put(&self, name: &SecretName, pair: &KeyPair) -> Result<()> {
         let document = pair.to_document();
-        self.call(name, move |entry| entry.set_password(document.expose_secret()))
+        let put = self.call(name, move |entry| entry.set_password(document.expose_secret()))?;
+        put.ok_or_else(|| refused(KeyringError::NoEntry))
     }
 
     fn find(&self, name: &SecretName) -> Result<Option<KeyPair>> {
-        let document = self.document(name)?;
+        let document = self.call(name, |entry| entry.get_password().map(Zeroizing::new))?;
         let pair = document.map(|document| KeyPair::from_document(&document));
         pair.transpose().map_err(|error| {
-            Error::failed(format!("keyring entry {SERVICE}, aws/{name}: {}", error.message)).hint(
-                "remove the entry with your keyring's own program and set the secret up again",
-            )
+            Error::failed(format!("keyring entry {SERVICE}, aws/{name}: {}", error.message))
+                .hint("remove it with your keyring's own program and set the secret up again")
         })
     }
 
     fn remove(&self, name: &SecretName) -> Result<bool> {
-        self.call(name, |entry| match entry.delete_credential() {
-            Ok(()) => Ok(true),
-            Err(KeyringError::NoEntry) => Ok(false),
-            Err(error) => Err(error),
-        })
+        Ok(self.call(name, Entry::delete_credential)?.is_some())
     }
 }
 
 fn refused(error: KeyringError) -> Error {
-    const INSTEAD: &str = "keep the secret in a private file with --store file";
     match error {
         KeyringError::NoDefaultStore => {
             let error = Error::failed("no keyring answers on this machine").hint(INSTEAD);
-            match Entry::store_status() {
-                Err(cause) => error.caused_by(anyhow::anyhow!("{cause}")),
-                Ok(()) => error,
-            }
+            let cause =
+                Entry::store_status().as_ref().err().map(|cause| anyhow::anyhow!("{cause}"));
+            Error { cause, ..error }
         }
         KeyringError::NoStorageAccess(cause) => {
             Error::failed(format!("the keyring is locked or refuses access: {cause}"))

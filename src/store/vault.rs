@@ -96,9 +96,8 @@ impl Vault {
 
     /// The key of another pair under the entry's name, in its store or in the one that is listed.
     pub fn other_key(&self, entry: &Entry, pair: &KeyPair) -> Result<Option<String>> {
-        let mut stores = vec![entry.store];
-        stores.extend(self.entry(&entry.name)?.map(|it| it.store));
-        for store in stores {
+        let listed = self.entry(&entry.name)?.map(|it| it.store);
+        for store in std::iter::once(entry.store).chain(listed) {
             if let Some(other) = self.find(store, &entry.name)?.filter(|it| !it.same_as(pair)) {
                 return Ok(Some(other.access_key_id));
             }
@@ -113,11 +112,9 @@ impl Vault {
     }
 
     /// Puts the pair under the entry's name into the entry's store. What is known already of the
-    /// same key stays known. Putting the same pair again changes nothing.
-    ///
-    /// # Errors
-    /// The store's; or that the name has another pair than `over` allows. Then all is as it was.
-    /// `PartlyApplied` where that, or an old copy, could not be cleared.
+    /// same key stays known. Putting the same pair again changes nothing. Where the name has another
+    /// pair than `over` allows, or the store fails, all is as it was; the error is `PartlyApplied`
+    /// where that, or an old copy, could not be cleared.
     pub fn put(&self, entry: &Entry, pair: &KeyPair, over: Over<'_>) -> Result<Put> {
         let mut locked = Index::lock(&self.folders)?;
         let listed = locked.index.find(&entry.name).cloned();
@@ -127,13 +124,11 @@ impl Vault {
         let old_store = listed.as_ref().map(|it| it.store).filter(|old| *old != entry.store);
         let elsewhere = old_store.map_or(Ok(None), |old| self.find(old, name))?;
         let is_other = |there: &&KeyPair| !there.same_as(pair);
-        let (other, other_elsewhere) =
-            (before.as_ref().filter(is_other), elsewhere.as_ref().filter(is_other));
-        let is_set_aside = matches!(over, Over::SetAside { .. });
+        let other = before.as_ref().filter(is_other);
+        let other_elsewhere = elsewhere.as_ref().filter(is_other);
         // A pair is set aside in its own store: one elsewhere was not there at planning.
-        if other.into_iter().chain(other_elsewhere).any(|it| !over.allows(it, pair))
-            || (is_set_aside && other_elsewhere.is_some())
-        {
+        let is_refused = matches!(over, Over::SetAside { .. }) && other_elsewhere.is_some();
+        if is_refused || other.into_iter().chain(other_elsewhere).any(|it| !over.allows(it, pair)) {
             return Err(Error::failed(format!("the secret `{name}` was changed meanwhile"))
                 .hint("run the command again; it plans with what is there now"));
         }
@@ -142,22 +137,29 @@ impl Vault {
         {
             store.replace(aside, None, old)?;
         }
-        let is_in_place = before.as_ref().is_some_and(|there| there.same_as(pair));
+        let is_in_place = before.is_some() && other.is_none();
         if !is_in_place {
-            store.replace(name, before.as_ref(), pair)?;
+            store.replace(name, other, pair)?;
         }
         let left_in = listed.as_ref().and_then(|it| it.left_in);
         let left_in = elsewhere.as_ref().and(old_store).or(left_in);
+        let access_key_id = pair.access_key_id.clone();
+        let mut entry = Entry { name: name.clone(), access_key_id, left_in, ..entry.clone() };
         let known = listed.filter(|old| old.access_key_id == pair.access_key_id);
-        let entry = Entry { left_in, ..merged(entry, name, pair, known.as_ref()) };
+        let is_listed = known.is_some();
+        if let Some(known) = known {
+            entry.created_at = known.created_at;
+            entry.account_id = entry.account_id.or(known.account_id);
+            entry.arn = entry.arn.or(known.arn);
+            entry.verified_at = entry.verified_at.or(known.verified_at);
+        }
         locked.index.put(entry.clone());
-        locked.save_or(|error| {
-            if is_in_place { error } else { store.restore(name, before.as_ref(), error) }
-        })?;
+        let restored = |error| if is_in_place { error } else { store.restore(name, other, error) };
+        locked.save_or(restored)?;
         self.clear_left(&mut locked, name)?;
         Ok(Put {
             is_current: locked.index.is_current(name),
-            changed: !is_in_place || known.is_none() || left_in.is_some(),
+            changed: !is_in_place || !is_listed || left_in.is_some(),
             entry,
             replaced: other.or(other_elsewhere).map(|it| it.access_key_id.clone()),
         })
@@ -177,9 +179,6 @@ impl Vault {
 
     /// Gives a secret another name. `follow` changes whatever reads it by its name: it runs once the
     /// new name works, and while the old one still does.
-    ///
-    /// # Errors
-    /// `PartlyApplied` where an old copy cannot be removed; or `follow`'s.
     pub fn rename(
         &self,
         old: &SecretName,
@@ -216,9 +215,6 @@ impl Vault {
     }
 
     /// Moves a secret into another store; its name, and whether anything was to be done.
-    ///
-    /// # Errors
-    /// `PartlyApplied` where the old copy cannot be removed.
     pub fn relocate(&self, name: &SecretName, kind: StoreKind) -> Result<(SecretName, bool)> {
         let mut locked = Index::lock(&self.folders)?;
         let mut entry = locked.index.require(name)?.clone();
@@ -239,11 +235,8 @@ impl Vault {
     }
 
     /// Removes a secret. `before` runs under the lock, once it is sure that the secret is still the
-    /// one that was looked at, and before anything is removed.
-    ///
-    /// # Errors
-    /// `PartlyApplied` where it is removed but still listed: an entry without its pair is reported and
-    /// can be removed again, while a pair without an entry would be forgotten.
+    /// one that was looked at, and before anything is removed. The entry goes last: one without its
+    /// pair is reported and can be removed again, a pair without an entry would be forgotten.
     pub fn remove(
         &self,
         entry: &Entry,
@@ -260,21 +253,19 @@ impl Vault {
         before(&locked.index)?;
         for kind in there.left_in.into_iter().chain([there.store]) {
             match self.store(kind)?.remove(name) {
-                Err(error) if unreadable == Unreadable::Refuse => return Err(error),
-                Err(error) => (self.warn)(&format!(
-                    "the {} store may still have a secret `{name}`: {}",
-                    kind.name(),
-                    error.message
-                )),
                 Ok(_) => {}
+                Err(error) if unreadable == Unreadable::Refuse => return Err(error),
+                Err(error) => {
+                    let (store, why) = (kind.name(), error.message);
+                    let left = format!("the {store} store may still have a secret `{name}`: {why}");
+                    (self.warn)(&left);
+                }
             }
         }
         locked.index.remove(name);
         locked.save().map_err(|error| {
-            half_done(format!(
-                "the secret `{name}` is removed, but still listed: {}",
-                error.message
-            ))
+            let why = error.message;
+            half_done(format!("the secret `{name}` is removed, but still listed: {why}"))
         })
     }
 
@@ -295,7 +286,7 @@ impl Vault {
     pub fn restore_current(&self, name: &SecretName, previous: Option<&SecretName>) -> Result<()> {
         Index::update(&self.folders, |index| {
             if index.is_current(name) {
-                let previous = previous.and_then(|previous| index.find(previous));
+                let previous = previous.and_then(|name| index.find(name));
                 index.current = previous.map(|entry| entry.name.clone());
             }
             Ok(())
@@ -318,19 +309,6 @@ impl Vault {
             StoreKind::File => Ok(Box::new(FileStore::new(&self.folders, &self.warn))),
         }
     }
-}
-
-/// The entry as it is to be listed, with what is known of the same key already.
-fn merged(entry: &Entry, name: &SecretName, pair: &KeyPair, known: Option<&Entry>) -> Entry {
-    let mut entry =
-        Entry { name: name.clone(), access_key_id: pair.access_key_id.clone(), ..entry.clone() };
-    if let Some(known) = known {
-        entry.created_at = known.created_at;
-        entry.account_id = entry.account_id.or_else(|| known.account_id.clone());
-        entry.arn = entry.arn.or_else(|| known.arn.clone());
-        entry.verified_at = entry.verified_at.or(known.verified_at);
-    }
-    entry
 }
 
 #[cfg(test)]

@@ -12,10 +12,7 @@ const MARK: &str = "# Added by cloudcred";
 
 impl AwsFile {
     /// Sets a key of a profile that exists. An old value is replaced in its place, and the spacing and
-    /// the comments around it are kept.
-    ///
-    /// # Errors
-    /// When the value would be read back as something else: nothing is set.
+    /// the comments around it are kept. A value that would be read back as something else is refused.
     pub fn set(&mut self, profile: &str, key: &str, value: &str) -> Result<()> {
         check_property(key, value)?;
         if let Some(old) = self.property(profile, key) {
@@ -31,17 +28,14 @@ impl AwsFile {
         Ok(())
     }
 
-    /// Removes a key with its whole value, but not the comments in between; whether it was there.
-    pub fn remove_key(&mut self, profile: &str, key: &str) -> bool {
-        let mut found = false;
+    /// Removes a key with its whole value, but not the comments in between.
+    pub fn remove_key(&mut self, profile: &str, key: &str) {
         while let Some(property) = self.property(profile, key) {
             let lines = property.lines.clone();
             let start = lines.start;
             self.cut_continuations(lines);
             self.splice(start..start + 1, Vec::new());
-            found = true;
         }
-        found
     }
 
     /// Removes the continuation lines of a property. An indented comment is a comment to botocore only,
@@ -58,10 +52,8 @@ impl AwsFile {
         self.read_again();
     }
 
-    /// Adds a profile at the end of the file. It must not exist yet: AWS's tools refuse duplicates.
-    ///
-    /// # Errors
-    /// When the name or a value would be read back as something else: nothing is added.
+    /// Adds a profile at the end of the file. It must not exist yet: AWS's tools refuse duplicates. A
+    /// name or a value that would be read back as something else is refused.
     pub fn add(&mut self, profile: &str, properties: &[(&str, &str)]) -> Result<()> {
         if profile.is_empty() || !is_identifier(profile) {
             return Err(Error::failed(format!("`{profile}` cannot name an AWS profile")));
@@ -79,18 +71,14 @@ impl AwsFile {
         Ok(())
     }
 
-    /// Removes a profile with all its lines, and the comments among them, which are about it; whether
-    /// it was there.
-    pub fn remove(&mut self, profile: &str) -> bool {
-        let mut found = false;
+    /// Removes a profile with all its lines, and the comments among them, which are about it.
+    pub fn remove(&mut self, profile: &str) {
         while let Some(section) = self.sections_of(profile).last() {
             let Range { start, end } = section.lines;
             let is_mark = |line: &[u8]| line.trim_ascii_end() == MARK.as_bytes();
             let marked = start > 0 && is_mark(&self.lines[start - 1]);
             self.splice(start - usize::from(marked)..end, Vec::new());
-            found = true;
         }
-        found
     }
 
     /// Puts other lines in the place of some, with the file's own kind of line end. Where the file has

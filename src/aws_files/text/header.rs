@@ -24,17 +24,6 @@ pub enum Section {
     Ignored,
 }
 
-impl Section {
-    /// The section in words, where the SDKs read it.
-    pub fn described(&self) -> Option<String> {
-        match self {
-            Section::Profile(name) => Some(format!("the profile `{name}`")),
-            Section::SsoSession(name) => Some(format!("the sso-session `{name}`")),
-            Section::Other | Section::Quoted(_) | Section::Ignored => None,
-        }
-    }
-}
-
 /// White space in the SDKs' specification.
 pub const WHITE_SPACE: [char; 2] = [' ', '\t'];
 pub const COMMENT: [char; 2] = ['#', ';'];
@@ -48,59 +37,31 @@ pub fn is_identifier(name: &str) -> bool {
     name.chars().all(|c| c.is_ascii_alphanumeric() || "_-/.%@:+".contains(c))
 }
 
-/// What a header means in a file of this kind, and whether it has a prefix.
-pub fn meaning(kind: FileKind, inner: &str) -> (Section, bool) {
-    let inner = trimmed(inner);
-    let (prefix, name) = match inner.split_once(WHITE_SPACE) {
-        Some((prefix, name)) => (Some(prefix), trimmed(name)),
-        None => (None, inner),
-    };
-    if !is_identifier(name) {
-        let quoted = name
-            .strip_prefix(['"', '\''])
-            .and_then(|rest| rest.strip_suffix(['"', '\'']))
-            .filter(|name| !name.contains(['"', '\'']))
-            .filter(|_| (kind, prefix) == (FileKind::Config, Some("profile")));
-        let section = quoted.map_or(Section::Ignored, |name| Section::Quoted(name.to_owned()));
-        return (section, prefix.is_some());
-    }
-    let section = match (kind, prefix) {
-        (FileKind::Config, None) if name == "default" => Section::Profile(name.to_owned()),
-        (FileKind::Config, Some("profile")) => Section::Profile(name.to_owned()),
-        (FileKind::Config, Some("sso-session")) => Section::SsoSession(name.to_owned()),
-        (FileKind::Config, Some(_)) => Section::Other,
-        (FileKind::Credentials, None) => Section::Profile(name.to_owned()),
-        (FileKind::Config, None) | (FileKind::Credentials, Some(_)) => Section::Ignored,
-    };
-    (section, prefix.is_some())
-}
-
-/// A code and a reason, where AWS's tools do not read a header as it looks.
+/// What the text between a header's brackets means in a file of this kind, whether it has a prefix,
+/// and a code and a reason where AWS's tools do not read it as it looks.
 ///
-/// botocore splits the text between the brackets as a shell does, and counts white space before the
-/// first word, or after a bare name, as part of the name (`configloader.py`).
-pub fn complaint(kind: FileKind, inner: &str, section: &Section) -> Option<(&'static str, String)> {
+/// botocore splits that text as a shell does, and counts white space before the first word, or after
+/// a bare name, as part of the name (`configloader.py`).
+pub fn meaning(kind: FileKind, inner: &str) -> (Section, bool, Option<(&'static str, String)>) {
+    use FileKind::{Config, Credentials};
     let text = trimmed(inner);
-    let after_prefix = text.split_once(WHITE_SPACE).map(|(_, name)| trimmed(name));
+    let (prefix, name) = match text.split_once(WHITE_SPACE) {
+        Some((prefix, name)) => (Some(prefix), trimmed(name)),
+        None => (None, text),
+    };
+    let section = match (kind, prefix) {
+        (Config, Some("profile")) if !is_identifier(name) => unquoted(name),
+        _ if !is_identifier(name) => Section::Ignored,
+        (Config, None) if name != "default" => Section::Ignored,
+        (Config, None | Some("profile")) | (Credentials, None) => Section::Profile(name.to_owned()),
+        (Config, Some("sso-session")) => Section::SsoSession(name.to_owned()),
+        (Config, Some(_)) => Section::Other,
+        (Credentials, Some(_)) => Section::Ignored,
+    };
     let ignored = |why: String| Some(("ignored_section", why));
-    match (kind, section, after_prefix) {
-        (_, Section::Other, _) => None,
-        (_, Section::Quoted(name), _) => Some((
-            "quoted_name",
-            format!(
-                "only the AWS CLI reads the section [{text}], and the AWS SDKs ignore it: rename `{name}` so that it needs no quotes"
-            ),
-        )),
-        (FileKind::Config, Section::Ignored, None) if is_identifier(text) => {
-            ignored(format!("AWS ignores the section [{text}]: write [profile {text}]"))
-        }
-        (FileKind::Credentials, Section::Ignored, Some(name)) => {
-            ignored(format!("AWS ignores the section [{text}]: in this file, write [{name}]"))
-        }
-        (_, Section::Ignored, _) => ignored(format!(
-            "the AWS SDKs ignore the section [{text}]: its name has characters other than letters, digits and -_./%@:+"
-        )),
-        (_, Section::Profile(_) | Section::SsoSession(_), prefix) => {
+    let complaint = match (&section, kind, prefix) {
+        (Section::Other, ..) => None,
+        (Section::Profile(_) | Section::SsoSession(_), ..) => {
             let odd = inner.starts_with(WHITE_SPACE)
                 || (prefix.is_none() && inner.ends_with(WHITE_SPACE));
             let why = format!(
@@ -108,5 +69,28 @@ pub fn complaint(kind: FileKind, inner: &str, section: &Section) -> Option<(&'st
             );
             odd.then_some(("odd_header", why))
         }
-    }
+        (Section::Quoted(name), ..) => Some((
+            "quoted_name",
+            format!(
+                "only the AWS CLI reads the section [{text}], and the AWS SDKs ignore it: rename `{name}` so that it needs no quotes"
+            ),
+        )),
+        (Section::Ignored, Config, None) if is_identifier(text) => {
+            ignored(format!("AWS ignores the section [{text}]: write [profile {text}]"))
+        }
+        (Section::Ignored, Credentials, Some(_)) => {
+            ignored(format!("AWS ignores the section [{text}]: in this file, write [{name}]"))
+        }
+        (Section::Ignored, ..) => ignored(format!(
+            "the AWS SDKs ignore the section [{text}]: its name has characters other than letters, digits and -_./%@:+"
+        )),
+    };
+    (section, prefix.is_some(), complaint)
+}
+
+fn unquoted(name: &str) -> Section {
+    let quotes = ['"', '\''];
+    let inner = name.strip_prefix(quotes).and_then(|rest| rest.strip_suffix(quotes));
+    let inner = inner.filter(|name| !name.contains(quotes));
+    inner.map_or(Section::Ignored, |name| Section::Quoted(name.to_owned()))
 }

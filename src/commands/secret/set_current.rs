@@ -4,7 +4,7 @@
 use serde_json::json;
 
 use crate::aws_files::Locations;
-use crate::aws_profile::{self, AwsProfile, Holder};
+use crate::aws_profile::{self, AwsProfile};
 use crate::commands::context::Context;
 use crate::commands::secret::list::{state, whose};
 use crate::error::Result;
@@ -61,11 +61,8 @@ fn new_profile(name: &str, context: &Context) -> Result<impl FnOnce() -> Result<
     let region = context.region()?.map(str::to_owned);
     let profile = AwsProfile::new(name, context.env.program()?, None, region)?;
     let locations = Locations::of(&context.env)?;
-    let replaces = match aws_profile::holder(&locations, &profile)? {
-        Holder::SomebodyElse(place) => return Err(aws_profile::taken(name, &place)),
-        Holder::Ours(there) if !there.serves_as(&profile) => Some(there),
-        Holder::Ours(_) | Holder::Nobody => None,
-    };
+    let existing = aws_profile::existing(&locations, &profile)?;
+    let replaces = existing.filter(|there| !there.serves_as(&profile));
     if let Some(there) = &replaces {
         let (old, new) = (there.described(), profile.described());
         let text = format!("The AWS profile `{name}` runs {old}. Change it to {new}?");

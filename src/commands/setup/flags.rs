@@ -40,7 +40,7 @@ pub fn check(flags: &mut Setup, context: &Context) -> Result<()> {
     }
     if let Some(name) = &flags.aws_profile {
         let profile = AwsProfile::new(name, context.env.program()?, None, None)?;
-        aws_profile::check_free(&Locations::of(&context.env)?, &profile)?;
+        aws_profile::existing(&Locations::of(&context.env)?, &profile)?;
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::aws::account::AccessKey;
 use crate::aws::credential::Source;
+use crate::aws_profile;
 use crate::error::Kind;
 use crate::secret::KeyPair;
 use crate::setup::facts::Verdict;
@@ -245,25 +246,21 @@ fn an_aws_profile_is_written_last_and_never_over_somebody_elses() {
     let profile = aws_profile::AwsProfile::new("cs", program, Some(&target().secret), None);
     let profile = profile.expect("valid");
     let with = |holder| Facts { aws_profile: Some((profile.clone(), holder)), ..facts() };
-    let free = planned(request(), &with(Holder::Nobody)).expect("free");
+    let free = planned(request(), &with(None)).expect("free");
     assert_eq!(names(&free).last(), Some(&"write_aws_profile"));
     assert_eq!(free.goal.aws_profile.as_deref(), Some("cs"));
-    let there = planned(request(), &with(Holder::Ours(profile.clone()))).expect("ours");
+    let there = planned(request(), &with(Some(profile.clone()))).expect("ours");
     assert!(!names(&there).contains(&"write_aws_profile"));
-    let anywhere = Holder::Ours(aws_profile::AwsProfile {
-        region: Some("eu-west-1".to_owned()),
-        ..profile.clone()
-    });
+    let anywhere =
+        Some(aws_profile::AwsProfile { region: Some("eu-west-1".to_owned()), ..profile.clone() });
     let there = planned(request(), &with(anywhere)).expect("ours");
     assert!(!names(&there).contains(&"write_aws_profile"));
     let other = aws_profile::AwsProfile::new("cs", program, None, None).expect("valid");
-    let changed = planned(request(), &with(Holder::Ours(other))).expect("ours");
+    let changed = planned(request(), &with(Some(other))).expect("ours");
     let step = changed.steps.last().expect("the profile's");
     let (_, shown) = step.described();
     assert!(shown.ends_with("in place of `/usr/bin/cloudcred credential-process`"), "{shown}");
     assert!(step.replaces());
-    let taken = planned(request(), &with(Holder::SomebodyElse("x, line 1".into())));
-    assert_eq!(taken.expect_err("taken").kind, Kind::Failed);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::aws_files::Locations;
-use crate::aws_profile::{self, AwsProfile, Holder};
+use crate::aws_profile::{self, AwsProfile};
 use crate::error::Result;
 use crate::setup::steps::context::{Before, Change, Leftover, Outcome, Settled, Stop, Work};
 
@@ -40,8 +40,8 @@ impl Change for WriteAwsProfile {
     async fn prepare(&mut self, work: &mut Work<'_>) -> Result<()> {
         if self.made.begun_at.is_none() {
             let locations = Locations::of(work.access.env)?;
-            let holder = aws_profile::holder(&locations, &self.profile)?;
-            let found = matches!(holder, Holder::Ours(there) if there.serves_as(&self.profile));
+            let existing = aws_profile::existing(&locations, &self.profile)?;
+            let found = existing.is_some_and(|there| there.serves_as(&self.profile));
             self.made = Before { begun_at: Some(work.access.aws_now()), found };
         }
         Ok(())
