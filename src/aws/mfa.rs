@@ -40,7 +40,7 @@ impl MfaRole {
         const OPERATION: &str = "sts:AssumeRole";
         let role = find_profile(&self.profile, all)?;
         let get = |key| value(role, key).map(str::to_owned);
-        let region = sdk.region_of(value(role, "region"));
+        let region = sdk.region_of(role.get("region"));
         let source_profile = get("source_profile");
         let provider = match &source_profile {
             Some(name) => {
@@ -48,8 +48,9 @@ impl MfaRole {
             }
             None => SharedCredentialsProvider::new(EnvironmentVariableCredentialsProvider::new()),
         };
+        let source = sdk.session_of(role, all, provider);
         let call = sdk
-            .sts(&Session { provider, region: region.clone() })
+            .sts(&source)
             .assume_role()
             .set_role_arn(get("role_arn"))
             .role_session_name(value(role, "role_session_name").unwrap_or("cloudcred"))
@@ -64,7 +65,7 @@ impl MfaRole {
         let access_key_id = Some(keys.access_key_id.clone());
         let (id, secret) = (keys.access_key_id, keys.secret_access_key);
         let keys = Credentials::new(id, secret, Some(keys.session_token), expiry, "cloudcred");
-        let session = Session::new(keys, region);
+        let session = Session { provider: SharedCredentialsProvider::new(keys), ..source };
         let identity = caller_identity(sdk, &session).await?;
         let source = Source::Profile(self.profile.clone());
         Ok(Credential {

@@ -3,6 +3,7 @@
 pub mod partition;
 pub mod failure;
 mod wire;
+pub mod endpoints;
 pub mod sdk;
 pub mod identity;
 pub mod account;

@@ -1,17 +1,17 @@
 //! Finds the credentials on this machine (variables, both `~/.aws` files, container and instance
 //! metadata) and asks STS and IAM about all of them at once. Reads only.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_config::environment::EnvironmentVariableCredentialsProvider;
 use aws_config::imds::credentials::ImdsCredentialsProvider;
 use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::provider_config::ProviderConfig;
 use aws_config::web_identity_token::WebIdentityTokenCredentialsProvider;
 use aws_config::{ecs, imds};
+use aws_credential_types::Credentials;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
 use jiff::Timestamp;
@@ -28,6 +28,7 @@ use crate::aws::failure::LIMIT;
 use crate::aws::identity::caller_identity;
 use crate::aws::partition::Partition;
 use crate::aws::program::program;
+use crate::aws::resolve::pair::Pair;
 use crate::aws::sdk::{Sdk, Session, once};
 use crate::aws::unusable::{rejected, unresolvable};
 use crate::aws_files::{AwsFiles, Profile, Profiles};
@@ -97,15 +98,28 @@ pub async fn check(
     listed: Vec<Credential>,
     progress: impl Fn(usize),
 ) -> Vec<Credential> {
-    let checks = listed.into_iter().map(|credential| check_one(sdk.clone(), credential));
-    concurrently(checks, progress).await.into_iter().flatten().collect()
+    let checks = listed.iter().cloned().map(|credential| check_one(sdk.clone(), credential));
+    let mut checked: HashMap<usize, Option<Credential>> =
+        concurrently(checks, progress).await.into_iter().collect();
+    let row = |(index, credential)| match checked.remove(&index) {
+        Some(checked) => checked,
+        None => Some(Credential { state: panicked(), ..credential }),
+    };
+    listed.into_iter().enumerate().filter_map(row).collect()
 }
 
-/// The results in the order of the work.
+/// The SDK gave up on values that it had not expected.
+fn panicked() -> State {
+    let hint =
+        "look at what it is configured with, and please report this with `cloudcred check -v`";
+    State::unresolvable("reading it failed inside the AWS SDK", hint)
+}
+
+/// The results, with the position of their work. That of a task which panicked is not there.
 async fn concurrently<T: Send + 'static>(
     work: impl Iterator<Item = impl Future<Output = T> + Send + 'static>,
     progress: impl Fn(usize),
-) -> Vec<T> {
+) -> Vec<(usize, T)> {
     let permits = Arc::new(Semaphore::new(AT_ONCE));
     let mut tasks = JoinSet::new();
     for (index, work) in work.enumerate() {
@@ -117,12 +131,10 @@ async fn concurrently<T: Send + 'static>(
     }
     let mut done = Vec::new();
     while let Some(result) = tasks.join_next().await {
-        // A task that panicked has reported it already.
         done.extend(result.ok());
         progress(done.len());
     }
-    done.sort_by_key(|(index, _)| *index);
-    done.into_iter().map(|(_, result)| result).collect()
+    done
 }
 
 /// Asks IAM about the users of working long-term keys, and about the root users of the first accounts,
@@ -163,13 +175,14 @@ pub async fn audit(sdk: &Sdk, credentials: &mut [Credential]) -> Vec<Diagnostic>
             Some(root.weaknesses(&account, Partition::of_region(session.region.as_ref())))
         }
     });
-    let (listed, roots) =
+    let (listed, mut roots) =
         tokio::join!(concurrently(of_keys, |_| ()), concurrently(of_roots, |_| ()));
-    for (id, keys) in listed.into_iter().flatten() {
+    for (id, keys) in listed.into_iter().filter_map(|(_, keys)| keys) {
         let with_id = credentials.iter_mut().filter(|it| it.access_key_id.as_ref() == Some(&id));
         with_id.for_each(|credential| credential.keys.clone_from(&keys));
     }
-    warnings.extend(roots.into_iter().flatten().flatten());
+    roots.sort_by_key(|(index, _)| *index);
+    warnings.extend(roots.into_iter().filter_map(|(_, root)| root).flatten());
     warnings
 }
 
@@ -200,7 +213,9 @@ fn candidates(sdk: &Sdk, env: &Env, profiles: &Profiles) -> Vec<Credential> {
     let mut all = Vec::new();
     if let Some(id) = env.var("AWS_ACCESS_KEY_ID") {
         let kind = if is_set("AWS_SESSION_TOKEN") { Kind::Session } else { Kind::Static };
-        let provider = EnvironmentVariableCredentialsProvider::new();
+        let secret = env.var("AWS_SECRET_ACCESS_KEY").unwrap_or_default();
+        let token = env.var("AWS_SESSION_TOKEN").map(str::to_owned);
+        let provider = Credentials::new(id, secret, token, None, "environment");
         let mut credential = candidate(sdk, Source::Environment, kind, provider);
         credential.access_key_id = Some(id.to_owned());
         if !is_set("AWS_SECRET_ACCESS_KEY") {
@@ -261,7 +276,8 @@ fn of_profile(sdk: &Sdk, profile: &Profile, all: &Profiles) -> Credential {
     let own_region = profile.get("region");
     let region = sdk.region_of(own_region);
     let configured = configured(profile, all);
-    let provider = provider(&sdk.provider_config(region.clone()), profile, all);
+    let provider = provider(&sdk.provider_config(region), profile, all);
+    let session = sdk.session_of(profile, all, provider);
     let has_keys = matches!(configured.kind, Kind::Static | Kind::Session);
     let id = profile.get("aws_access_key_id").filter(|_| has_keys);
     let failing = |defect| State::Fails(Diagnostic { code: UNRESOLVABLE, ..defect });
@@ -272,7 +288,7 @@ fn of_profile(sdk: &Sdk, profile: &Profile, all: &Profiles) -> Credential {
         access_key_id: id.map(str::to_owned),
         region: sdk.configured_region(own_region).map(|region| region.to_string()),
         state: configured.defect.map_or(State::Unchecked, failing),
-        ..Credential::unchecked(source, configured.kind, Session { provider, region })
+        ..Credential::unchecked(source, configured.kind, session)
     }
 }
 
@@ -316,7 +332,13 @@ async fn check_one(sdk: Sdk, mut credential: Credential) -> Option<Credential> {
         Ok(Ok(keys)) => {
             credential.access_key_id = Some(keys.access_key_id().to_owned());
             credential.expires_at = keys.expiry().and_then(|time| Timestamp::try_from(time).ok());
-            credential.state = verified(&sdk, &credential).await;
+            let (id, secret) = (keys.access_key_id(), keys.secret_access_key());
+            let pair = Pair { id, secret, token: keys.session_token() };
+            // Signing with such values fails for sure, and some of them make the SDK panic.
+            credential.state = match pair.problem(&credential.source.described()) {
+                Some(problem) => State::Fails(Diagnostic { code: UNRESOLVABLE, ..problem }),
+                None => verified(&sdk, &credential).await,
+            };
         }
         Ok(Err(_)) if credential.source == Source::Instance => return None,
         Ok(Err(error)) => credential.state = State::Fails(unresolvable(&credential, &error)),

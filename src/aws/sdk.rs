@@ -1,12 +1,10 @@
 //! The SDK's clients, and what they share: settings, connections, and the calls that `-v` shows.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
-use aws_config::environment::EnvironmentVariableRegionProvider;
-use aws_config::meta::region::RegionProviderChain;
-use aws_config::profile::ProfileFileRegionProvider;
 use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
@@ -14,7 +12,10 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_sdk_signin::config::endpoint::{self, ResolveEndpoint};
+use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
+use aws_smithy_async::time::{SharedTimeSource, SystemTimeSource};
 use aws_smithy_runtime_api::box_error::BoxError;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_runtime_api::client::interceptors::context::{
     BeforeTransmitInterceptorContextRef, FinalizerInterceptorContextRef,
 };
@@ -22,12 +23,15 @@ use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint}
 use aws_smithy_runtime_api::client::orchestrator::{HttpResponse, Metadata};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::{ConfigBag, Storable, StoreReplace};
-use aws_types::service_config::ServiceConfigKey;
 use jiff::fmt::rfc2822;
 use jiff::{SignedDuration, Timestamp};
 use secrecy::ExposeSecret;
 
-use crate::aws::wire::{QueryProtocol, http_client};
+use crate::aws::endpoints::Endpoints;
+use crate::aws::wire::{QueryProtocol, http_client, read_ca_bundle};
+use crate::aws_files::{Profile, Profiles};
+use crate::env::{Env, is_region};
+use crate::error::Result;
 use crate::output::Output;
 use crate::secret::KeyPair;
 
@@ -37,12 +41,24 @@ use crate::secret::KeyPair;
 pub struct Session {
     pub provider: SharedCredentialsProvider,
     pub region: Region,
+    /// Those of its profile; `None` where it belongs to none.
+    pub endpoints: Option<Endpoints>,
 }
 
 impl Session {
     pub fn new(provider: impl ProvideCredentials + 'static, region: Region) -> Self {
-        Session { provider: SharedCredentialsProvider::new(provider), region }
+        Session { provider: SharedCredentialsProvider::new(provider), region, endpoints: None }
     }
+
+    /// The same places, with these keys.
+    pub fn with_pair(&self, pair: &KeyPair) -> Self {
+        Session { provider: SharedCredentialsProvider::new(keys(pair)), ..self.clone() }
+    }
+}
+
+fn keys(pair: &KeyPair) -> Credentials {
+    let secret = pair.secret_access_key.expose_secret();
+    Credentials::new(&pair.access_key_id, secret, None, None, "cloudcred")
 }
 
 /// What stands in where nothing names a region.
@@ -58,6 +74,10 @@ pub fn once(iam: &aws_sdk_iam::Client) -> aws_sdk_iam::Client {
 #[derive(Clone)]
 pub struct Sdk {
     base: SdkConfig,
+    env: Arc<Env>,
+    /// For sessions that belong to no profile: those of the selected one.
+    endpoints: Endpoints,
+    ca_bundle: Option<Arc<[u8]>>,
     /// From a flag, which comes before a profile's own region.
     given_region: Option<Region>,
     /// From that flag, a variable or the profile.
@@ -66,39 +86,64 @@ pub struct Sdk {
 }
 
 impl Sdk {
-    /// Reads region and endpoint settings as the SDKs do (`region` before the variables before the
-    /// profile), but never asks instance metadata for them, which costs seconds where there is none.
-    pub async fn load(region: Option<&str>, profile: Option<&str>, output: Arc<Output>) -> Self {
-        let mut of_profile = ProfileFileRegionProvider::builder();
-        let mut loader = aws_config::defaults(BehaviorVersion::latest());
-        if let Some(profile) = profile {
-            of_profile = of_profile.profile_name(profile);
-            loader = loader.profile_name(profile);
-        }
-        let given_region = region.map(|region| Region::new(region.to_owned()));
-        let regions = RegionProviderChain::first_try(given_region.clone())
-            .or_else(EnvironmentVariableRegionProvider::new())
-            .or_else(of_profile.build());
-        let configured_region = regions.region().await;
+    /// Settings come from flags, variables and the profile, in this order, and what is set to nothing counts as
+    /// not set: the SDK's own reader panics at some of them, and asks instance metadata for a region,
+    /// which costs seconds where there is none.
+    pub fn new(
+        env: &Env,
+        profiles: &Profiles,
+        (given_region, profile): (Option<&str>, Option<&str>),
+        output: Arc<Output>,
+    ) -> Result<Self> {
+        let profile = profiles.find(profile.unwrap_or(env.var("AWS_PROFILE").unwrap_or("default")));
+        let given_region = given_region.map(|region| Region::new(region.to_owned()));
+        let of_variable = || env.region().ok().flatten();
+        let of_profile = || profile?.get("region").filter(|region| is_region(region));
+        let configured = || of_variable().or_else(of_profile);
+        let configured_region =
+            given_region.clone().or_else(|| Some(Region::new(configured()?.to_owned())));
+        let ca_bundle = env.var("AWS_CA_BUNDLE").or_else(|| profile?.get("ca_bundle"));
+        let ca_bundle = ca_bundle.filter(|it| !it.is_empty());
+        let ca_bundle = ca_bundle.map(|path| read_ca_bundle(Path::new(path))).transpose()?;
+        let ca_bundle: Option<Arc<[u8]>> = ca_bundle.map(Arc::from);
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(Duration::from_secs(5))
             .operation_attempt_timeout(Duration::from_secs(20))
             .operation_timeout(Duration::from_secs(60));
-        let base = loader
+        let base = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
             .region(configured_region.clone().unwrap_or(DEFAULT_REGION))
-            .no_credentials()
-            .http_client(http_client())
+            .http_client(http_client(ca_bundle.as_deref()))
             .timeout_config(timeouts.build())
-            .load()
-            .await;
+            .retry_config(RetryConfig::standard())
+            .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
+            .time_source(SharedTimeSource::new(SystemTimeSource::new()))
+            .build();
+        let endpoints = Endpoints::of(env, profile, profiles);
         let observer = Observer { output, clock_offset: Arc::default() };
-        Sdk { base, given_region, configured_region, observer }
+        let env = Arc::new(env.clone());
+        Ok(Sdk { base, env, endpoints, ca_bundle, given_region, configured_region, observer })
     }
 
     /// The same, over connections of its own: they may reach other servers than the old ones.
     pub fn with_fresh_connections(&self) -> Self {
-        let base = self.base.to_builder().http_client(http_client()).build();
+        let base = self.base.to_builder().http_client(self.client()).build();
         Sdk { base, ..self.clone() }
+    }
+
+    fn client(&self) -> SharedHttpClient {
+        http_client(self.ca_bundle.as_deref())
+    }
+
+    /// A session of this profile, at its own addresses.
+    pub fn session_of(
+        &self,
+        profile: &Profile,
+        all: &Profiles,
+        provider: SharedCredentialsProvider,
+    ) -> Session {
+        let endpoints = Some(Endpoints::of(&self.env, Some(profile), all));
+        Session { provider, region: self.region_of(profile.get("region")), endpoints }
     }
 
     pub fn region(&self) -> Region {
@@ -112,7 +157,8 @@ impl Sdk {
 
     /// The same, where a flag, a variable or a profile names one.
     pub fn configured_region(&self, profile: Option<&str>) -> Option<Region> {
-        let own = || profile.map(|region| Region::new(region.to_owned()));
+        let own = profile.filter(|region| is_region(region));
+        let own = || own.map(|region| Region::new(region.to_owned()));
         self.given_region.clone().or_else(own).or_else(|| self.configured_region.clone())
     }
 
@@ -123,14 +169,14 @@ impl Sdk {
     }
 
     pub fn session(&self, pair: &KeyPair, region: Region) -> Session {
-        let secret = pair.secret_access_key.expose_secret();
-        let keys = Credentials::new(&pair.access_key_id, secret, None, None, "cloudcred");
-        Session::new(keys, region)
+        Session::new(keys(pair), region)
     }
 
     /// Two attempts: a check should answer soon, and its caller repeats it where it matters.
     pub fn sts(&self, session: &Session) -> aws_sdk_sts::Client {
-        let config = aws_sdk_sts::config::Builder::from(&self.config(session))
+        let mut config = aws_sdk_sts::config::Builder::from(&self.config(session));
+        config.set_endpoint_url(self.endpoints_of(session).sts.clone());
+        let config = config
             .retry_config(RetryConfig::standard().with_max_attempts(2))
             .interceptor(QueryProtocol)
             .interceptor(self.observer.clone())
@@ -139,30 +185,19 @@ impl Sdk {
     }
 
     pub fn iam(&self, session: &Session) -> aws_sdk_iam::Client {
-        let config = aws_sdk_iam::config::Builder::from(&self.config(session))
-            .interceptor(QueryProtocol)
-            .interceptor(self.observer.clone())
-            .build();
+        let mut config = aws_sdk_iam::config::Builder::from(&self.config(session));
+        config.set_endpoint_url(self.endpoints_of(session).iam.clone());
+        let config = config.interceptor(QueryProtocol).interceptor(self.observer.clone()).build();
         aws_sdk_iam::Client::from_conf(config)
     }
 
     /// Where people sign in with a browser, and where the code that they get is exchanged: as the
     /// SDK finds it for the latter. An error where the region is in no partition.
     pub async fn signin_address(&self) -> Result<String, BoxError> {
-        let by_variable = self.base.service_config().and_then(|config| {
-            let key = ServiceConfigKey::builder()
-                .service_id("Signin")
-                .env("AWS_ENDPOINT_URL")
-                .profile("endpoint_url")
-                .build()
-                .ok()?;
-            config.load_config(key)
-        });
-        let address = by_variable.or_else(|| self.base.endpoint_url().map(str::to_owned));
         let params = endpoint::Params::builder()
-            .set_use_fips(self.base.use_fips())
-            .set_use_dual_stack(self.base.use_dual_stack())
-            .set_endpoint(address)
+            .use_fips(self.endpoints.use_fips)
+            .use_dual_stack(self.endpoints.use_dual_stack)
+            .set_endpoint(self.endpoints.signin.clone())
             .region(self.region().to_string())
             .is_control_plane(false)
             .build()?;
@@ -181,9 +216,16 @@ impl Sdk {
         aws_sdk_signin::Client::from_conf(config)
     }
 
+    fn endpoints_of<'s>(&'s self, session: &'s Session) -> &'s Endpoints {
+        session.endpoints.as_ref().unwrap_or(&self.endpoints)
+    }
+
     fn config(&self, session: &Session) -> SdkConfig {
+        let endpoints = self.endpoints_of(session);
         self.base
             .to_builder()
+            .use_fips(endpoints.use_fips)
+            .use_dual_stack(endpoints.use_dual_stack)
             .region(session.region.clone())
             .credentials_provider(session.provider.clone())
             .build()
@@ -195,7 +237,7 @@ impl Sdk {
             .with_region(Some(region))
             .with_behavior_version(Some(BehaviorVersion::latest()))
             .with_retry_config(RetryConfig::standard().with_max_attempts(2))
-            .with_http_client(self.base.http_client().unwrap_or_else(http_client))
+            .with_http_client(self.base.http_client().unwrap_or_else(|| self.client()))
     }
 }
 

@@ -1,7 +1,10 @@
 //! How requests and answers travel: an HTTP client that accepts no endless answers, and what IAM and
 //! STS need beyond the SDK.
 
-use aws_smithy_http_client::tls;
+use std::path::Path;
+
+use aws_smithy_http_client::proxy::ProxyConfig;
+use aws_smithy_http_client::{Connector, tls};
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, SharedHttpClient, SharedHttpConnector,
@@ -15,6 +18,12 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::config_bag::ConfigBag;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+
+use crate::error::{Error, Result};
+use crate::private_file;
 
 /// AWS's answers to what we ask are a thousand times shorter.
 const LONGEST_ANSWER: usize = 4 * 1024 * 1024;
@@ -22,11 +31,46 @@ const LONGEST_ANSWER: usize = 4 * 1024 * 1024;
 /// What requests of the query protocol are, and no others.
 const FORM: &str = "application/x-www-form-urlencoded";
 
-/// A client with connections of its own.
-pub fn http_client() -> SharedHttpClient {
-    let client = aws_smithy_http_client::Builder::new()
-        .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc))
-        .build_https();
+/// A bundle of certificates holds a few hundred of them.
+const LONGEST_BUNDLE: u64 = 16 * 1024 * 1024;
+
+/// The authorities to trust beside the system's. Each is looked at here: the SDK panics at a wrong one.
+pub fn read_ca_bundle(path: &Path) -> Result<Vec<u8>> {
+    let unusable = |why: &str| {
+        Error::failed(format!("cannot use the certificates in {}: {why}", path.display()))
+            .hint("set AWS_CA_BUNDLE, or ca_bundle in ~/.aws/config, to a file of certificates in PEM form")
+    };
+    let bytes = private_file::read(path, LONGEST_BUNDLE)?;
+    let bytes = bytes.ok_or_else(|| unusable("there is no such file"))?;
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(&bytes) {
+        let certificate = certificate.map_err(|error| unusable(&error.to_string()))?;
+        roots.add(certificate).map_err(|error| unusable(&error.to_string()))?;
+    }
+    if roots.is_empty() { Err(unusable("there is none in it")) } else { Ok(bytes) }
+}
+
+/// A client with connections of its own, through the proxy that HTTPS_PROXY, HTTP_PROXY and NO_PROXY name.
+pub fn http_client(ca_bundle: Option<&[u8]>) -> SharedHttpClient {
+    let mut trusted = tls::TrustStore::default();
+    if let Some(pem) = ca_bundle {
+        trusted.add_pem_certificate(pem);
+    }
+    let context = tls::TlsContext::builder().with_trust_store(trusted).build();
+    let context = context.expect("nothing in it can be wrong");
+    let client = aws_smithy_http_client::Builder::new().build_with_connector_fn(
+        move |settings, components| {
+            let mut connector = Connector::builder().proxy_config(ProxyConfig::from_env());
+            connector.set_connector_settings(settings.cloned());
+            if let Some(components) = components {
+                connector.set_sleep_impl(components.sleep_impl());
+            }
+            connector
+                .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc))
+                .tls_context(context.clone())
+                .build()
+        },
+    );
     http_client_fn(move |settings, components| {
         SharedHttpConnector::new(WholeAnswers(client.http_connector(settings, components)))
     })
@@ -130,7 +174,7 @@ mod tests {
             .region(Region::from_static("us-east-1"))
             .retry_config(aws_config::retry::RetryConfig::disabled())
             .endpoint_url(address)
-            .http_client(http_client());
+            .http_client(http_client(None));
         let sts = aws_sdk_sts::Client::from_conf(config.build());
         let error = sts.get_caller_identity().send().await.expect_err("no answer");
         let failure = Failure::of("sts:GetCallerIdentity", &error);

@@ -229,6 +229,7 @@ pub struct Profiles {
     /// In the order of the files, the config file first.
     pub profiles: Vec<Profile>,
     pub sso_sessions: Vec<Profile>,
+    services: Vec<Profile>,
 }
 
 impl Profiles {
@@ -238,6 +239,11 @@ impl Profiles {
 
     pub fn sso_session(&self, name: &str) -> Option<&Profile> {
         self.sso_sessions.iter().find(|session| session.name == name)
+    }
+
+    /// A section that says where services are.
+    pub fn services(&self, name: &str) -> Option<&Profile> {
+        self.services.iter().find(|services| services.name == name)
     }
 }
 
@@ -251,7 +257,8 @@ pub fn excerpt<'p>(
     let profiles = profiles.map(|profile| ("profile", profile));
     for (kind, section) in profiles.chain(sso_sessions.map(|session| ("sso-session", session))) {
         text += &format!("[{kind} {}]\n", section.name);
-        for (key, value) in section.properties() {
+        // An empty value counts as none, and the reader takes it for one.
+        for (key, value) in section.properties().filter(|(_, value)| !value.is_empty()) {
             text += &format!("{key} = {}\n", value.replace('\n', "\n  "));
         }
     }
@@ -281,6 +288,7 @@ impl AwsFiles {
                 let (list, name) = match &section.section {
                     Section::Profile(name) => (&mut all.profiles, name),
                     Section::SsoSession(name) => (&mut all.sso_sessions, name),
+                    Section::Services(name) => (&mut all.services, name),
                     Section::Other | Section::Quoted(_) | Section::Ignored => continue,
                 };
                 let at = *index.entry(section.section.clone()).or_insert_with(|| {

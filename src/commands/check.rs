@@ -80,18 +80,7 @@ pub fn run(offline: bool, context: &Context) -> Result<u8> {
         "profiles": checked.collect::<Value>(),
         "warnings": of_files,
     });
-    let mut of_tools: Vec<(&str, Diagnostic)> = Vec::new();
-    if named.is_empty() {
-        of_tools.extend(differences(&by_default).into_iter().map(|it| ("", it)));
-    }
-    for (credential, verdicts) in credentials.iter().zip(&verdicts) {
-        let fails = matches!(credential.state, State::Fails(_));
-        // Where nobody can use it, the table says why.
-        if let Some(verdicts) = verdicts.as_ref().filter(|it| !(fails && it.all_fail())) {
-            let name = credential.source.name();
-            of_tools.extend(differences(verdicts).into_iter().map(|it| (name, it)));
-        }
-    }
+    let of_tools = of_tools(&credentials, &verdicts, named.is_empty().then_some(&by_default));
     let named_warnings = each().flat_map(|(credential, warnings)| {
         warnings.iter().map(|warning| (credential.source.name(), warning))
     });
@@ -108,6 +97,24 @@ pub fn run(offline: bool, context: &Context) -> Result<u8> {
     let mut all = credentials.iter();
     let good = if named.is_empty() { all.any(works) } else { all.all(works) };
     Ok(if good { 0 } else { Kind::Credentials.exit_code() })
+}
+
+/// Where tools differ or fail, each with the name of the profile that it is about.
+fn of_tools<'c>(
+    credentials: &'c [Credential],
+    verdicts: &[Option<Verdicts>],
+    by_default: Option<&Verdicts>,
+) -> Vec<(&'c str, Diagnostic)> {
+    let mut all: Vec<_> = by_default.into_iter().flat_map(differences).map(|it| ("", it)).collect();
+    for (credential, verdicts) in credentials.iter().zip(verdicts) {
+        let fails = matches!(credential.state, State::Fails(_));
+        // Where nobody can use it, the table says why.
+        if let Some(verdicts) = verdicts.as_ref().filter(|it| !(fails && it.all_fail())) {
+            let name = credential.source.name();
+            all.extend(differences(verdicts).into_iter().map(|it| (name, it)));
+        }
+    }
+    all
 }
 
 /// One credential. Its fields are the contract's.

@@ -10,6 +10,7 @@ use serde::Serialize;
 use tokio::runtime::Runtime;
 
 use crate::aws::sdk::{Sdk, Session};
+use crate::aws_files::AwsFiles;
 use crate::cli::Global;
 use crate::env::Env;
 use crate::error::{Error, Kind, Result};
@@ -139,7 +140,8 @@ impl<'a> Aws<'a> {
         let interrupt = runtime.block_on(async { Interrupt::listen() })?;
         let region = context.global.region.as_deref();
         let profile = context.global.profile().map(String::as_str);
-        let sdk = runtime.block_on(Sdk::load(region, profile, context.output.clone()));
+        let profiles = AwsFiles::of(&context.env).profiles();
+        let sdk = Sdk::new(&context.env, &profiles, (region, profile), context.output.clone())?;
         let (vault, runtime) = (context.vault()?, ManuallyDrop::new(runtime));
         Ok(Aws { context, sdk, vault, no_browser: false, runtime, interrupt })
     }

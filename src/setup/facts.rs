@@ -299,7 +299,7 @@ impl Reader<'_> {
         };
         let answer = settled(|| async {
             let sdk = self.sdk.with_fresh_connections();
-            let session = sdk.session(pair, caller.region.clone());
+            let session = caller.with_pair(pair);
             match caller_identity(&sdk, &session).await {
                 Ok(identity) => Ok(Look::Sure((Verdict::Works, Some(identity), None))),
                 Err(failure) if failure.reason == Reason::WrongSecret => {

@@ -90,9 +90,12 @@ pub fn read(kind: FileKind, bytes: &[u8]) -> Result<Contents, Refusal> {
         sections[section].values.push(Value { key, text, kind, line: number });
         open = Some(Open { section, key: sections[section].values.len() - 1 });
     }
-    if let Some(refusal) = malformed {
-        return Err(refusal);
-    }
+    malformed.map_or(Ok(()), Err)?;
+    finished(sections)
+}
+
+/// Values without what trails them, and with the defaults.
+fn finished(mut sections: Vec<Section>) -> Result<Contents, Refusal> {
     for section in &mut sections {
         for value in &mut section.values {
             let length = value.text.trim_end().len();

@@ -16,7 +16,8 @@ impl FileKind {
 pub enum Section {
     Profile(String),
     SsoSession(String),
-    /// `[services x]` and the like: settings, no credentials.
+    Services(String),
+    /// `[plugins x]` and the like: neither settings nor credentials of ours.
     Other,
     /// A profile in a header that only the AWS CLI reads: `[profile "a b"]`.
     Quoted(String),
@@ -55,12 +56,13 @@ pub fn meaning(kind: FileKind, inner: &str) -> (Section, bool, Option<(&'static 
         (Config, None) if name != "default" => Section::Ignored,
         (Config, None | Some("profile")) | (Credentials, None) => Section::Profile(name.to_owned()),
         (Config, Some("sso-session")) => Section::SsoSession(name.to_owned()),
+        (Config, Some("services")) => Section::Services(name.to_owned()),
         (Config, Some(_)) => Section::Other,
         (Credentials, Some(_)) => Section::Ignored,
     };
     let ignored = |why: String| Some(("ignored_section", why));
     let complaint = match (&section, kind, prefix) {
-        (Section::Other, ..) => None,
+        (Section::Other | Section::Services(_), ..) => None,
         (Section::Profile(_) | Section::SsoSession(_), ..) => {
             let odd = inner.starts_with(WHITE_SPACE)
                 || (prefix.is_none() && inner.ends_with(WHITE_SPACE));

@@ -121,7 +121,7 @@ impl Work<'_> {
         let (Some(pair), Some(session)) = (pair.or(kept.as_ref()), access.session) else {
             return Ok(false);
         };
-        let session = access.sdk.session(pair, session.region.clone());
+        let session = session.with_pair(pair);
         match caller_identity(access.sdk, &session).await {
             Ok(_) => Ok(true),
             Err(failure) if failure.reason == Reason::UnknownKey => Ok(false),

@@ -31,9 +31,11 @@ impl Change for Verify {
                 "waiting until AWS knows the new key everywhere (at most {seconds} s more)"
             ));
         };
-        let region =
-            access.session.map_or_else(|| access.sdk.region(), |session| session.region.clone());
-        let session = access.sdk.session(work.pair()?, region);
+        let pair = work.pair()?;
+        let session = match access.session {
+            Some(session) => session.with_pair(pair),
+            None => access.sdk.session(pair, access.sdk.region()),
+        };
         let proof = async { Ok(proof::prove(access.sdk, &session, reads_iam_as, waiting).await) };
         let proven = match work.interrupt.or_cancel(proof).await? {
             Ok(identity) => identity,
