@@ -31,7 +31,6 @@ use crate::aws::endpoints::Endpoints;
 use crate::aws::wire::{QueryProtocol, http_client, read_ca_bundle};
 use crate::aws_files::{Profile, Profiles};
 use crate::env::{Env, is_region};
-use crate::error::Result;
 use crate::output::Output;
 use crate::secret::KeyPair;
 
@@ -94,7 +93,7 @@ impl Sdk {
         profiles: &Profiles,
         (given_region, profile): (Option<&str>, Option<&str>),
         output: Arc<Output>,
-    ) -> Result<Self> {
+    ) -> Self {
         let profile = profiles.find(profile.unwrap_or(env.var("AWS_PROFILE").unwrap_or("default")));
         let given_region = given_region.map(|region| Region::new(region.to_owned()));
         let of_variable = || env.region().ok().flatten();
@@ -104,8 +103,10 @@ impl Sdk {
             given_region.clone().or_else(|| Some(Region::new(configured()?.to_owned())));
         let ca_bundle = env.var("AWS_CA_BUNDLE").or_else(|| profile?.get("ca_bundle"));
         let ca_bundle = ca_bundle.filter(|it| !it.is_empty());
-        let ca_bundle = ca_bundle.map(|path| read_ca_bundle(Path::new(path))).transpose()?;
-        let ca_bundle: Option<Arc<[u8]>> = ca_bundle.map(Arc::from);
+        let ca_bundle = ca_bundle.and_then(|path| {
+            let bundle = read_ca_bundle(Path::new(path));
+            bundle.inspect_err(|error| output.warn(&error.with_hint())).ok().map(Arc::from)
+        });
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(Duration::from_secs(5))
             .operation_attempt_timeout(Duration::from_secs(20))
@@ -122,7 +123,7 @@ impl Sdk {
         let endpoints = Endpoints::of(env, profile, profiles);
         let observer = Observer { output, clock_offset: Arc::default() };
         let env = Arc::new(env.clone());
-        Ok(Sdk { base, env, endpoints, ca_bundle, given_region, configured_region, observer })
+        Sdk { base, env, endpoints, ca_bundle, given_region, configured_region, observer }
     }
 
     /// The same, over connections of its own: they may reach other servers than the old ones.

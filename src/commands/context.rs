@@ -141,7 +141,7 @@ impl<'a> Aws<'a> {
         let region = context.global.region.as_deref();
         let profile = context.global.profile().map(String::as_str);
         let profiles = AwsFiles::of(&context.env).profiles();
-        let sdk = Sdk::new(&context.env, &profiles, (region, profile), context.output.clone())?;
+        let sdk = Sdk::new(&context.env, &profiles, (region, profile), context.output.clone());
         let (vault, runtime) = (context.vault()?, ManuallyDrop::new(runtime));
         Ok(Aws { context, sdk, vault, no_browser: false, runtime, interrupt })
     }
