@@ -51,6 +51,12 @@ impl Env {
         let variables = std::env::vars_os();
         let variables: BTreeMap<_, _> =
             variables.filter_map(|(name, value)| Some((name.into_string().ok()?, value))).collect();
+        for (name, value) in &variables {
+            if name.starts_with("AWS_ENDPOINT_URL") && value.is_empty() {
+                // The SDK takes an empty address for one, and panics. SAFETY: no other thread runs yet.
+                unsafe { std::env::remove_var(name) };
+            }
+        }
         let program = std::env::current_exe().ok().map(|real| {
             let started_as = std::env::args_os().next().map(PathBuf::from);
             as_started(started_as, variables.get("PATH"), &real).unwrap_or(real)

@@ -11,40 +11,93 @@ use crate::secret::KeyPair;
 /// More than any of the formats needs; what is longer is no key pair.
 pub const LONGEST_INPUT: usize = 64 * 1024;
 
+/// A pair, and what is to be said about how it was read.
+pub struct Pasted {
+    pub pair: KeyPair,
+    pub note: Option<&'static str>,
+}
+
 /// Reads a whole text, as it arrives on standard input.
 ///
 /// # Errors
-/// `Credentials`, saying which half is missing, cut or swapped; never quoting the secret half.
-pub fn parse(text: &str) -> Result<KeyPair> {
+/// `Credentials`, saying which half is missing or cut, or which pairs there are; never quoting the
+/// secret half.
+pub fn parse(text: &str) -> Result<Pasted> {
     recognise(text)?.ok_or_else(|| {
         Error::credentials("the key pair is incomplete")
             .hint("give the access key ID and the secret access key: the CloudStudio JSON, AWS's CSV, or two lines")
     })
 }
 
+/// Text from a file or a pipe: PowerShell 5 and Notepad write UTF-16.
+pub fn decode(bytes: &[u8]) -> Result<Zeroizing<String>> {
+    let units = |from: fn([u8; 2]) -> u16| {
+        let pairs = bytes[2..].chunks_exact(2).map(move |pair| from([pair[0], pair[1]]));
+        char::decode_utf16(pairs).collect::<Result<String, _>>().ok()
+    };
+    let text = match bytes {
+        [0xff, 0xfe, ..] => units(u16::from_le_bytes),
+        [0xfe, 0xff, ..] => units(u16::from_be_bytes),
+        _ => std::str::from_utf8(bytes).ok().map(str::to_owned),
+    };
+    text.map(Zeroizing::new).ok_or_else(|| {
+        Error::credentials("this is no text").hint("save it as UTF-8, or paste the two halves")
+    })
+}
+
 /// Reads what has been pasted so far, for a prompt that takes line after line: no pair where more
 /// lines are to come, and an error as soon as none could make it right.
-pub fn recognise(text: &str) -> Result<Option<KeyPair>> {
+pub fn recognise(text: &str) -> Result<Option<Pasted>> {
     let text = text.trim_start_matches('\u{feff}').trim();
-    let first_line = text.lines().next().unwrap_or_default().to_ascii_lowercase();
-    let halves = if text.starts_with('{') {
-        from_json(text)?
-    } else if first_line.contains(',') && first_line.contains("access key id") {
-        from_csv(text)
+    let all = if text.starts_with('{') {
+        vec![from_json(text)?]
+    } else if let Some((delimiter, table)) = table_of(text) {
+        from_table(table, delimiter)
     } else {
         from_lines(text)
     };
-    match (halves.access_key_id, halves.secret_access_key) {
-        (Some(id), Some(secret)) => {
-            check(&id, &secret)?;
-            Ok(Some(KeyPair::new(id, SecretString::from(secret.as_str()))))
+    let mut pairs: Vec<(&str, &Zeroizing<String>)> = Vec::new();
+    for halves in &all {
+        if let (Some(id), Some(secret)) = (&halves.access_key_id, &halves.secret_access_key)
+            && !pairs.contains(&(id, secret))
+        {
+            pairs.push((id, secret));
         }
-        // Nothing that follows makes a word an access key ID; a whole secret may only come first.
-        (Some(id), None) if !id.starts_with("AKIA") && id.chars().count() < 40 => {
-            check(&id, "").map(|()| None)
-        }
-        _ => Ok(None),
     }
+    match pairs[..] {
+        // Nothing that follows makes a word an access key ID; a whole secret may only come first.
+        [] => match all.iter().find_map(|halves| halves.access_key_id.as_deref()) {
+            Some(id) if !id.starts_with("AKIA") && id.chars().count() < 40 => {
+                check(id, "").map(|()| None)
+            }
+            _ => Ok(None),
+        },
+        [(id, secret)] if looks_like_id(secret) && !looks_like_id(id) => {
+            check(secret, id)?;
+            let pair = KeyPair::new(secret.to_string(), SecretString::from(id));
+            let note = Some("the two halves were swapped: they are taken the right way round");
+            Ok(Some(Pasted { pair, note }))
+        }
+        [(id, secret)] => {
+            check(id, secret)?;
+            let pair = KeyPair::new(id.to_owned(), SecretString::from(secret.as_str()));
+            Ok(Some(Pasted { pair, note: None }))
+        }
+        _ => {
+            let ids = pairs.iter().map(
+                |(id, secret)| {
+                    if looks_like_id(id) { id } else { secret.as_str() }
+                },
+            );
+            let ids: Vec<&str> = ids.filter(|id| looks_like_id(id)).collect();
+            let message = format!("there are several key pairs in it: {}", ids.join(", "));
+            Err(Error::credentials(message).hint("give only the one that is meant"))
+        }
+    }
+}
+
+fn looks_like_id(half: &str) -> bool {
+    half.starts_with("AKIA") || half.starts_with("ASIA")
 }
 
 #[derive(Default)]
@@ -58,8 +111,10 @@ impl Halves {
     /// name, such as `AWS_ACCESS_KEY_ID`, `export aws_secret_access_key` or `Access key ID`.
     fn take(&mut self, name: &str, value: &str) -> bool {
         let name = name.replace(|c: char| !c.is_ascii_alphabetic(), "").to_ascii_lowercase();
-        let name =
-            ["export", "set"].iter().find_map(|word| name.strip_prefix(word)).unwrap_or(&name);
+        let mut name = name.as_str();
+        for word in ["export", "setx", "set", "tfvar"] {
+            name = name.strip_prefix(word).unwrap_or(name);
+        }
         match name.strip_prefix("aws").unwrap_or(name) {
             "accesskeyid" | "accesskey" => self.access_key_id = Some(clean(value).to_string()),
             "secretaccesskey" | "secretkey" => self.secret_access_key = Some(clean(value)),
@@ -119,42 +174,85 @@ fn from_json(text: &str) -> Result<Halves> {
     Ok(Halves { access_key_id: Some(clean(id).to_string()), secret_access_key: Some(clean(key)) })
 }
 
-/// The console's `…_accessKeys.csv` and the older `credentials.csv` with more columns: columns are
-/// found by their headings, the first row counts.
-fn from_csv(text: &str) -> Halves {
-    let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(text.as_bytes());
-    let mut halves = Halves::default();
-    if let (Ok(headings), Some(Ok(row))) = (reader.headers().cloned(), reader.records().next()) {
-        for (heading, cell) in headings.iter().zip(&row) {
-            halves.take(heading, cell);
-        }
-    }
-    halves
+/// Whether it is a table with headings, and what separates its columns: commas as AWS writes it, semicolons
+/// or tabs as Excel saves it.
+fn table_of(text: &str) -> Option<(u8, &str)> {
+    let text = match text.split_once('\n') {
+        Some((first, rest)) if first.starts_with("sep=") => rest,
+        _ => text,
+    };
+    let headings = text.lines().next()?.to_ascii_lowercase();
+    let delimiter = *b",;\t".iter().find(|it| headings.as_bytes().contains(it))?;
+    headings.contains("access key id").then_some((delimiter, text))
 }
 
-/// `name = value` lines (credentials files, shell exports) by name, anything else in order.
-fn from_lines(text: &str) -> Halves {
-    let mut halves = Halves::default();
-    let lines = text.lines().map(str::trim);
-    for line in lines.filter(|line| !line.starts_with(['[', '#']) && !line.starts_with("unset ")) {
+/// The console's `…_accessKeys.csv` and the older `credentials.csv` with more columns: columns are
+/// found by their headings, and each row is a pair.
+fn from_table(text: &str, delimiter: u8) -> Vec<Halves> {
+    let mut reader = csv::ReaderBuilder::new();
+    let mut reader = reader.flexible(true).delimiter(delimiter).from_reader(text.as_bytes());
+    let headings = reader.headers().cloned().unwrap_or_default();
+    let rows = reader.records().map_while(Result::ok);
+    rows.map(|row| {
+        let mut halves = Halves::default();
+        for (heading, cell) in headings.iter().zip(&row).filter(|(_, cell)| !cell.is_empty()) {
+            halves.take(heading, cell);
+        }
+        halves
+    })
+    .collect()
+}
+
+/// `name = value` lines (credentials files, shell exports, `.env`, Terraform, Ansible) by name, anything else
+/// in order. Halves from different sections never make a pair.
+fn from_lines(text: &str) -> Vec<Halves> {
+    let mut all = vec![Halves::default()];
+    for line in text.lines().map(str::trim) {
+        let is_block = line.ends_with('{') || line == "}" || line == "---";
+        if line.starts_with(['#', ';']) || line.starts_with("//") || line.starts_with("unset ") {
+            continue;
+        }
+        if line.starts_with('[') || is_block {
+            all.push(Halves::default());
+            continue;
+        }
+        let mut halves = Halves::default();
         let is_setting = assignment(line).is_some_and(|(name, value)| {
             let is_word = |c: char| c.is_ascii_alphabetic() || " _-\"'".contains(c);
-            let may_be_other = line.contains('=') || line.starts_with("set -");
-            halves.take(name, value) || may_be_other && name.chars().all(is_word)
+            halves.take(name, value)
+                || line.starts_with("set -")
+                || line.contains('=') && name.chars().all(is_word)
         });
+        add(&mut all, halves);
         if is_setting {
             continue;
         }
         // Two halves on one line, as a spreadsheet or a chat message gives them.
-        for half in line.split([',', '\t', ' ']).map(clean).filter(|half| !half.is_empty()) {
-            if halves.access_key_id.is_none() {
-                halves.access_key_id = Some(half.to_string());
-            } else if halves.secret_access_key.is_none() {
-                halves.secret_access_key = Some(half);
+        for half in line.split([',', ';', '\t', ' ']).map(clean).filter(|half| !half.is_empty()) {
+            let last = all.last_mut().expect("never empty");
+            if last.access_key_id.is_none() {
+                last.access_key_id = Some(half.to_string());
+            } else if last.secret_access_key.is_none() {
+                last.secret_access_key = Some(half);
+            } else if looks_like_id(&half) {
+                all.push(Halves { access_key_id: Some(half.to_string()), ..Halves::default() });
             }
         }
     }
-    halves
+    all
+}
+
+/// Adds what a line brings to the last pair, or begins another one where that has it already.
+fn add(all: &mut Vec<Halves>, new: Halves) {
+    let last = all.last_mut().expect("never empty");
+    let is_other = new.access_key_id.is_some() && last.access_key_id.is_some()
+        || new.secret_access_key.is_some() && last.secret_access_key.is_some();
+    if is_other {
+        all.push(new);
+        return;
+    }
+    last.access_key_id = last.access_key_id.take().or(new.access_key_id);
+    last.secret_access_key = last.secret_access_key.take().or(new.secret_access_key);
 }
 
 /// Splits `export AWS_ACCESS_KEY_ID="…"`, `aws_access_key_id = …`, PowerShell's `$Env:AWS_… = …`,
@@ -186,17 +284,13 @@ fn temporary() -> Error {
 /// base64. (IAM's API reference allows IDs of 16 to 128 characters; AWS issues 20.)
 fn check(id: &str, secret: &str) -> Result<()> {
     const COPY_ID: &str = "copy it again, with the console's copy button";
-    let looks_like_id = |half: &str| half.starts_with("AKIA") || half.starts_with("ASIA");
     let wrong = |what: &str, hint| Err(Error::credentials(what).hint(hint));
     let cut = |half, length, of, hint| {
         wrong(&format!("the {half} is cut: it has {length} of {of} characters"), hint)
     };
     let characters = secret.chars().count();
     let is_base64 = |b: u8| b.is_ascii_alphanumeric() || b"+/=".contains(&b);
-    if !looks_like_id(id) && looks_like_id(secret) {
-        let hint = "the access key ID starts with AKIA; the secret access key has 40 characters";
-        wrong("the two halves are swapped: the access key ID comes first", hint)
-    } else if id.starts_with("ASIA") {
+    if id.starts_with("ASIA") {
         Err(temporary())
     } else if !id.starts_with("AKIA") || !id.chars().all(|c| c.is_ascii_alphanumeric()) {
         let hint = "an access key ID starts with AKIA and has 20 letters and digits";
@@ -258,10 +352,65 @@ mod tests {
             ),
         ];
         for form in forms {
-            let pair = parse(&form).unwrap_or_else(|error| panic!("{form:?}: {error}"));
+            let pair = parse(&form).unwrap_or_else(|error| panic!("{form:?}: {error}")).pair;
             assert_eq!(pair.access_key_id, ID, "{form:?}");
             assert_eq!(pair.secret_access_key.expose_secret(), SECRET, "{form:?}");
         }
+    }
+
+    #[test]
+    fn other_programs_spellings_give_the_pair() {
+        let forms = [
+            format!("Access key ID;Secret access key\r\n{ID};{SECRET}\r\n"),
+            format!("sep=;\nUser name;Access key ID;Secret access key\nana;{ID};{SECRET}"),
+            format!("Access key ID\tSecret access key\n{ID}\t{SECRET}\n"),
+            format!(
+                "provider \"aws\" {{\n  region     = \"x\"\n  access_key = \"{ID}\"\n  secret_key = \"{SECRET}\"\n}}\n"
+            ),
+            format!(
+                "# .env\nAWS_ACCESS_KEY_ID={ID}\nAWS_SECRET_ACCESS_KEY={SECRET}\nAWS_REGION=x\n"
+            ),
+            format!("export TF_VAR_access_key={ID}\nexport TF_VAR_secret_key={SECRET}"),
+            format!("---\naws_access_key: {ID}\naws_secret_key: \"{SECRET}\"\n"),
+            format!(
+                "[default]\naws_access_key_id = {ID}\naws_secret_access_key = {SECRET}\n[role]\naws_access_key_id = AKIAABCDEFGHIJKLMNOP\nrole_arn = x\n"
+            ),
+            format!("{SECRET}\n{ID}"),
+            format!("{{\"access_key\": \"{SECRET}\", \"secret_key\": \"{ID}\"}}"),
+        ];
+        for form in forms {
+            let pasted = parse(&form).unwrap_or_else(|error| panic!("{form:?}: {error}"));
+            assert_eq!(pasted.pair.access_key_id, ID, "{form:?}");
+            assert_eq!(pasted.pair.secret_access_key.expose_secret(), SECRET, "{form:?}");
+            let is_swapped = form.find(SECRET) < form.find(ID);
+            assert_eq!(pasted.note.is_some(), is_swapped, "{form:?}");
+        }
+        let utf16 = format!("{ID}\r\n{SECRET}\r\n");
+        let bytes: Vec<u8> = std::iter::once(0xfeff)
+            .chain(utf16.encode_utf16())
+            .flat_map(u16::to_le_bytes)
+            .collect();
+        let text = decode(&bytes).expect("UTF-16");
+        assert!(parse(&text).is_ok_and(|it| it.pair.access_key_id == ID));
+        decode(&[0xff, 0xff, 0xff]).expect_err("no text");
+    }
+
+    #[test]
+    fn several_pairs_and_halves_of_several_sections_are_refused() {
+        let other = "AKIAABCDEFGHIJKLMNOP";
+        let pair =
+            |id: &str| format!("aws_access_key_id = {id}\naws_secret_access_key = {SECRET}\n");
+        let two = format!("[a]\n{}[b]\n{}", pair(ID), pair(other));
+        let rows = format!("Access key ID,Secret access key\n{ID},{SECRET}\n{other},{SECRET}\n");
+        for text in [two, rows, format!("{ID} {SECRET}\n{other} {SECRET}")] {
+            let message = parse(&text).err().expect("two pairs").message;
+            assert!(message.contains(ID) && message.contains(other), "{message}");
+        }
+        let split =
+            format!("[a]\naws_access_key_id = {ID}\n[b]\naws_secret_access_key = {SECRET}\n");
+        assert!(parse(&split).err().expect("no pair").message.contains("incomplete"));
+        let twice = format!("[a]\n{}[b]\n{}", pair(ID), pair(ID));
+        assert!(parse(&twice).is_ok(), "it is the same pair");
     }
 
     #[test]
@@ -279,7 +428,6 @@ mod tests {
     #[test]
     fn wrong_pastes_are_named_and_never_quoted() {
         let cases = [
-            (format!("{SECRET}\n{ID}"), "swapped"),
             (format!("{}\n{SECRET}", &ID[..18]), "18 of 20"),
             (format!("{ID}\n{}", &SECRET[..31]), "31 of 40"),
             (format!("{ID}\n{SECRET}x"), "not a secret access key"),

@@ -1,5 +1,6 @@
 //! This process: it leaves no core dump, which would contain secrets, and another program can replace it.
 
+use std::io::Write;
 use std::process::Command;
 
 #[cfg(unix)]
@@ -25,6 +26,16 @@ pub fn forbid_core_dumps() {
         use rustix::process::{DumpableBehavior, set_dumpable_behavior};
         set_dumpable_behavior(DumpableBehavior::NotDumpable).unwrap_or_default();
     }
+}
+
+/// Says in one line that this program has a fault; whoever waits for the work goes on without it.
+pub fn shorten_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        let line = format!("cloudcred: internal error at {place}; please report it\n");
+        // Where nobody reads it, there is nobody to tell.
+        let _ = std::io::stderr().write_all(line.as_bytes());
+    }));
 }
 
 /// Replaces this process by the command, or, on Windows, waits for it and ends with its exit code.

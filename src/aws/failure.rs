@@ -14,7 +14,7 @@ use crate::error::{Error, Kind};
 
 pub const ROLE_OF_SSO: &str = "sso:GetRoleCredentials";
 
-pub const CHECK_NETWORK: &str = "check the network, --region, and AWS_ENDPOINT_URL where it is set";
+pub const CHECK_NETWORK: &str = "check the network, --region, and AWS_ENDPOINT_URL, HTTPS_PROXY and AWS_CA_BUNDLE where they are set";
 
 /// The kind of refusal, as far as it decides what to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,6 +137,11 @@ impl Failure {
                 DENIED,
                 "an administrator of IAM Identity Center must assign the account and the role",
             ),
+            // The cure is no further permission (IAM user guide, "Policy evaluation logic").
+            Reason::Denied if self.message.contains("explicit deny") => (
+                "a policy forbids these credentials to call {}",
+                "where it demands MFA, use a profile with mfa_serial and --mfa-code; else ask an administrator of the account",
+            ),
             Reason::Denied if operation.starts_with("sts:AssumeRole") => {
                 (DENIED, "the role and its source must allow {}")
             }
@@ -151,7 +156,7 @@ impl Failure {
             ),
             Reason::UnknownKey => (
                 "AWS does not know this access key",
-                "it was deleted, deactivated or mistyped: use other credentials with --profile",
+                "it was deleted, deactivated or mistyped: use others with --profile",
             ),
             Reason::WrongSecret => (
                 "the secret access key does not belong to the access key ID",
@@ -226,7 +231,10 @@ fn reason_of(code: &str, message: &str) -> Reason {
 pub fn never_sent(error: &(dyn StdError + 'static)) -> bool {
     causes(error).any(|cause| {
         let io = cause.downcast_ref::<io::Error>().map(io::Error::kind);
-        io == Some(io::ErrorKind::ConnectionRefused) || cause.to_string().contains("dns error")
+        let told = cause.to_string();
+        let before_the_request = ["dns error", "invalid peer certificate", "tunnel error"];
+        io == Some(io::ErrorKind::ConnectionRefused)
+            || before_the_request.iter().any(|words| told.contains(words))
     })
 }
 

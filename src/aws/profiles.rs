@@ -334,8 +334,7 @@ async fn check_one(sdk: Sdk, mut credential: Credential) -> Option<Credential> {
             credential.expires_at = keys.expiry().and_then(|time| Timestamp::try_from(time).ok());
             let (id, secret) = (keys.access_key_id(), keys.secret_access_key());
             let pair = Pair { id, secret, token: keys.session_token() };
-            // Signing with such values fails for sure, and some of them make the SDK panic.
-            credential.state = match pair.problem(&credential.source.described()) {
+            credential.state = match pair.unsignable(&credential.source.described()) {
                 Some(problem) => State::Fails(Diagnostic { code: UNRESOLVABLE, ..problem }),
                 None => verified(&sdk, &credential).await,
             };

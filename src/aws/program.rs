@@ -18,6 +18,9 @@ use crate::aws::unusable::PROGRAM_FAILED;
 
 const LONGEST_OUTPUT: u64 = 1024 * 1024;
 
+/// How many lines of a program that failed are told: the cause comes last.
+const COMPLAINTS: usize = 3;
+
 /// Runs the command, which may contain a secret, each time that credentials are asked for.
 pub fn program(command: &str) -> impl ProvideCredentials + use<> {
     let command = SecretString::from(command);
@@ -54,7 +57,7 @@ async fn run(command: &str) -> provider::Result {
     ))
 }
 
-/// Ends with the program's first line of complaint where it fails.
+/// Ends with the program's last lines of complaint where it fails, or with its exit code.
 async fn output(command: &str) -> std::io::Result<Zeroizing<Vec<u8>>> {
     let mut child = shell(command)
         .stdin(Stdio::null())
@@ -68,8 +71,11 @@ async fn output(command: &str) -> std::io::Result<Zeroizing<Vec<u8>>> {
         return Ok(output);
     }
     let complaint = String::from_utf8_lossy(&complaint);
-    let first = complaint.lines().find(|line| !line.trim().is_empty());
-    Err(std::io::Error::other(first.map_or_else(|| status.to_string(), str::to_owned)))
+    let mut last: Vec<&str> = complaint.lines().rev().filter(|it| !it.trim().is_empty()).collect();
+    last.truncate(COMPLAINTS);
+    last.reverse();
+    let why = if last.is_empty() { status.to_string() } else { last.join("; ") };
+    Err(std::io::Error::other(why))
 }
 
 async fn read(stream: Option<impl AsyncRead + Unpin>) -> std::io::Result<Zeroizing<Vec<u8>>> {
@@ -117,6 +123,7 @@ mod tests {
     async fn failures_are_named_and_quote_no_output() {
         for (command, why) in [
             ("echo no >&2; exit 1", "no"),
+            ("seq 5 >&2; exit 1", "3; 4; 5"),
             ("exit 3", "exit status: 3"),
             ("echo '{\"Version\":2}'", "it printed something other than credentials of version 1"),
             ("yes", "it printed more than 1 MiB"),

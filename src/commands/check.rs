@@ -69,11 +69,7 @@ pub fn run(offline: bool, context: &Context) -> Result<u8> {
     let verdicts: Vec<Option<Verdicts>> = credentials.iter().map(of_profile).collect();
     let each = || credentials.iter().zip(&of_each);
     let checked = each().zip(&verdicts).map(|((credential, warnings), verdicts)| {
-        let mut checked = checked(credential, warnings, &profiles);
-        if let Some(verdicts) = verdicts {
-            checked["tools"] = tools(verdicts);
-        }
-        checked
+        checked(credential, warnings, &profiles, verdicts.as_ref())
     });
     let json = json!({
         "tools": tools(&by_default),
@@ -118,7 +114,12 @@ fn of_tools<'c>(
 }
 
 /// One credential. Its fields are the contract's.
-fn checked(credential: &Credential, warnings: &[Diagnostic], profiles: &Profiles) -> Value {
+fn checked(
+    credential: &Credential,
+    warnings: &[Diagnostic],
+    profiles: &Profiles,
+    verdicts: Option<&Verdicts>,
+) -> Value {
     let identity = credential.identity();
     json!({
         // A profile's, or `environment`, `web_identity`, `container`, `instance`.
@@ -140,6 +141,7 @@ fn checked(credential: &Credential, warnings: &[Diagnostic], profiles: &Profiles
         "is_root": identity.is_some_and(|it| it.is_root()),
         "expires_at": credential.expires_at,
         "warnings": warnings,
+        "tools": verdicts.map(tools),
     })
 }
 
@@ -181,7 +183,9 @@ fn text<'w>(
         };
         let line = format!("{} {}", page.strong("warning:"), visible(&message));
         text.push_str(&format!("\n{}", page.wrapped(&line, "  ")));
-        text.push_str(&page.wrapped(&visible(&format!("  {}", warning.hint)), "  "));
+        if !warning.hint.is_empty() {
+            text.push_str(&page.wrapped(&visible(&format!("  {}", warning.hint)), "  "));
+        }
     }
     if text.is_empty() {
         text = "no AWS credentials on this machine: `cloudcred setup` makes some\n".to_owned();

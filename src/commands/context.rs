@@ -56,7 +56,11 @@ impl Context {
         if self.env.stdin_is_terminal {
             return prompt.key_pair(PAIR);
         }
-        pasted::parse(&stdin::read_to_end()?)
+        let pasted = pasted::parse(&stdin::read_to_end()?)?;
+        if let Some(note) = pasted.note {
+            self.output.warn(note);
+        }
+        Ok(pasted.pair)
     }
 
     /// Ends the command unless the answer is yes, or `--yes` answers this question.

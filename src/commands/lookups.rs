@@ -1,14 +1,15 @@
 //! What the wizard looks up while it asks, and what it has the person do elsewhere.
 
 use crate::aws::account::{self, PasswordPolicy};
-use crate::aws::credential::Credential;
+use crate::aws::credential::{Credential, Source};
 use crate::aws::mfa::{MfaRole, check_code};
 use crate::aws::profiles;
+use crate::aws::resolve::Tools;
 use crate::aws_files::AwsFiles;
 use crate::browser;
 use crate::commands::context::{Aws, Context};
 use crate::commands::sign_in::BrowserSession;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::prompt::{Prompt, Question};
 use crate::secret::KeyPair;
 use crate::setup::wizard::Lookups;
@@ -55,6 +56,19 @@ impl Lookups for Aws<'_> {
             // If it may not be read, AWS itself checks the password when it is set.
             Ok(account::password_policy(&iam).await.ok())
         })
+    }
+
+    fn refusal_of_tools(&self, credential: &Credential) -> Option<Error> {
+        let (env, source) = (&self.context.env, &credential.source);
+        let tools = Tools::of(env, *source == Source::Instance);
+        // What is selected anyway need not be named to them.
+        let profile = source.profile_name().filter(|name| *name != profiles::selected_profile(env));
+        let verdicts = tools.verdicts(profile);
+        let (tool, problem) = verdicts.refusal_in_cloudstudio()?;
+        let (source, why) = (source.described(), problem.located());
+        let message = format!("AWS accepts {source}, but {tool} cannot use it: {why}");
+        let error = Error::new(Kind::AnswerNeeded, message).hint(&problem.hint);
+        Some(error.and_hint("or let --mode say what CloudStudio shall use instead"))
     }
 
     fn keyring_trouble(&self) -> Result<Option<String>> {

@@ -20,7 +20,7 @@ use zeroize::Zeroizing;
 use crate::error::{Error, Result};
 use crate::interrupt::{Interrupt, signal_runtime, start_thread};
 use crate::output::{printable, visible, whole_words};
-use crate::pasted;
+use crate::pasted::{self, Pasted};
 use crate::prompt::question::{Check, Choice, Prompt, Question};
 use crate::prompt::terminal::keys::{
     Keys, TerminalMode, no_more, read_hidden_line, read_key, read_line, read_long_line,
@@ -271,9 +271,10 @@ impl Prompt for Terminal {
             self.mode.discard_paste();
             self.line("")?;
             match pair {
-                Ok(pair) => {
+                Ok(Pasted { pair, note }) => {
                     self.mode.take(Keys::AsFound);
                     self.line(&format!("  read the key {}", pair.access_key_id))?;
+                    note.map_or(Ok(()), |note| self.line(&format!("  {note}")))?;
                     return Ok(pair);
                 }
                 Err(error) => self.refuse(&error)?,

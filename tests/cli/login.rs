@@ -95,11 +95,15 @@ fn a_session_is_written_as_awss_tools_read_it() {
     assert_eq!(by_aws_cli(&home)["Arn"], arn.as_str());
     assert!(server.renewals() > 1, "by botocore");
     assert_eq!(existing(&home, "default")["arn"], arn.as_str());
+    // Terraform passes over it, so it is no configuration to leave in place.
+    let refused = home.run(&["setup", "--mode", "existing", "--no-input"]).expect(3);
+    assert!(refused.stderr.contains("login_session"), "{refused}");
 }
 
+/// What the profile is by now.
 fn existing(home: &Home, profile: &str) -> serde_json::Value {
-    let arguments = ["setup", "--mode", "existing", "--output", "json", "--profile"];
-    home.run(&[&arguments[..], &[profile]].concat()).expect(0).json()
+    let named = ["--output", "json", "--profile", profile];
+    home.run(&[&["check"], &named[..]].concat()).expect(0).json()["profiles"][0].clone()
 }
 
 fn by_aws_cli(home: &Home) -> serde_json::Value {

@@ -32,6 +32,8 @@ mod login;
 #[cfg(target_os = "linux")]
 mod moves;
 mod mfa;
+mod network;
+mod verdicts;
 mod reopen;
 mod retire;
 mod root;

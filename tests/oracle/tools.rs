@@ -131,6 +131,7 @@ const PROJECT: &str = r#"terraform {
 
 provider "aws" {
   skip_metadata_api_check = true
+  region                  = "us-east-1"
 }
 
 data "aws_caller_identity" "me" {}

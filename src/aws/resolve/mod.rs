@@ -17,6 +17,7 @@ use crate::aws::resolve::botocore::Botocore;
 use crate::aws::resolve::settings::Settings;
 use crate::aws::resolve::terraform::Terraform;
 pub use crate::aws::resolve::verdict::{Provider, Uses, Verdict};
+use crate::diagnostic::Diagnostic;
 use crate::env::Env;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +28,12 @@ pub struct Verdicts {
 }
 
 impl Verdicts {
+    /// Of the tools that CloudStudio runs, the first that fails, and why.
+    pub fn refusal_in_cloudstudio(&self) -> Option<(&'static str, &Diagnostic)> {
+        let [_, in_cloudstudio @ ..] = self.named();
+        in_cloudstudio.into_iter().find_map(|(tool, verdict)| Some((tool, verdict.as_ref().err()?)))
+    }
+
     pub fn all_fail(&self) -> bool {
         self.named().iter().all(|(_, verdict)| verdict.is_err())
     }

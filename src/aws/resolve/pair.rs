@@ -10,30 +10,10 @@ pub struct Pair<'a> {
 }
 
 impl Pair<'_> {
-    /// Why AWS refuses whatever the tool signs with it. `from` names its place: `AWS_ACCESS_KEY_ID`, a file.
+    /// Why AWS refuses whatever the tool signs with it. `from` names its place: the variables, a file.
     pub fn problem(&self, from: &str) -> Option<Diagnostic> {
         let token = self.token.filter(|token| !token.is_empty());
-        if self.id.is_empty() || self.secret.is_empty() {
-            let which = if self.id.is_empty() { "access key ID" } else { "secret access key" };
-            let message = format!("the {which} in {from} is empty");
-            return Some(Diagnostic::new("empty_value", message, "fill it in, or remove the line"));
-        }
-        for (which, value) in [("access key ID", self.id), ("secret access key", self.secret)] {
-            if let Some(what) = strange(value) {
-                let message = format!("the {which} in {from} is read with {what} in it");
-                return Some(Diagnostic::new("odd_value", message, "leave nothing but the value"));
-            }
-        }
-        let has_control = |token: &&str| token.chars().any(|c| c.is_control() || !c.is_ascii());
-        if token.filter(has_control).is_some() {
-            let message = format!("the session token in {from} has characters that no token has");
-            return Some(Diagnostic::new(
-                "odd_value",
-                message,
-                "copy it anew, without a line break",
-            ));
-        }
-        match token {
+        self.unsignable(from).or_else(|| match token {
             Some(_) if self.id.starts_with("AKIA") => Some(Diagnostic::new(
                 "token_beside_user_key",
                 format!("a session token is used with the user's key {} in {from}", self.id),
@@ -45,7 +25,27 @@ impl Pair<'_> {
                 "copy all three values, the session token too",
             )),
             _ => None,
+        })
+    }
+
+    /// What no signature can be made with; some of it makes the AWS SDK panic.
+    pub fn unsignable(&self, from: &str) -> Option<Diagnostic> {
+        if self.id.is_empty() || self.secret.is_empty() {
+            let which = if self.id.is_empty() { "access key ID" } else { "secret access key" };
+            let message = format!("the {which} in {from} is empty");
+            return Some(Diagnostic::new("empty_value", message, "fill it in, or remove the line"));
         }
+        for (which, value) in [("access key ID", self.id), ("secret access key", self.secret)] {
+            if let Some(what) = strange(value) {
+                let message = format!("the {which} in {from} is read with {what} in it");
+                return Some(Diagnostic::new("odd_value", message, "leave nothing but the value"));
+            }
+        }
+        let is_odd = |c: char| c.is_control() || !c.is_ascii();
+        self.token.filter(|token| token.contains(is_odd)).map(|_| {
+            let message = format!("the session token in {from} has characters that no token has");
+            Diagnostic::new("odd_value", message, "copy it anew, without a line break")
+        })
     }
 }
 

@@ -7,7 +7,7 @@ use crate::aws::credential::Credential;
 use crate::aws::mfa::MfaRole;
 use crate::aws::partition::Partition;
 use crate::cli::Setup;
-use crate::error::{Kind, Result};
+use crate::error::{Error, Kind, Result};
 use crate::prompt::{Choice, Prompt, Question};
 use crate::secret::KeyPair;
 use crate::store::index::Index;
@@ -58,6 +58,8 @@ pub trait Lookups {
     /// Why the keyring cannot be used, if it cannot. Asked only where that matters, because a locked
     /// keyring may ask its owner to unlock it.
     fn keyring_trouble(&self) -> Result<Option<String>>;
+    /// Why a tool that CloudStudio runs cannot use these credentials.
+    fn refusal_of_tools(&self, credential: &Credential) -> Option<Error>;
 
     /// Asks until AWS accepts the pair and `accept` does, too.
     fn ask_for_pair(

@@ -11,7 +11,7 @@ impl Wizard<'_> {
     /// What the flags say must have been checked already.
     pub fn complete(&mut self) -> Result<Request> {
         match self.flags.mode {
-            ModeChoice::Existing => self.first().map(|credential| self.existing(credential)),
+            ModeChoice::Existing => self.keep_first(),
             ModeChoice::IamUser => self.iam_user(None),
             ModeChoice::Root => self.root(),
             ModeChoice::Auto if self.attended => self.ask_mode(),
@@ -28,12 +28,21 @@ impl Wizard<'_> {
         Request::Existing(ExistingRequest { found: credential, unused })
     }
 
+    /// Leaves what is there in place, if the tools that CloudStudio runs can use it.
+    fn keep_first(&mut self) -> Result<Request> {
+        let credential = self.first()?;
+        match self.lookups.refusal_of_tools(&credential) {
+            Some(refusal) => Err(refusal),
+            None => Ok(self.existing(credential)),
+        }
+    }
+
     /// The contract of `auto`: what works stays in place, and a user is never created unasked.
     fn mode_by_itself(&mut self) -> Result<Request> {
         let first = self.credentials.first();
         let has_role = |first| self.credentials_are_named && self.mfa_role(first).is_some();
         if first.is_some_and(|first| first.identity().is_some() || has_role(first)) {
-            return self.first().map(|credential| self.existing(credential));
+            return self.keep_first();
         }
         let error = Error::answer_needed(QUESTION.text, QUESTION.flag);
         Err(match first.and_then(Credential::failure) {
@@ -45,8 +54,21 @@ impl Wizard<'_> {
     fn ask_mode(&mut self) -> Result<Request> {
         let working = self.credentials.iter().filter_map(|it| Some((it, it.identity()?)));
         let keepable = working.filter(|(_, identity)| !identity.is_root());
-        let keepable: Vec<&Credential> = keepable.map(|(credential, _)| credential).collect();
         let first = self.credentials.first().map(|first| &first.source);
+        let mut refusal = None;
+        let keepable: Vec<&Credential> = keepable
+            .map(|(credential, _)| credential)
+            .filter(|credential| {
+                let refused = self.lookups.refusal_of_tools(credential);
+                let is_usable = refused.is_none();
+                refusal = refusal.take().or(refused);
+                is_usable
+            })
+            .collect();
+        // One file may be the reason for all of them, so the first stands for the others.
+        if let Some(refusal) = refusal {
+            self.prompt.tell(&refusal.with_hint())?;
+        }
         let keep = |credential: &&Credential| {
             let source = &credential.source;
             let note = match source {

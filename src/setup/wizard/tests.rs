@@ -8,7 +8,7 @@ use crate::aws::credential::{Credential, Source};
 use crate::aws::mfa::MfaRole;
 use crate::aws::partition::Partition;
 use crate::cli::{IfExists, ModeChoice, PasswordChoice, Setup, StoreChoice};
-use crate::error::{Kind, Result};
+use crate::error::{Error, Kind, Result};
 use crate::prompt::script::Answer::{Default as Enter, Password, Paste, Pick, Type};
 use crate::prompt::script::Script;
 use crate::prompt::{Prompt, Unattended};
@@ -34,6 +34,7 @@ struct Machine {
     keyring: bool,
     opened: RefCell<Vec<String>>,
     mfa_roles: Vec<MfaRole>,
+    refused_by_tools: bool,
 }
 
 impl Machine {
@@ -44,6 +45,7 @@ impl Machine {
             keyring: true,
             opened: RefCell::default(),
             mfa_roles: Vec::new(),
+            refused_by_tools: false,
         }
     }
 
@@ -100,6 +102,10 @@ impl Lookups for Machine {
         Ok(None)
     }
 
+    fn refusal_of_tools(&self, _: &Credential) -> Option<Error> {
+        self.refused_by_tools.then(|| Error::answer_needed("a working file", "--mode"))
+    }
+
     fn keyring_trouble(&self) -> Result<Option<String>> {
         Ok((!self.keyring).then(|| "no keyring answers".to_owned()))
     }
@@ -111,6 +117,20 @@ fn iam_user(request: Result<Request>) -> Box<IamUserRequest> {
         Ok(_) => panic!("another mode"),
         Err(error) => panic!("{error}"),
     }
+}
+
+#[test]
+fn what_the_tools_cannot_use_is_not_left_in_place() {
+    let mut machine = Machine::with(vec![profile("default", ANA)]);
+    machine.refused_by_tools = true;
+    machine.attended = false;
+    let flags = || Setup { mode: ModeChoice::Existing, ..Setup::default() };
+    for flags in [Setup::default(), flags()] {
+        let error = machine.complete(flags, &mut Unattended).map(drop).expect_err("refused");
+        assert_eq!(error.kind, Kind::AnswerNeeded);
+    }
+    machine.refused_by_tools = false;
+    machine.complete(flags(), &mut Unattended).map(drop).expect("kept");
 }
 
 #[test]

@@ -43,9 +43,7 @@ impl Botocore {
         let chain =
             Chain { files: self, settings, with_variables: named.is_none(), asks_for_codes: false };
         chain.check_files(profile)?;
-        if settings.raw("AWS_MAX_ATTEMPTS").is_some() {
-            chain.check_attempts(profile)?;
-        }
+        chain.check_attempts(profile)?;
         chain.check_settings(profile, &["legacy", "standard", "adaptive"])?;
         match (id, secret) {
             ("", "") => chain.resolve(profile),

@@ -116,10 +116,8 @@ impl Terraform {
         let text = match (by_variable, of_profile) {
             (Some((_, text)), _) => text,
             (None, Some(value)) if !value.text.is_empty() => &value.text,
-            _ => {
-                let hint = "set AWS_REGION or the profile's region, or name it in the project";
-                return Err(Diagnostic::new("no_region", "no region is set", hint));
-            }
+            // A project names its region.
+            _ => return Ok(()),
         };
         if is_region(text) {
             return Ok(());
