@@ -59,8 +59,7 @@ impl ExportFormat {
     }
 }
 
-/// Lines that set the pair and unset what conflicts with it, where the format can do that. For
-/// GitHub: the lines that mask both halves.
+/// Lines that set the pair and unset what conflicts; for GitHub, lines that mask both halves.
 pub fn set(pair: &KeyPair, format: ExportFormat) -> Result<SecretString> {
     let halves = halves(pair);
     if format == ExportFormat::Json {

@@ -34,8 +34,8 @@ pub struct Attempt {
 }
 
 impl Attempt {
-    /// The browser is on this machine and brings the code to `callback`; or, without one, it is elsewhere
-    /// and shows the code to be pasted.
+    /// `callback` is where a browser on this machine brings the code; without it, the page shows
+    /// it.
     pub async fn new(sdk: &Sdk, callback: Option<String>) -> Result<Self> {
         let base = sdk.signin_address().await.map_err(|cause| {
             Error::failed(format!("the region {} has no browser sign-in", sdk.region()))
@@ -73,8 +73,8 @@ impl Attempt {
         format!("{}/v1/authorize?{query}", self.base)
     }
 
-    /// The code in the query that the browser brings: `state=…&code=…`. `None` if it belongs to another
-    /// sign-in, or to none.
+    /// The code in the query that the browser brings; `None` if that is about no, or another,
+    /// sign-in.
     pub fn code(&self, query: &str) -> Option<Result<SecretString>> {
         let field = |wanted: &str| {
             let fields = form_urlencoded::parse(query.as_bytes());

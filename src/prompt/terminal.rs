@@ -46,8 +46,7 @@ impl Terminal {
         Ok(Terminal { term: Term::stderr(), unicode, interrupt, runtime, mode })
     }
 
-    /// Reads on a thread of its own, because a blocked read cannot be interrupted; on Ctrl-C the
-    /// thread is left behind and ends with the process.
+    /// Reads on a thread of its own, left behind on Ctrl-C: a blocked read cannot be interrupted.
     fn read<T: Send + 'static>(
         &mut self,
         question: Question,
@@ -128,8 +127,7 @@ impl Terminal {
         usize::from(self.term.size().1).saturating_sub(1).max(20)
     }
 
-    /// `? text (default)` with the flag dimmed at the right edge, where there is room. Leaves the
-    /// cursor where the answer is typed.
+    /// Asks, with the flag at the right edge if there is room, and leaves the cursor in between.
     fn ask(&self, question: Question, default: Option<&str>) -> Result<()> {
         let mut text = self.head(question, default) + " ";
         let free = self.width().saturating_sub(measure_text_width(&text));

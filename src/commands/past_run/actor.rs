@@ -41,8 +41,7 @@ pub fn find(
     Err(Error::failed(format!("there is no run `{name}`")).hint(hint))
 }
 
-/// Removes what commands that were killed have left half-written: documents in the file store at
-/// once, under the index's lock, and old states of journals. Makes no folder.
+/// Removes what killed commands have left half-written, in the file store and beside journals.
 pub fn clear_half_written(folders: &Folders) -> Result<()> {
     if folders.data.exists() {
         drop(Index::lock(folders)?);

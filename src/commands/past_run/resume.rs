@@ -73,8 +73,7 @@ fn still_open(error: Error, run: &str) -> Error {
     ))
 }
 
-/// The pair that the user brought along to the run, where the run has not stored it yet: nobody but
-/// the user has it. STS is asked about it again.
+/// The pair that the user brought along and the run has not stored yet: nobody else has it.
 fn own_pair(actor: &mut Actor<'_>, record: &Record) -> Result<Option<KeyPair>> {
     let aws = actor.aws;
     let mut not_done = record.steps.iter().filter(|it| it.status != Status::Done);

@@ -1,10 +1,9 @@
-//! Checks the flags of `setup` and reads what they announce on standard input, before anybody is asked
-//! anything.
+//! Checks the flags of `setup`, and reads what they announce on standard input.
 
 use secrecy::SecretString;
 
 use crate::aws_files::Locations;
-use crate::aws_profile::{self, AwsProfile};
+use crate::aws_profile::AwsProfile;
 use crate::cli::{ModeChoice, PasswordChoice, Setup, StoreChoice};
 use crate::commands::context::Context;
 use crate::error::{Error, Result};
@@ -40,7 +39,7 @@ pub fn check(flags: &mut Setup, context: &Context) -> Result<()> {
     }
     if let Some(name) = &flags.aws_profile {
         let profile = AwsProfile::new(name, context.env.program()?, None, None)?;
-        aws_profile::existing(&Locations::of(&context.env)?, &profile)?;
+        profile.existing(&Locations::of(&context.env)?)?;
     }
     Ok(())
 }

@@ -27,8 +27,7 @@ use crate::setup::steps::context::RunSecrets;
 use crate::setup::wizard::{Lookups, Wizard};
 use crate::store::index::Index;
 
-/// The exit code: other than 0 where the user is ready and its root key was not retired, which is told
-/// already.
+/// The exit code: not 0 where the user is ready, but its root key was not retired.
 pub fn run(mut flags: Setup, context: &Context) -> Result<u8> {
     flags::check(&mut flags, context)?;
     let dry_run = flags.dry_run;
@@ -82,7 +81,7 @@ pub fn run(mut flags: Setup, context: &Context) -> Result<u8> {
     report.again = request.as_command().filter(|_| context.attended);
     if let Some(error) = not_retired {
         // What was made stays, with a password that is seen this once.
-        context.output.result_and_error(&report, &error);
+        context.output.result_and_error(&report, |page| report.text(page), &error);
         return Ok(error.kind.exit_code());
     }
     retire::after_retirement(&record, caller, &mut report, &aws)?;
@@ -118,8 +117,7 @@ fn look(flags: &Setup, aws: &Aws) -> Result<Vec<Credential>> {
     Ok(credentials)
 }
 
-/// Says that a run was not finished, and offers to finish it or to take it back, unless this is a dry
-/// run.
+/// Offers to finish an unfinished run, or to take it back; unattended or dry, only warns of it.
 fn abandoned_run(
     aws: &Aws,
     dry_run: bool,
@@ -210,8 +208,7 @@ fn run_secrets(request: &Request, facts: &Facts, plan: &Plan, aws: &Aws) -> Resu
     Ok(RunSecrets { pair, password })
 }
 
-/// Carries the plan out; an error after the checkpoint leaves what was made: the user is ready, and
-/// its root key is not retired.
+/// An error after the checkpoint leaves what was made: the user, without its root key retired.
 fn carry_out(
     record: Record,
     secrets: RunSecrets,

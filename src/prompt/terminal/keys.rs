@@ -1,5 +1,4 @@
-//! How the terminal takes keys (with or without echo, line by line or key by key), how it was found,
-//! and the reads themselves, for a thread that may block.
+//! How the terminal takes keys, how it was found, and the blocking reads themselves.
 
 use std::io::{self, BufRead};
 
