@@ -44,7 +44,6 @@ impl Callback {
         Ok(Callback { listener, port })
     }
 
-    /// Where the browser is to be sent.
     pub fn address(&self) -> String {
         format!("http://127.0.0.1:{}{PATH}", self.port)
     }

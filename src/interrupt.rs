@@ -47,7 +47,6 @@ impl Interrupt {
         Ok(Interrupt { signals: Mutex::new(signals()?) })
     }
 
-    /// Waits for an interruption.
     pub async fn wait(&self) {
         let mut signals = self.signals.lock().await;
         poll_fn(|context| {

@@ -53,7 +53,6 @@ impl Page {
     }
 }
 
-/// The program's two streams.
 #[derive(Debug)]
 pub struct Output {
     pub format: Format,
@@ -81,7 +80,6 @@ impl Output {
         Output { format, verbosity, unicode, stdout, stderr, spinner }
     }
 
-    /// What stderr looks like.
     pub fn page(&self) -> Page {
         Page::new(&self.stderr)
     }
@@ -176,7 +174,6 @@ impl Output {
         }
     }
 
-    /// A step of a plan that is done.
     pub fn step_done(&self, what: &str, detail: &str) {
         let row = vec![format!("done  {what:<20}"), detail.to_owned()];
         self.say(table(&[row], self.page().width).trim_end());

@@ -17,7 +17,6 @@ use crate::aws::sdk::{Sdk, Session};
 use crate::aws_files::{Profile, Profiles};
 use crate::error::{Error, Result};
 
-/// A profile whose role asks for a code.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MfaRole {
     pub profile: String,

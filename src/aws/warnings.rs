@@ -149,8 +149,8 @@ fn root_key(credential: &Credential) -> Option<Diagnostic> {
 fn of_keys(credential: &Credential, now: Timestamp) -> Vec<Diagnostic> {
     let mut all = Vec::new();
     let keys = credential.keys.iter();
-    let mut own = keys.clone().filter(|key| Some(&key.id) == credential.access_key_id.as_ref());
-    let created = own.next().and_then(|key| key.created_at);
+    let own = keys.clone().find(|key| Some(&key.id) == credential.access_key_id.as_ref());
+    let created = own.and_then(|key| key.created_at);
     let days = created.map_or(0, |created| now.duration_since(created).as_hours() / 24);
     if days > OLD_DAYS {
         let hint = format!("replace keys that are older than {OLD_DAYS} days");

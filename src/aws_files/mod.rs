@@ -175,7 +175,6 @@ fn lock(path: &Path) -> Result<File> {
     Ok(file)
 }
 
-/// Both files.
 pub struct AwsFiles {
     pub config: AwsFile,
     pub credentials: AwsFile,
@@ -221,7 +220,6 @@ impl Profile {
     }
 }
 
-/// What the files say together.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Profiles {
     /// In the order of the files, the config file first.

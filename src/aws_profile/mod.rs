@@ -51,10 +51,8 @@ impl AwsProfile {
 
     /// What it runs, as part of a sentence.
     pub fn described(&self) -> String {
-        match &self.region {
-            Some(region) => format!("`{}` in {region}", self.process),
-            None => format!("`{}`", self.process),
-        }
+        let region = self.region.as_ref().map(|region| format!(" in {region}"));
+        format!("`{}`{}", self.process, region.unwrap_or_default())
     }
 
     /// The profile of ours that has its name, with nothing in it but what this program writes. Refuses
@@ -255,8 +253,7 @@ pub fn forget(
 }
 
 /// The program's path as every tool splits it alike. botocore splits the value as a shell does, but
-/// expands nothing; the SDKs pass it to `sh -c` or `cmd.exe /C`, and end a value at white space before
-/// `#` or `;`.
+/// expands nothing; SDKs pass it to a shell, and end a value at white space before `#` or `;`.
 fn quoted(program: &Path) -> Result<String> {
     let refused = || {
         let path = program.display();

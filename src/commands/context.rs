@@ -67,7 +67,6 @@ impl Context {
         Err(Error::cancelled().hint("nothing was changed"))
     }
 
-    /// The result of a command: its JSON, and its text.
     pub fn result(&self, json: impl Serialize, text: impl Fn(&Page) -> String) -> Result<()> {
         self.output.result(&json, text)
     }
@@ -115,7 +114,6 @@ pub fn find_secret<'i>(name: Option<&str>, index: &'i Index) -> Result<&'i Entry
     }
 }
 
-/// What a command needs to speak to AWS.
 pub struct Aws<'a> {
     pub context: &'a Context,
     pub sdk: Sdk,

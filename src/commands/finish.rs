@@ -1,4 +1,4 @@
-//! How `setup` and `resume` end: carried out, printed where that is its store, and told.
+//! How `setup` and `resume` end: steps carried out, the pair printed if asked for, the result told.
 
 use std::time::Instant;
 
@@ -78,7 +78,6 @@ pub fn show_steps(title: &str, rows: impl Iterator<Item = Vec<String>>, context:
     output.say(&table(&numbered.collect::<Vec<_>>(), output.page().width));
 }
 
-/// What a step does, as a row of the table.
 pub fn row(step: &Step) -> Vec<String> {
     let (what, detail) = step.described();
     vec![what.to_owned(), detail]

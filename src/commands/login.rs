@@ -115,9 +115,8 @@ fn choose_profile(files: &AwsFiles, prompt: &mut dyn Prompt, context: &Context) 
     }
 }
 
-/// The session that the profile names already, if any. Refuses a profile that holds other credentials,
-/// because AWS's tools disagree which of two kinds counts; and a name in quotes, which only some tools
-/// understand: a second section would hide the first one from those.
+/// The session that the profile names. Refuses other credentials, because AWS's tools disagree
+/// which of two kinds counts; and a name in quotes, which a second section would hide from some.
 fn session_of(name: &str, files: &AwsFiles) -> Result<Option<String>> {
     aws_profile::check_name(name)?;
     let taken = |how: String| {

@@ -29,7 +29,6 @@ pub struct SignedIn {
     pub expires_at: Timestamp,
     pub access_key_id: String,
     pub session: Session,
-    /// What the cache holds.
     pub document: Zeroizing<Vec<u8>>,
 }
 
@@ -82,7 +81,7 @@ impl SignedIn {
                 access_key_id: id,
                 secret_access_key: secret,
                 session_token: token.session_token(),
-                account_id: &account_id,
+                account_id,
                 expires_at,
             },
             token_type: answer.token_type(),
@@ -113,10 +112,9 @@ fn subject(id_token: &str) -> Option<String> {
     (plain && sub.starts_with("arn:")).then(|| sub.to_owned())
 }
 
-fn account_of(arn: &str) -> Option<String> {
-    let account = arn.split(':').nth(4)?;
-    let is_account = account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
-    is_account.then(|| account.to_owned())
+fn account_of(arn: &str) -> Option<&str> {
+    let is_account = |it: &&str| it.len() == 12 && it.bytes().all(|byte| byte.is_ascii_digit());
+    arn.split(':').nth(4).filter(is_account)
 }
 
 /// Where AWS's tools look for the documents of sessions: an error if in different places.
@@ -139,7 +137,6 @@ pub fn cache_folder(env: &Env) -> Result<PathBuf> {
     Ok(PathBuf::from(folder))
 }
 
-/// The document of a session in that folder.
 pub fn cache_file(folder: &Path, login_session: &str) -> PathBuf {
     let hash = Sha256::digest(login_session.trim().as_bytes());
     folder.join(format!("{hash:x}.json"))
@@ -174,7 +171,7 @@ mod tests {
         };
         let arn = "arn:aws:iam::111122223333:user/ana";
         assert_eq!(subject(&token(arn)).as_deref(), Some(arn));
-        assert_eq!(account_of(arn).as_deref(), Some("111122223333"));
+        assert_eq!(account_of(arn), Some("111122223333"));
         for wrong in ["ana", "arn:aws:iam::1:user/a\n[default]", ""] {
             assert_eq!(subject(&token(wrong)), None, "{wrong}");
         }

@@ -11,9 +11,9 @@ use crate::error::{Error, Result};
 const MARK: &str = "# Added by cloudcred";
 
 impl AwsFile {
-    /// Sets a key of a profile, which is added at the end of the file where it is missing. An old value
-    /// is replaced in its place, and the spacing and the comments around it are kept. What would be
-    /// read back as something else is refused.
+    /// Sets a key of a profile, which is added at the end where it is missing. A value takes the
+    /// old one's place, with the same spacing and comments. Refuses what would be read back
+    /// otherwise.
     pub fn set(&mut self, profile: &str, key: &str, value: &str) -> Result<()> {
         check_property(key, value)?;
         if let Some(old) = self.property(profile, key) {

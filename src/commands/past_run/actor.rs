@@ -55,7 +55,6 @@ pub fn find_abandoned(folders: &Folders) -> Result<Option<Record>> {
     find(folders, None, |record| record.is_open() && !is_going_on(folders, &record.run))
 }
 
-/// Who acts on a past run.
 pub struct Actor<'a> {
     pub aws: &'a Aws<'a>,
     pub prompt: Box<dyn Prompt>,
@@ -112,14 +111,11 @@ fn check(credential: Credential, record: &Record) -> Result<Credential> {
     let refused = |why: String, hint: &str| Err(Error::credentials(why).hint(hint));
     // The key that the run has created, not one that somebody brought along: it would delete itself
     // first, and be of no use for the rest.
-    let is_made = |step: &Step| match step {
-        Step::CreateAccessKey(step) => {
-            credential.access_key_id.is_some()
-                && step.made.access_key_id == credential.access_key_id
-        }
-        _ => false,
+    let is_made = |step: &Step| {
+        matches!(step, Step::CreateAccessKey(it) if it.made.access_key_id.is_some()
+            && it.made.access_key_id == credential.access_key_id)
     };
-    if record.steps.iter().any(|record| is_made(&record.step)) {
+    if record.steps().any(is_made) {
         return refused(
             format!("these are the credentials that the run {run} made"),
             "name others with --profile or --key-stdin",

@@ -14,7 +14,6 @@ use crate::setup::wizard::Piped;
 use crate::stdin;
 use crate::store::SecretName;
 
-/// Checks what flags say, by AWS's rules and ours.
 pub fn check(flags: &mut Setup, context: &Context) -> Result<()> {
     check_combination(flags, context.global.output)?;
     parse_tags(&flags.tags)?;
@@ -78,11 +77,7 @@ pub fn read_piped(flags: &Setup, context: &Context, prompt: &mut dyn Prompt) -> 
         return Ok(Piped { pair, password: None });
     }
     let text = stdin::read_to_end()?;
-    match text.lines().next().filter(|line| !line.is_empty()) {
-        Some(line) => Ok(Piped { pair, password: Some(SecretString::from(line)) }),
-        None => {
-            let flag = "--console-password generate";
-            Err(Error::end_of_input("the console password", flag))
-        }
-    }
+    let line = text.lines().next().filter(|line| !line.is_empty());
+    let missing = || Error::end_of_input("the console password", "--console-password generate");
+    Ok(Piped { pair, password: Some(SecretString::from(line.ok_or_else(missing)?)) })
 }

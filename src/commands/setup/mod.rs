@@ -60,7 +60,12 @@ pub fn run(mut flags: Setup, context: &Context) -> Result<u8> {
     let caller = request.caller();
     let run = run_name(context.env.now());
     let plan = plan(&request, &facts, &run, context.env.now())?;
-    show(&plan, caller, context);
+    plan.warnings.iter().for_each(|warning| context.output.warn(warning));
+    if !plan.steps.is_empty() {
+        let who = caller.identity().map(|caller| caller.short()).unwrap_or_default();
+        let title = format!("Plan for account {}, as {who}", plan.goal.account_id);
+        finish::show_steps(&title, plan.steps.iter().map(finish::row), context);
+    }
     let mut record = Record::new(&run, &plan, caller);
     let (mut console_password, mut not_retired) = (None, None);
     if !dry_run && (!plan.steps.is_empty() || plan.goal.prints) {
@@ -124,13 +129,9 @@ fn abandoned_run(
     prompt: &mut dyn Prompt,
 ) -> Result<Option<(String, Action)>> {
     let context = aws.context;
-    let record = past_run::find_abandoned(&aws.vault.folders).unwrap_or_else(|error| {
-        context.output.warn(&error.with_hint());
-        None
-    });
-    let Some(record) = record else {
-        return Ok(None);
-    };
+    let abandoned = past_run::find_abandoned(&aws.vault.folders);
+    let warned = abandoned.inspect_err(|error| context.output.warn(&error.with_hint()));
+    let Some(record) = warned.ok().flatten() else { return Ok(None) };
     let run = record.run;
     if dry_run || !context.attended {
         context.output.warn(&format!(
@@ -172,16 +173,6 @@ fn check_not_expired(caller: &Credential, aws: &Aws) -> Result<()> {
     }
     let message = format!("the session of {} has expired", caller.source.described());
     Err(Error::credentials(message).hint("nothing was changed; run the command again"))
-}
-
-/// The plan for a person's eyes.
-fn show(plan: &Plan, caller: &Credential, context: &Context) {
-    plan.warnings.iter().for_each(|warning| context.output.warn(warning));
-    if !plan.steps.is_empty() {
-        let who = caller.identity().map(|caller| caller.short()).unwrap_or_default();
-        let title = format!("Plan for account {}, as {who}", plan.goal.account_id);
-        finish::show_steps(&title, plan.steps.iter().map(finish::row), context);
-    }
 }
 
 fn run_secrets(request: &Request, facts: &Facts, plan: &Plan, aws: &Aws) -> Result<RunSecrets> {
