@@ -207,7 +207,7 @@ fn readers_in(file: &AwsFile, own: &str, secret: &SecretName) -> Readers {
     readers
 }
 
-/// Changes those that read a secret. No tool reads through a file that cannot be found or read.
+/// Changes profiles that read a secret. No tool reads through a file that cannot be found or read.
 fn change_readers<T: Default>(
     env: &Env,
     secret: &SecretName,
@@ -239,7 +239,7 @@ pub fn follow(env: &Env, old: &SecretName, new: &SecretName) -> Result<()> {
     })
 }
 
-/// Removes those that are `going`, except for keys that somebody has added; their names.
+/// Removes the profiles that are `going`, except for keys that somebody has added; their names.
 pub fn forget(
     env: &Env,
     secret: &SecretName,

@@ -11,9 +11,8 @@ use crate::error::{Error, Result};
 const MARK: &str = "# Added by cloudcred";
 
 impl AwsFile {
-    /// Sets a key of a profile, which is added at the end where it is missing. A value takes the
-    /// old one's place, with the same spacing and comments. Refuses what would be read back
-    /// otherwise.
+    /// Sets a key of a profile, which is added at the end where it is missing. A new value keeps
+    /// the spacing and comments around the old one. Refuses what would be read back otherwise.
     pub fn set(&mut self, profile: &str, key: &str, value: &str) -> Result<()> {
         check_property(key, value)?;
         if let Some(old) = self.property(profile, key) {
