@@ -44,15 +44,13 @@ impl Callback {
         Ok(Callback { listener, port })
     }
 
-    /// Where the browser is to be sent.
     pub fn address(&self) -> String {
         format!("http://127.0.0.1:{}{PATH}", self.port)
     }
 
-    /// Waits for a request to [`Callback::address`] whose query `accept` takes for its own, and ends
-    /// with what it makes of it. The browser is told how it ended. Whatever else is requested gets
-    /// an error page, and so does what no browser requests for a page that somebody opens: from within
-    /// another page, or for a host name that somebody has led here. No number of other connections
+    /// Waits for a request to [`Callback::address`] whose query `accept` takes, tells the browser
+    /// how it ended, and returns what `accept` made of it. Others get an error page, as do requests
+    /// from within another page, or for a host name that somebody has led here. No number of them
     /// keeps the browser out.
     pub async fn wait<T: Send + 'static>(
         self,

@@ -1,5 +1,4 @@
-//! The clipboard in front of the person: the system's, or over SSH the one of their own terminal,
-//! asked by an escape sequence (OSC 52).
+//! The clipboard: the system's, or over SSH that of the person's own terminal (OSC 52).
 
 use std::sync::Arc;
 

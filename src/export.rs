@@ -59,8 +59,7 @@ impl ExportFormat {
     }
 }
 
-/// Lines that set the pair and unset what conflicts with it, where the format can do that. For
-/// GitHub: the lines that mask both halves.
+/// Lines that set the pair and unset what conflicts; for GitHub, lines that mask both halves.
 pub fn set(pair: &KeyPair, format: ExportFormat) -> Result<SecretString> {
     let halves = halves(pair);
     if format == ExportFormat::Json {
@@ -115,7 +114,6 @@ fn halves(pair: &KeyPair) -> [(&'static str, &str); 2] {
     ]
 }
 
-/// Refuses what the format cannot carry unchanged.
 fn check(value: &str, format: ExportFormat) -> Result<()> {
     // Between the quotes `& | < > ( ) ^` and spaces mean themselves. What is left differs between a
     // typed line, a `for /f` loop and a batch file (`%`), with the console's settings (`!`, code
@@ -182,9 +180,8 @@ fn write_line(text: &mut String, name: &str, value: &str, format: ExportFormat) 
     text.push_str(end);
 }
 
-/// What is appended to `$GITHUB_ENV` (GitHub, "Workflow commands: setting an environment variable").
-/// A value with a line break stands between two lines of `delimiter`, which must not occur in it.
-/// A variable cannot be unset there; `emptied` ones are set to nothing, which the SDKs take for that.
+/// What is appended to `$GITHUB_ENV`: a value with a line break between two lines of `delimiter`,
+/// which must not occur in it. `emptied` ones cannot be unset there; the SDKs take this for it.
 pub fn github_environment(pair: &KeyPair, emptied: &[&str], delimiter: &str) -> SecretString {
     let secret = pair.secret_access_key.expose_secret();
     let room = 1024 + pair.access_key_id.len() + secret.len() + 4 * delimiter.len();

@@ -1,7 +1,5 @@
-//! Ctrl-C and its like (SIGTERM, SIGHUP, SIGQUIT; on Windows Ctrl-Break and the closed window), as a
-//! value to wait for or to look at between two steps.
-//!
-//! Nothing is cleaned up in here: whoever is interrupted ends its own work in its own time.
+//! Ctrl-C and its like, as a value to wait for or to look at between two steps. Nothing is cleaned
+//! up in here: whoever is interrupted ends its own work in its own time.
 
 use std::future::{Future, poll_fn};
 use std::io;
@@ -49,7 +47,6 @@ impl Interrupt {
         Ok(Interrupt { signals: Mutex::new(signals()?) })
     }
 
-    /// Waits for an interruption.
     pub async fn wait(&self) {
         let mut signals = self.signals.lock().await;
         poll_fn(|context| {
@@ -74,8 +71,7 @@ impl Interrupt {
     }
 }
 
-/// Runs a blocking read on a thread of its own, outside of any tokio runtime. On an interruption the
-/// thread is left behind, because a blocked read cannot be ended; it ends with the process.
+/// Runs a blocking read on a thread of its own, which an interruption leaves behind until exit.
 pub fn interruptible<T: Send + 'static>(read: impl FnOnce() -> T + Send + 'static) -> Result<T> {
     signal_runtime()?.block_on(async {
         let interrupt = Interrupt::listen()?;

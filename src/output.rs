@@ -1,6 +1,5 @@
-//! What the program says: results to stdout, everything else to stderr, as text or as JSON.
-//!
-//! The only file that prints. It knows no domain rules: a [`Report`] brings its own text.
+//! What the program says: results to stdout, everything else to stderr. The only file that prints.
+//! It knows no domain rules: a result brings its own text.
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
@@ -24,12 +23,6 @@ pub enum Format {
 
 /// `--color`.
 pub type Color = clap::ColorChoice;
-
-/// A result: one value, serialized for `--output json`, described for people.
-pub trait Report: Serialize {
-    /// Lines for a person, ending in a line feed. `page` gives width and emphasis.
-    fn text(&self, page: &Page) -> String;
-}
 
 /// Where text is about to go: how wide it is, and whether emphasis shows.
 pub struct Page {
@@ -60,7 +53,6 @@ impl Page {
     }
 }
 
-/// The program's two streams.
 #[derive(Debug)]
 pub struct Output {
     pub format: Format,
@@ -88,25 +80,22 @@ impl Output {
         Output { format, verbosity, unicode, stdout, stderr, spinner }
     }
 
-    /// What stderr looks like.
     pub fn page(&self) -> Page {
         Page::new(&self.stderr)
     }
 
-    /// The command's result, on stdout.
-    pub fn result(&self, report: &impl Report) -> Result<()> {
-        match self.format {
-            Format::Json => self.document(report),
-            Format::Text => {
-                let text = Zeroizing::new(report.text(&Page::new(&self.stdout)));
-                self.raw(Zeroizing::new(printable(&text, self.unicode)).as_bytes())
-            }
+    /// The command's result on stdout: one value for `--output json`, or its text for people.
+    pub fn result(&self, json: &impl Serialize, text: impl Fn(&Page) -> String) -> Result<()> {
+        if self.format == Format::Json {
+            return self.document(json);
         }
+        let text = Zeroizing::new(text(&Page::new(&self.stdout)));
+        self.raw(Zeroizing::new(printable(&text, self.unicode)).as_bytes())
     }
 
-    /// A result whose stdout is taken by something else (`--store stdout`): its text on stderr.
-    pub fn result_beside(&self, report: &impl Report) {
-        let text = Zeroizing::new(report.text(&self.page()));
+    /// The text of a result on stderr: stdout is taken by something else (`--store stdout`).
+    pub fn result_beside(&self, text: impl Fn(&Page) -> String) {
+        let text = Zeroizing::new(text(&self.page()));
         self.styled(text.trim_end());
     }
 
@@ -129,16 +118,20 @@ impl Output {
         }
     }
 
-    /// How it ends when it fails after there was a result all the same: both on stdout as one JSON
-    /// document; or the result there, and the error on stderr.
-    pub fn result_and_error(&self, report: &impl Report, error: &Error) {
+    /// How it ends when it fails with a result: both as one JSON document, or each on its stream.
+    pub fn result_and_error(
+        &self,
+        report: &impl Serialize,
+        text: impl Fn(&Page) -> String,
+        error: &Error,
+    ) {
         // What is to be seen on stdout only, as JSON, is not put elsewhere.
         let is_json = self.format == Format::Json;
         if is_json && self.document(&Failure { error, report: Some(report) }).is_ok() {
             return;
         }
-        if !is_json && self.result(report).is_err() {
-            self.result_beside(report);
+        if !is_json && self.result(report, &text).is_err() {
+            self.result_beside(text);
         }
         self.told(error);
     }
@@ -181,7 +174,6 @@ impl Output {
         }
     }
 
-    /// A step of a plan that is done.
     pub fn step_done(&self, what: &str, detail: &str) {
         let row = vec![format!("done  {what:<20}"), detail.to_owned()];
         self.say(table(&[row], self.page().width).trim_end());
@@ -219,9 +211,9 @@ struct Failure<'a, R: Serialize> {
     report: Option<&'a R>,
 }
 
-/// The value and a line feed. Some results hold a secret that was asked for: so the buffer is wiped,
-/// and of the right size at once, because growing would leave copies behind.
-fn json(value: &impl Serialize) -> serde_json::Result<Zeroizing<Vec<u8>>> {
+/// The value and a line feed. It may hold a secret that was asked for: so the buffer is wiped, and of
+/// the right size at once, because growing would leave copies behind.
+pub fn json(value: &impl Serialize) -> serde_json::Result<Zeroizing<Vec<u8>>> {
     struct Length(usize);
     impl Write for Length {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {

@@ -1,5 +1,4 @@
-//! Roles that are assumed with a code of an MFA device, which aws-config cannot ask for. Changes
-//! nothing.
+//! Roles that are assumed with an MFA code, which aws-config cannot ask for. Changes nothing.
 
 use std::time::SystemTime;
 
@@ -18,7 +17,6 @@ use crate::aws::sdk::{Sdk, Session};
 use crate::aws_files::{Profile, Profiles};
 use crate::error::{Error, Result};
 
-/// A profile whose role asks for a code.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MfaRole {
     pub profile: String,
@@ -34,8 +32,7 @@ impl MfaRole {
         Some(MfaRole { profile: profile.name.clone(), serial })
     }
 
-    /// Assumes the role with this code, which is good for one call, and checks the session. `all` holds
-    /// the profile and its sources.
+    /// Assumes the role and checks the session. A code is good once. `all` has its source profiles.
     pub async fn assume(&self, sdk: &Sdk, all: &Profiles, code: &str) -> Result<Credential> {
         const OPERATION: &str = "sts:AssumeRole";
         let role = find_profile(&self.profile, all)?;

@@ -26,7 +26,6 @@ pub struct Attempt {
     /// `https://{region}.signin.aws.amazon.com`, or where `AWS_ENDPOINT_URL_SIGNIN` leads.
     base: String,
     client_id: &'static str,
-    /// Where the browser takes the code.
     redirect: String,
     state: String,
     verifier: SecretString,
@@ -34,8 +33,7 @@ pub struct Attempt {
 }
 
 impl Attempt {
-    /// The browser is on this machine and brings the code to `callback`; or, without one, it is elsewhere
-    /// and shows the code to be pasted.
+    /// `callback` is where a browser on this machine takes the code; without, the page shows it.
     pub async fn new(sdk: &Sdk, callback: Option<String>) -> Result<Self> {
         let base = sdk.signin_address().await.map_err(|cause| {
             Error::failed(format!("the region {} has no browser sign-in", sdk.region()))
@@ -57,7 +55,6 @@ impl Attempt {
         })
     }
 
-    /// The page where the person signs in.
     pub fn address(&self) -> String {
         let hash = Sha256::digest(self.verifier.expose_secret().as_bytes());
         let query = form_urlencoded::Serializer::new(String::new())
@@ -73,8 +70,7 @@ impl Attempt {
         format!("{}/v1/authorize?{query}", self.base)
     }
 
-    /// The code in the query that the browser brings: `state=…&code=…`. `None` if it belongs to another
-    /// sign-in, or to none.
+    /// The code in the query that the browser brings; `None` if it belongs to another sign-in.
     pub fn code(&self, query: &str) -> Option<Result<SecretString>> {
         let field = |wanted: &str| {
             let fields = form_urlencoded::parse(query.as_bytes());

@@ -1,5 +1,4 @@
-//! What may trouble the owner of credentials that work now, by what AWS answered and by the `~/.aws`
-//! files as they were read.
+//! What may trouble the owner of credentials that work now.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -18,8 +17,6 @@ use crate::private_file;
 /// AWS advises to replace keys that are older ("Rotate access keys", IAM user guide).
 const OLD_DAYS: i64 = 90;
 
-const FILES: [FileKind; 2] = [FileKind::Config, FileKind::Credentials];
-
 /// The warnings about each of the credentials, in their order, and those about the files themselves.
 pub fn warnings(
     credentials: &[Credential],
@@ -30,13 +27,13 @@ pub fn warnings(
     let locations = Locations::of(env).ok();
     let mut of_files = Vec::new();
     let mut of_profiles: HashMap<&str, Vec<Diagnostic>> = HashMap::new();
-    for (kind, path) in locations.iter().flat_map(|it| FILES.map(|kind| (kind, it.path(kind)))) {
+    for kind in FileKind::BOTH {
         let file = files.file(kind);
         for problem in file.problems() {
             let mut warning = about(problem);
             // Where it is the whole file, the message names that.
-            if problem.line > 0 {
-                warning = warning.at(path, problem.line);
+            if let (Some(locations), 1..) = (&locations, problem.line) {
+                warning = warning.at(locations.path(kind), problem.line);
             }
             match file.section_of(problem.line) {
                 Some(Section::Profile(name))
@@ -152,8 +149,8 @@ fn root_key(credential: &Credential) -> Option<Diagnostic> {
 fn of_keys(credential: &Credential, now: Timestamp) -> Vec<Diagnostic> {
     let mut all = Vec::new();
     let keys = credential.keys.iter();
-    let mut own = keys.clone().filter(|key| Some(&key.id) == credential.access_key_id.as_ref());
-    let created = own.next().and_then(|key| key.created_at);
+    let own = keys.clone().find(|key| Some(&key.id) == credential.access_key_id.as_ref());
+    let created = own.and_then(|key| key.created_at);
     let days = created.map_or(0, |created| now.duration_since(created).as_hours() / 24);
     if days > OLD_DAYS {
         let hint = format!("replace keys that are older than {OLD_DAYS} days");

@@ -72,8 +72,7 @@ impl Locations {
         AwsFiles { config: read(FileKind::Config), credentials: read(FileKind::Credentials) }
     }
 
-    /// Reads both for an edit. An error where AWS's tools refuse one of them, so that nothing in it
-    /// would be of use.
+    /// Reads both for an edit: an error where AWS's tools refuse one, and nothing in it is of use.
     pub fn read_sound(&self) -> Result<AwsFiles> {
         let files = self.read();
         self.check_sound(&files)?;
@@ -110,10 +109,9 @@ impl Locations {
         }
     }
 
-    /// Changes one of the files while no other cloudcred does: the new file takes the old one's place
-    /// at once, or nothing is changed at all. `change` is called more than once: first to see whether
-    /// there is anything to change, and again where another program, which ignores our lock, has
-    /// changed the file meanwhile.
+    /// Changes one of the files under our lock: the new one takes its place at once, or nothing is
+    /// changed. `change` is called first to see whether anything changes, and again where another
+    /// program, which ignores the lock, has changed the file meanwhile.
     pub fn update<T>(
         &self,
         kind: FileKind,
@@ -177,7 +175,6 @@ fn lock(path: &Path) -> Result<File> {
     Ok(file)
 }
 
-/// Both files.
 pub struct AwsFiles {
     pub config: AwsFile,
     pub credentials: AwsFile,
@@ -223,7 +220,6 @@ impl Profile {
     }
 }
 
-/// What the files say together.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Profiles {
     /// In the order of the files, the config file first.
@@ -247,8 +243,7 @@ impl Profiles {
     }
 }
 
-/// Some profiles and sign-in sessions as a config file of their own, for a reader that would refuse
-/// the whole file for one broken line.
+/// Some sections as a config file of their own: readers refuse a whole file for one broken line.
 pub fn excerpt<'p>(
     profiles: impl Iterator<Item = &'p Profile>,
     sso_sessions: impl Iterator<Item = &'p Profile>,

@@ -194,10 +194,10 @@ fn what_would_be_read_back_as_something_else_is_refused() {
     let mut file = parsed(text);
     for value in ["x\n[profile y]", "x\r", "x # y", "x\t;y", " x", "x ", "# x"] {
         assert!(file.set("default", "region", value).is_err(), "{value:?}");
-        assert!(file.add("new", &[("region", value)]).is_err(), "{value:?}");
+        assert!(file.set("new", "region", value).is_err(), "{value:?}");
     }
     for name in ["a b", "", "a]", "a\n"] {
-        assert!(file.add(name, &[]).is_err(), "{name:?}");
+        assert!(file.set(name, "region", "x").is_err(), "{name:?}");
     }
     assert!(file.set("default", "a key", "x").is_err());
     assert_eq!(shown(&file), text);
@@ -317,7 +317,7 @@ fn what_other_programs_write_meanwhile_is_kept_or_the_edit_given_up() {
             .update(FileKind::Config, |file| {
                 file.remove("ours");
                 file.remove("theirs");
-                file.add("theirs", &[("n", "0")])
+                file.set("theirs", "n", "0")
             })
             .expect("nobody else writes");
         let left = Cell::new(writes);
@@ -331,7 +331,7 @@ fn what_other_programs_write_meanwhile_is_kept_or_the_edit_given_up() {
                 other.set("theirs", "n", &(theirs + 1).to_string()).expect("a number");
                 std::fs::write(&path, other.to_bytes()).expect("writable");
             }
-            file.add("ours", &[])
+            file.set("ours", "n", "1")
         });
         let read = locations.read().config;
         assert_eq!(read.has("ours"), succeeds);
@@ -361,7 +361,7 @@ fn the_lock_lies_beside_the_file_that_a_link_names() {
                 for number in 0..20 {
                     let name = format!("{writer}{number}");
                     let updated =
-                        through(config).update(FileKind::Config, |file| file.add(&name, &[]));
+                        through(config).update(FileKind::Config, |file| file.set(&name, "n", "1"));
                     updated.expect("both wait");
                 }
             });

@@ -121,9 +121,8 @@ impl AwsFile {
 
     /// Stands for a file that could not be read.
     pub fn unreadable(kind: FileKind, message: String) -> Self {
-        let mut file = AwsFile::parse(kind, b"");
-        file.problems.push(Problem { line: 0, code: "unreadable", message });
-        file
+        let problems = vec![Problem { line: 0, code: "unreadable", message }];
+        AwsFile { problems, ..AwsFile::parse(kind, b"") }
     }
 
     pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::aws_files::text::{AwsFile, FileKind, is_identifier};
 use crate::aws_files::{AwsFiles, Locations};
-use crate::env::is_region;
+use crate::env::{Env, is_region};
 use crate::error::{Error, Result};
 use crate::store::SecretName;
 
@@ -51,13 +51,93 @@ impl AwsProfile {
 
     /// What it runs, as part of a sentence.
     pub fn described(&self) -> String {
-        match &self.region {
-            Some(region) => format!("`{}` in {region}", self.process),
-            None => format!("`{}`", self.process),
-        }
+        let region = self.region.as_ref().map(|region| format!(" in {region}"));
+        format!("`{}`{}", self.process, region.unwrap_or_default())
     }
 
-    /// Writes its values into the profile of its name.
+    /// The profile of ours that has its name, with nothing in it but what this program writes. Refuses
+    /// a name that somebody else's profile has, in either file, and a file that AWS's tools refuse.
+    pub fn existing(&self, locations: &Locations) -> Result<Option<AwsProfile>> {
+        self.existing_in(&locations.read(), locations)
+    }
+
+    fn existing_in(&self, files: &AwsFiles, locations: &Locations) -> Result<Option<AwsProfile>> {
+        locations.check_sound(files)?;
+        let name = &self.name;
+        let own = Call::read(&self.process).map_or("", |call| call.program);
+        let quoted = files.config.quoted(name).map(|line| (FileKind::Config, line));
+        let has_others = !has_only_our_keys(&files.config, name) || files.credentials.has(name);
+        let ours = ours(&files.config, name, own).filter(|_| quoted.is_none() && !has_others);
+        let at = quoted.or_else(|| files.profiles().find(name)?.at);
+        let (None, Some((file, line))) = (&ours, at) else { return Ok(ours) };
+        let path = locations.path(file).display();
+        Err(Error::failed(format!("there is an AWS profile `{name}` already: {path}, line {line}"))
+            .hint(
+                "it is not touched: choose another name with --aws-profile, or remove it yourself",
+            ))
+    }
+
+    /// Writes it, also in place of the one of ours that it `replaces`; whether that changes the
+    /// file. Decides on the text that it changes, under the lock.
+    pub fn write(&self, locations: &Locations, replaces: Option<&AwsProfile>) -> Result<bool> {
+        locations.update(FileKind::Config, |file| {
+            let credentials = locations.read().credentials;
+            match self.existing_in(&AwsFiles { config: file.clone(), credentials }, locations)? {
+                Some(there) if there.serves_as(self) => Ok(false),
+                Some(there) if replaces != Some(&there) => {
+                    let (name, now) = (&self.name, there.described());
+                    let message =
+                        format!("the AWS profile `{name}` was changed meanwhile, to {now}");
+                    Err(Error::failed(message).hint("run the command again"))
+                }
+                _ => self.set(file).map(|()| true),
+            }
+        })
+    }
+
+    /// Takes back what `write` did, if it is still there: it goes, or is as it was `before`.
+    pub fn take_back(&self, locations: &Locations, before: Option<&AwsProfile>) -> Result<()> {
+        locations.update(FileKind::Config, |file| {
+            if value(file, &self.name, PROCESS).as_ref() != Some(&self.process) {
+                return Ok(());
+            }
+            let Some(before) = before else {
+                remove(file, &self.name);
+                return Ok(());
+            };
+            if before.region.is_none() {
+                file.remove_key(&self.name, REGION);
+            }
+            before.set(file)
+        })
+    }
+
+    /// Makes somebody's profile of its name read a secret instead of its access key, if that is still
+    /// `access_key_id`; whether it was. Everything else in the profile stays. May be interrupted and
+    /// repeated: tools use the key for as long as it is there, so it goes last.
+    pub fn take_place_of_key(&self, locations: &Locations, access_key_id: &str) -> Result<bool> {
+        let name = &self.name;
+        let remove_key = |file: &mut AwsFile| {
+            if file.get(name, KEY_ID).as_deref() == Some(access_key_id) {
+                file.remove_key(name, KEY_ID);
+                file.remove_key(name, "aws_secret_access_key");
+            }
+            Ok(())
+        };
+        let has_key = locations.update(FileKind::Config, |file| {
+            let profiles = locations.read_sound()?.profiles();
+            if profiles.find(name).and_then(|it| it.get(KEY_ID)) != Some(access_key_id) {
+                return Ok(false);
+            }
+            file.set(name, PROCESS, &self.process)?;
+            remove_key(file).map(|()| true)
+        })?;
+        if has_key {
+            locations.update(FileKind::Credentials, remove_key)?;
+        }
+        Ok(has_key)
+    }
+
     fn set(&self, file: &mut AwsFile) -> Result<()> {
         file.set(&self.name, PROCESS, &self.process)?;
         let region = self.region.as_ref();
@@ -74,33 +154,7 @@ pub fn check_name(name: &str) -> Result<()> {
         .hint("use 1 to 64 letters, digits and _-/.%@:+"))
 }
 
-/// The profile of ours that has the wanted one's name, with nothing in it but what this program
-/// writes. Refuses a name that somebody else's profile has, in either file, and a file that AWS's
-/// tools refuse.
-pub fn existing(locations: &Locations, wanted: &AwsProfile) -> Result<Option<AwsProfile>> {
-    existing_in(&locations.read(), locations, wanted)
-}
-
-fn existing_in(
-    files: &AwsFiles,
-    locations: &Locations,
-    wanted: &AwsProfile,
-) -> Result<Option<AwsProfile>> {
-    locations.check_sound(files)?;
-    let name = &wanted.name;
-    let own = Call::read(&wanted.process).map_or("", |call| call.program);
-    let quoted = files.config.quoted(name).map(|line| (FileKind::Config, line));
-    let has_others = !has_only_our_keys(&files.config, name) || files.credentials.has(name);
-    let ours = ours(&files.config, name, own).filter(|_| quoted.is_none() && !has_others);
-    let at = quoted.or_else(|| files.profiles().find(name)?.at);
-    let (None, Some((file, line))) = (&ours, at) else { return Ok(ours) };
-    let path = locations.path(file).display();
-    Err(Error::failed(format!("there is an AWS profile `{name}` already: {path}, line {line}"))
-        .hint("it is not touched: choose another name with --aws-profile, or remove it yourself"))
-}
-
-/// The profile, if its `credential_process` is this program, which is written as `own`. It may have
-/// keys of somebody else as well.
+/// The profile, if it runs this program, written as `own`. It may have others' keys as well.
 fn ours(file: &AwsFile, name: &str, own: &str) -> Option<AwsProfile> {
     let process = value(file, name, PROCESS)?;
     Call::ours(&process, own)?;
@@ -119,91 +173,9 @@ fn has_only_our_keys(file: &AwsFile, name: &str) -> bool {
     file.properties(name).all(|it| [PROCESS, REGION].contains(&it.key.as_str()))
 }
 
-/// Writes the profile, if nobody has its name, or in place of the one of ours that it `replaces`;
-/// whether that changes the file. Decides on the text that it changes, under the lock. After an error
-/// the file is unchanged.
-pub fn write(
-    locations: &Locations,
-    profile: &AwsProfile,
-    replaces: Option<&AwsProfile>,
-) -> Result<bool> {
-    let name = &profile.name;
-    locations.update(FileKind::Config, |file| {
-        let files = AwsFiles { config: file.clone(), credentials: locations.read().credentials };
-        match existing_in(&files, locations, profile)? {
-            None => file.add(name, &[])?,
-            Some(there) if there.serves_as(profile) => return Ok(false),
-            Some(there) if replaces == Some(&there) => {}
-            Some(there) => {
-                let now = there.described();
-                let changed = format!("the AWS profile `{name}` was changed meanwhile, to {now}");
-                return Err(Error::failed(changed).hint("run the command again"));
-            }
-        }
-        profile.set(file)?;
-        Ok(true)
-    })
-}
-
 /// What to say where a variable moves our data: a profile cannot set it for the program.
 pub fn works_only_with(variable: &str) -> String {
     format!("the AWS profile works only where {variable} is set as it is now")
-}
-
-/// Takes back what [`write`] did, if it is still there: the profile goes, or is as it was `before`.
-pub fn take_back(
-    locations: &Locations,
-    written: &AwsProfile,
-    before: Option<&AwsProfile>,
-) -> Result<()> {
-    let name = &written.name;
-    locations.update(FileKind::Config, |file| {
-        if value(file, name, PROCESS).as_ref() != Some(&written.process) {
-            return Ok(());
-        }
-        let Some(before) = before else {
-            remove(file, name);
-            return Ok(());
-        };
-        if before.region.is_none() {
-            file.remove_key(name, REGION);
-        }
-        before.set(file)
-    })
-}
-
-/// Makes somebody's profile read a secret instead of its access key, if that is still
-/// `access_key_id`; whether it was. Everything else in the profile stays. May be interrupted and
-/// repeated: tools use the key for as long as it is there, so it goes last.
-pub fn take_place_of_key(
-    locations: &Locations,
-    profile: &AwsProfile,
-    access_key_id: &str,
-) -> Result<bool> {
-    let name = &profile.name;
-    let remove_key = |file: &mut AwsFile| {
-        if file.get(name, KEY_ID).as_deref() == Some(access_key_id) {
-            file.remove_key(name, KEY_ID);
-            file.remove_key(name, "aws_secret_access_key");
-        }
-        Ok(())
-    };
-    let has_key = locations.update(FileKind::Config, |file| {
-        let profiles = locations.read_sound()?.profiles();
-        if profiles.find(name).and_then(|it| it.get(KEY_ID)) != Some(access_key_id) {
-            return Ok(false);
-        }
-        if !file.has(name) {
-            file.add(name, &[])?;
-        }
-        file.set(name, PROCESS, &profile.process)?;
-        remove_key(file)?;
-        Ok(true)
-    })?;
-    if has_key {
-        locations.update(FileKind::Credentials, remove_key)?;
-    }
-    Ok(has_key)
 }
 
 /// The whole profile, or only our key where somebody has added others.
@@ -222,16 +194,11 @@ pub struct Readers {
     pub as_current: Vec<String>,
 }
 
-pub fn readers(locations: &Locations, program: &Path, secret: &SecretName) -> Readers {
-    readers_in(&locations.read().config, program, secret)
-}
-
-fn readers_in(file: &AwsFile, program: &Path, secret: &SecretName) -> Readers {
-    let own = quoted(program).unwrap_or_default();
+fn readers_in(file: &AwsFile, own: &str, secret: &SecretName) -> Readers {
     let mut readers = Readers::default();
     for name in file.profile_names() {
         let process = value(file, &name, PROCESS).unwrap_or_default();
-        match Call::ours(&process, &own).map(|call| call.secret.map(SecretName::existing)) {
+        match Call::ours(&process, own).map(|call| call.secret.map(SecretName::existing)) {
             Some(None) => readers.as_current.push(name),
             Some(Some(Ok(it))) if it.same_place_as(secret) => readers.by_its_name.push(name),
             _ => {}
@@ -240,60 +207,53 @@ fn readers_in(file: &AwsFile, program: &Path, secret: &SecretName) -> Readers {
     readers
 }
 
-/// Makes the profiles that read the secret `old` by its name read `new`.
-pub fn follow(
-    locations: &Locations,
-    program: &Path,
-    old: &SecretName,
-    new: &SecretName,
-) -> Result<()> {
-    if readers(locations, program, old).by_its_name.is_empty() {
-        return Ok(());
+/// Changes profiles that read a secret. No tool reads through a file that cannot be found or read.
+fn change_readers<T: Default>(
+    env: &Env,
+    secret: &SecretName,
+    change: impl Fn(&mut AwsFile, Readers) -> Result<T>,
+) -> Result<T> {
+    let Ok(locations) = Locations::of(env) else { return Ok(T::default()) };
+    let own = quoted(env.program()?).unwrap_or_default();
+    if readers_in(&locations.read().config, &own, secret) == Readers::default() {
+        return Ok(T::default());
     }
     locations.update(FileKind::Config, |file| {
-        for name in readers_in(file, program, old).by_its_name {
-            let process = value(file, &name, PROCESS).unwrap_or_default();
-            if let Some(call) = Call::read(&process) {
-                file.set(&name, PROCESS, &calling(call.program, Some(new)))?;
-            }
-        }
-        Ok(())
+        let readers = readers_in(file, &own, secret);
+        change(file, readers)
     })
 }
 
-/// Which profiles go with a secret.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Forget {
-    ByName,
-    /// Those that read the current secret as well: it is the last one.
-    AndCurrent,
+pub fn readers(env: &Env, secret: &SecretName) -> Result<Readers> {
+    change_readers(env, secret, |_, readers| Ok(readers))
 }
 
-/// Removes the profiles that read a secret, except for keys that somebody has added; their names.
+/// Makes the profiles that read the secret `old` by its name read `new`.
+pub fn follow(env: &Env, old: &SecretName, new: &SecretName) -> Result<()> {
+    change_readers(env, old, |file, readers| {
+        readers.by_its_name.iter().try_for_each(|name| {
+            let process = value(file, name, PROCESS).unwrap_or_default();
+            let program = Call::read(&process).map_or("", |call| call.program);
+            file.set(name, PROCESS, &calling(program, Some(new)))
+        })
+    })
+}
+
+/// Removes the profiles that are `going`, except for keys that somebody has added; their names.
 pub fn forget(
-    locations: &Locations,
-    program: &Path,
+    env: &Env,
     secret: &SecretName,
-    which: Forget,
+    going: impl Fn(Readers) -> Vec<String>,
 ) -> Result<Vec<String>> {
-    // No tool reads a secret through a file that cannot be read.
-    if readers(locations, program, secret) == Readers::default() {
-        return Ok(Vec::new());
-    }
-    locations.update(FileKind::Config, |file| {
-        let readers = readers_in(file, program, secret);
-        let mut names = readers.by_its_name;
-        if which == Forget::AndCurrent {
-            names.extend(readers.as_current);
-        }
+    change_readers(env, secret, |file, readers| {
+        let names = going(readers);
         names.iter().for_each(|name| remove(file, name));
         Ok(names)
     })
 }
 
 /// The program's path as every tool splits it alike. botocore splits the value as a shell does, but
-/// expands nothing; the SDKs pass it to `sh -c` or `cmd.exe /C`, and end a value at white space before
-/// `#` or `;`.
+/// expands nothing; SDKs pass it to a shell, and end a value at white space before `#` or `;`.
 fn quoted(program: &Path) -> Result<String> {
     let refused = || {
         let path = program.display();

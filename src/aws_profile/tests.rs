@@ -24,17 +24,22 @@ impl Home {
         std::fs::read_to_string(self.locations().config).expect("there")
     }
 
+    fn env(&self) -> Env {
+        let Locations { config, credentials } = self.locations();
+        let [config, credentials] = [&config, &credentials].map(|it| it.to_str().expect("UTF-8"));
+        Env::for_tests(&[("AWS_CONFIG_FILE", config), ("AWS_SHARED_CREDENTIALS_FILE", credentials)])
+    }
+
     fn write(&self, profile: &AwsProfile, replaces: Option<&AwsProfile>) -> Result<bool> {
-        write(&self.locations(), profile, replaces)
+        profile.write(&self.locations(), replaces)
     }
 
     fn existing(&self, wanted: &AwsProfile) -> Option<AwsProfile> {
-        existing(&self.locations(), wanted).expect("sound")
+        wanted.existing(&self.locations()).expect("sound")
     }
 
-    fn forget(&self, name: &str, which: Forget) -> Vec<String> {
-        let program = Path::new(PROGRAM);
-        forget(&self.locations(), program, &secret(name), which).expect("writable")
+    fn forget(&self, name: &str, going: fn(Readers) -> Vec<String>) -> Vec<String> {
+        forget(&self.env(), &secret(name), going).expect("writable")
     }
 }
 
@@ -57,7 +62,7 @@ fn a_key_gives_way_to_the_secret_and_nothing_else_does() {
     let locations = home.locations();
     std::fs::write(&locations.credentials, &credentials).expect("writable");
     let [a, b, c] = ["a", "b", "c"].map(|name| profile(name, Some("ana")));
-    let take = |profile| take_place_of_key(&locations, profile, "AKIAOLD");
+    let take = |profile: &AwsProfile| profile.take_place_of_key(&locations, "AKIAOLD");
     assert!(take(&a).expect("writable"));
     let process = format!("credential_process = {}\n", a.process);
     let changed = config.replace(of_key, "") + &process;
@@ -93,11 +98,11 @@ fn a_profile_is_written_changed_and_taken_back_without_a_trace() {
     assert!(refused.message.contains("meanwhile"), "{refused}");
     assert_eq!(home.config(), written);
     assert!(home.write(&second, Some(&first)).expect("ours"));
-    take_back(&locations, &second, Some(&first)).expect("writable");
+    second.take_back(&locations, Some(&first)).expect("writable");
     assert_eq!(home.config(), written);
-    take_back(&locations, &second, None).expect("no longer there");
+    second.take_back(&locations, None).expect("no longer there");
     assert_eq!(home.config(), written);
-    take_back(&locations, &first, None).expect("writable");
+    first.take_back(&locations, None).expect("writable");
     assert_eq!(home.config(), before);
 }
 
@@ -115,7 +120,7 @@ fn somebody_elses_profile_is_never_touched() {
     ] {
         let home = Home::new(config);
         let ours = profile("cs", Some("ana"));
-        existing(&home.locations(), &ours).expect_err("taken");
+        ours.existing(&home.locations()).expect_err("taken");
         for replaces in [None, Some(&ours)] {
             let refused = home.write(&profile("cs", None), replaces);
             assert!(refused.expect_err("taken").message.contains("line 1"));
@@ -135,22 +140,20 @@ fn somebody_elses_profile_is_never_touched() {
 fn what_reads_a_removed_secret_goes_with_it() {
     let before = "[profile other]\ncredential_process = /usr/bin/other credential-process ana\n";
     let home = Home::new(before);
-    let locations = home.locations();
     for profile in
         [profile("one", Some("ana")), profile("two", Some("bob")), profile("three", None)]
     {
         home.write(&profile, None).expect("free");
     }
-    let program = Path::new(PROGRAM);
-    let of_bob = readers(&locations, program, &secret("bob"));
+    let of_bob = readers(&home.env(), &secret("bob")).expect("readable");
     assert_eq!(of_bob.by_its_name, ["two"]);
     assert_eq!(of_bob.as_current, ["three"]);
     let (ana, eve) = (secret("ana"), secret("eve"));
-    follow(&locations, program, &ana, &eve).expect("writable");
+    follow(&home.env(), &ana, &eve).expect("writable");
     let followed = profile("one", Some("eve"));
     assert_eq!(home.existing(&followed), Some(followed));
-    assert_eq!(home.forget("EVE", Forget::ByName), ["one"]);
-    assert_eq!(home.forget("bob", Forget::AndCurrent), ["two", "three"]);
+    assert_eq!(home.forget("EVE", |it| it.by_its_name), ["one"]);
+    assert_eq!(home.forget("bob", |it| [it.by_its_name, it.as_current].concat()), ["two", "three"]);
     assert_eq!(home.config(), before);
 }
 
@@ -162,7 +165,7 @@ fn keys_and_comments_that_somebody_added_to_ours_stay() {
     home.write(&ours, None).expect("free");
     let text = home.config() + "output = json\n";
     std::fs::write(&locations.config, &text).expect("writable");
-    take_back(&locations, &ours, None).expect("writable");
+    ours.take_back(&locations, None).expect("writable");
     assert!(home.config().contains("output = json"));
     assert!(!home.config().contains("credential_process"));
 
@@ -170,7 +173,7 @@ fn keys_and_comments_that_somebody_added_to_ours_stay() {
         "[profile mine]\nrole_arn = arn\ncredential_process = {PROGRAM} credential-process ana\n  # about it\n# and more\noutput = json\n"
     );
     let home = Home::new(&config);
-    assert_eq!(home.forget("ana", Forget::ByName), ["mine"]);
+    assert_eq!(home.forget("ana", |it| it.by_its_name), ["mine"]);
     assert_eq!(
         home.config(),
         "[profile mine]\nrole_arn = arn\n# about it\n# and more\noutput = json\n"

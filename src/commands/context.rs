@@ -1,5 +1,4 @@
-//! What every command gets: the environment, the global flags, and where its words go; and for those
-//! that speak to AWS the runtime, the SDK, and the vault beside them.
+//! What every command gets; and for those that speak to AWS the runtime, the SDK and the vault.
 
 use std::future::Future;
 use std::mem::ManuallyDrop;
@@ -15,7 +14,7 @@ use crate::cli::Global;
 use crate::env::Env;
 use crate::error::{Error, Kind, Result};
 use crate::interrupt::Interrupt;
-use crate::output::{Output, Page, Report};
+use crate::output::{Output, Page};
 use crate::pasted;
 use crate::prompt::{Prompt, Question, Terminal, Unattended};
 use crate::secret::KeyPair;
@@ -72,9 +71,8 @@ impl Context {
         Err(Error::cancelled().hint("nothing was changed"))
     }
 
-    /// The result of a command: its JSON, and its text.
     pub fn result(&self, json: impl Serialize, text: impl Fn(&Page) -> String) -> Result<()> {
-        self.output.result(&Answer { json, text })
+        self.output.result(&json, text)
     }
 
     /// The region that a flag or a variable names.
@@ -120,7 +118,6 @@ pub fn find_secret<'i>(name: Option<&str>, index: &'i Index) -> Result<&'i Entry
     }
 }
 
-/// What a command needs to speak to AWS.
 pub struct Aws<'a> {
     pub context: &'a Context,
     pub sdk: Sdk,
@@ -169,8 +166,7 @@ impl<'a> Aws<'a> {
 
     /// Does work that only reads; Ctrl-C ends it.
     pub fn read<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
-        let result = self.block_on(self.interrupt.or_cancel(work));
-        result.map_err(|error| match error.kind {
+        self.block_on(self.interrupt.or_cancel(work)).map_err(|error| match error.kind {
             Kind::Cancelled => error.hint("nothing was changed"),
             _ => error,
         })
@@ -182,19 +178,5 @@ impl<'a> Aws<'a> {
         let result = self.read(work);
         self.context.output.done();
         result
-    }
-}
-
-#[derive(Serialize)]
-#[serde(transparent)]
-struct Answer<J, F> {
-    json: J,
-    #[serde(skip)]
-    text: F,
-}
-
-impl<J: Serialize, F: Fn(&Page) -> String> Report for Answer<J, F> {
-    fn text(&self, page: &Page) -> String {
-        (self.text)(page)
     }
 }

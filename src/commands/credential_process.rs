@@ -1,5 +1,4 @@
-//! `cloudcred credential-process`: the AWS `credential_process` protocol. AWS's tools call it on
-//! every run, so it is quick: no network, no async runtime.
+//! `cloudcred credential-process`: AWS's tools call it on every run, so no network, no runtime.
 
 use std::time::Duration;
 

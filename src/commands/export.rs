@@ -12,7 +12,6 @@ use crate::export::{self, CONFLICTING, ExportFormat, github_environment};
 use crate::output::Format;
 use crate::secret::KeyPair;
 
-/// The usual shell of the system.
 const DEFAULT: ExportFormat =
     if cfg!(windows) { ExportFormat::Powershell } else { ExportFormat::Bash };
 

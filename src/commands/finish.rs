@@ -1,5 +1,4 @@
-//! How `setup` and `resume` end: the steps are carried out, the pair is printed where it is kept
-//! nowhere, and what came of it is told.
+//! How `setup` and `resume` end: steps carried out, the pair printed if asked for, the result told.
 
 use std::time::Instant;
 
@@ -7,7 +6,7 @@ use secrecy::ExposeSecret;
 
 use crate::commands::context::{Aws, Context};
 use crate::error::{Error, Kind, Result};
-use crate::output::{Format, Output, table};
+use crate::output::{Format, Output, Page, table};
 use crate::setup::journal::Record;
 use crate::setup::report::SetupReport;
 use crate::setup::run::Run;
@@ -79,24 +78,23 @@ pub fn show_steps(title: &str, rows: impl Iterator<Item = Vec<String>>, context:
     output.say(&table(&numbered.collect::<Vec<_>>(), output.page().width));
 }
 
-/// What a step does, as a row of the table.
 pub fn row(step: &Step) -> Vec<String> {
     let (what, detail) = step.described();
     vec![what.to_owned(), detail]
 }
 
-/// Puts the result where it belongs: standard output, unless the secret itself went there, or it is
-/// closed or full.
+/// Puts the result on stdout; on stderr where the secret took stdout, or it is closed or full.
 pub fn deliver(report: &SetupReport, context: &Context) -> Result<()> {
+    let text = |page: &Page| report.text(page);
     if report.prints && report.run.is_some() {
-        context.output.result_beside(report);
+        context.output.result_beside(text);
         return Ok(());
     }
-    context.output.result(report).map_err(|error| {
+    context.output.result(report, text).map_err(|error| {
         if !report.changed {
             return error;
         }
-        context.output.result_beside(report);
+        context.output.result_beside(text);
         let message = format!("everything is done, but {}", error.message);
         let undo = report.run.as_deref().unwrap_or_default();
         Error::new(Kind::PartlyApplied, message)

@@ -1,6 +1,5 @@
 //! `cloudcred login`: a session from a browser sign-in, kept where AWS's own tools look for it.
 
-use secrecy::ExposeSecret;
 use serde_json::json;
 use zeroize::Zeroizing;
 
@@ -44,7 +43,7 @@ pub fn run(flags: Login, context: &Context) -> Result<()> {
     let cache = cache_file(&folder, session);
     let before = private_file::read(&cache, pasted::LONGEST_INPUT as u64)?.map(Zeroizing::new);
     // The document first: a profile never names a session that is not there.
-    private_file::write(&cache, signed_in.document.expose_secret().as_bytes())?;
+    private_file::write(&cache, &signed_in.document)?;
     let region = aws.sdk.region().to_string();
     let warn = |error: anyhow::Error| context.output.warn(&format!("{error:#}"));
     let properties = [(LOGIN_SESSION, session), ("region", &region)];
@@ -77,10 +76,9 @@ pub fn run(flags: Login, context: &Context) -> Result<()> {
 }
 
 /// Makes the profile name the new session instead of the old one, which somebody has agreed to.
-///
-/// If the profile has no region, it gets ours, as with `aws login`: the session is renewed in the
-/// profile's region, and not at all without one (aws-config 1.13, `login.rs`; botocore before
-/// 1.44, `credentials.py`). A profile that has got other credentials meanwhile is left unchanged.
+/// Without a region it gets ours, as with `aws login`: the session is renewed in the profile's
+/// region, and not at all without one (aws-config 1.13, `login.rs`; botocore before 1.44,
+/// `credentials.py`).
 fn write_profile(
     locations: &Locations,
     name: &str,
@@ -98,9 +96,6 @@ fn write_profile(
         let profiles = files.profiles();
         let has_region = profiles.find(name).is_some_and(|it| it.get("region").is_some());
         let properties = &properties[..if has_region { 1 } else { 2 }];
-        if !file.has(name) {
-            return file.add(name, properties);
-        }
         properties.iter().try_for_each(|(key, value)| file.set(name, key, value))
     })
 }
@@ -120,9 +115,8 @@ fn choose_profile(files: &AwsFiles, prompt: &mut dyn Prompt, context: &Context) 
     }
 }
 
-/// The session that the profile names already, if any. Refuses a profile that holds other credentials,
-/// because AWS's tools disagree which of two kinds counts; and a name in quotes, which only some tools
-/// understand: a second section would hide the first one from those.
+/// The session that the profile names. Refuses other credentials, because AWS's tools disagree
+/// which of two kinds counts; and a name in quotes, which a second section would hide from some.
 fn session_of(name: &str, files: &AwsFiles) -> Result<Option<String>> {
     aws_profile::check_name(name)?;
     let taken = |how: String| {

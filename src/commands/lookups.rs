@@ -15,8 +15,7 @@ use crate::secret::KeyPair;
 use crate::setup::wizard::Lookups;
 use crate::store::keyring::Keyring;
 
-/// The roles in the `~/.aws` files that need the code of an MFA device. Files that cannot be read
-/// have none; whoever needs them reports that.
+/// The roles in the `~/.aws` files that need an MFA code; none where the files cannot be read.
 pub fn mfa_roles(context: &Context) -> Vec<MfaRole> {
     let profiles = AwsFiles::of(&context.env).profiles();
     let all = profiles.profiles.iter();

@@ -26,7 +26,6 @@ use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::output::{Color, Format, Output};
 
-/// Runs the program; returns its exit code.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let env = Env::from_process();

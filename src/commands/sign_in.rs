@@ -16,7 +16,6 @@ use crate::error::{Error, Result};
 use crate::prompt::{Prompt, Question};
 use crate::stdin;
 
-/// How long the person may take in the browser.
 const PATIENCE: Duration = Duration::from_secs(10 * 60);
 
 /// A session that STS has accepted.

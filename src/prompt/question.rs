@@ -46,9 +46,8 @@ impl Choice {
 /// Says why a text is not a valid answer.
 pub type Check<'a> = &'a dyn Fn(&str) -> Result<()>;
 
-/// Whoever answers questions. Every method fails with `Cancelled` or `AnswerNeeded`, never with a
-/// made-up answer. Each is here as [`Unattended`] has it: defaults stand in where they may, and
-/// everything else is an error that names the flag.
+/// Whoever answers questions: fails with `Cancelled` or `AnswerNeeded`, never with a made-up
+/// answer. What stands here is for [`Unattended`]: a default where it may stand in, else an error.
 pub trait Prompt {
     /// Says something that the next question rests on.
     fn tell(&mut self, _text: &str) -> Result<()> {

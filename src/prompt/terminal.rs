@@ -9,9 +9,9 @@
 //! lines it flushes the terminal, which loses the rest of a pasted JSON document.
 
 mod keys;
-mod selection;
 
 use std::io;
+use std::iter::{once, repeat};
 
 use console::{Key, Term, measure_text_width, truncate_str};
 use secrecy::{ExposeSecret, SecretString};
@@ -46,8 +46,7 @@ impl Terminal {
         Ok(Terminal { term: Term::stderr(), unicode, interrupt, runtime, mode })
     }
 
-    /// Reads on a thread of its own, because a blocked read cannot be interrupted; on Ctrl-C the
-    /// thread is left behind and ends with the process.
+    /// Reads on a thread of its own, left behind on Ctrl-C: a blocked read cannot be interrupted.
     fn read<T: Send + 'static>(
         &mut self,
         question: Question,
@@ -97,7 +96,7 @@ impl Terminal {
         self.mode.discard_typed();
         loop {
             self.ask(question, default)?;
-            let typed = self.read(question, |_| read_line())?;
+            let typed = self.read(question, read_line)?;
             match accept(typed.trim()) {
                 Ok(answer) => {
                     let asked = measure_text_width(&self.head(question, default)) + 1;
@@ -120,7 +119,7 @@ impl Terminal {
     }
 
     fn line(&self, text: &str) -> Result<()> {
-        shown(self.term.write_line(&printable(text, self.unicode)))
+        Ok(self.term.write_line(&printable(text, self.unicode))?)
     }
 
     fn width(&self) -> usize {
@@ -128,8 +127,7 @@ impl Terminal {
         usize::from(self.term.size().1).saturating_sub(1).max(20)
     }
 
-    /// `? text (default)` with the flag dimmed at the right edge, where there is room. Leaves the
-    /// cursor where the answer is typed.
+    /// Asks, with the flag at the right edge if there is room, and leaves the cursor in between.
     fn ask(&self, question: Question, default: Option<&str>) -> Result<()> {
         let mut text = self.head(question, default) + " ";
         let free = self.width().saturating_sub(measure_text_width(&text));
@@ -138,12 +136,12 @@ impl Terminal {
             let flag = self.term.style().dim().apply_to(question.flag);
             text = format!("{text}{flag:>free$}\r{text}");
         }
-        shown(self.term.write_str(&text))
+        Ok(self.term.write_str(&text)?)
     }
 
     /// Puts the question's answer in the place of its last lines.
     fn settle(&self, question: Question, lines: usize, answer: &str) -> Result<()> {
-        shown(self.term.clear_last_lines(lines))?;
+        self.term.clear_last_lines(lines)?;
         let answer = self.term.style().cyan().apply_to(visible(answer));
         self.line(&format!("{}  {answer}", self.head(question, None)))
     }
@@ -158,6 +156,58 @@ impl Terminal {
     /// Says why an answer was refused, before asking again.
     fn refuse(&self, error: &Error) -> Result<()> {
         self.line(&visible(&format!("  {}", error.with_hint())))
+    }
+
+    /// The lines of a selection, with the cursor at that choice.
+    fn selection(&self, question: Question, choices: &[Choice], at: usize) -> Vec<String> {
+        let label_width = choices.iter().map(|it| measure_text_width(&it.label)).max().unwrap_or(0);
+        let mut widths = choices.iter().map(|it| 4 + label_width + measure_text_width(&it.note));
+        let notes_fit = widths.all(|width| width <= self.width());
+        let dim = self.term.style().dim();
+        let drawn = choices.iter().enumerate().map(|(index, choice)| {
+            let (mark, style) = if index == at {
+                (">", self.term.style().cyan().bold())
+            } else {
+                (" ", self.term.style())
+            };
+            let label = style.apply_to(format!("{mark} {}", choice.label));
+            if notes_fit {
+                let gap = " ".repeat(label_width - measure_text_width(&choice.label));
+                return vec![format!("{label}{gap}  {}", dim.apply_to(&choice.note))];
+            }
+            let note = textwrap::wrap(&choice.note, self.width() - 4).into_iter();
+            let note = note.filter(|line| !line.is_empty());
+            let note = note.map(|line| format!("    {}", dim.apply_to(line)));
+            once(label.to_string()).chain(note).collect()
+        });
+        let drawn: Vec<Vec<String>> = drawn.collect();
+        let mut lines = self.wrapped_head(question);
+        // As many as fit on the screen, around the one that the cursor is at.
+        let tallest = drawn.iter().map(Vec::len).max().unwrap_or(1);
+        let rows = usize::from(self.term.size().0).saturating_sub(lines.len() + 1);
+        let room = (rows / tallest).clamp(1, drawn.len());
+        let start = at.saturating_sub(room / 2).min(drawn.len() - room);
+        lines.extend(drawn.into_iter().skip(start).take(room).flatten());
+        lines
+    }
+
+    /// The question, with the flag at the right edge if there is room.
+    fn wrapped_head(&self, question: Question) -> Vec<String> {
+        let style = self.term.style();
+        let (mark, strong, dim) = (style.clone().cyan().bold(), style.clone().bold(), style.dim());
+        let text = visible(question.text);
+        let text = textwrap::wrap(&text, self.width() - 2);
+        let marked = text.iter().zip(once("?").chain(repeat(" ")));
+        let mut lines: Vec<String> = marked
+            .map(|(line, sign)| format!("{} {}", mark.apply_to(sign), strong.apply_to(line)))
+            .collect();
+        if let Some(last) = lines.last_mut() {
+            let free = self.width().saturating_sub(measure_text_width(last));
+            if free > question.flag.len() {
+                last.push_str(&format!("{:>free$}", dim.apply_to(question.flag)));
+            }
+        }
+        lines
     }
 }
 
@@ -179,7 +229,7 @@ impl Prompt for Terminal {
         // Before anything is drawn: a key pressed early must not be taken as line editing.
         self.mode.take(Keys::Single);
         self.mode.discard_typed();
-        shown(self.term.hide_cursor())?;
+        self.term.hide_cursor()?;
         loop {
             let lines = self.selection(question, choices, at);
             for line in &lines {
@@ -193,12 +243,12 @@ impl Prompt for Terminal {
                 Key::Enter => {
                     self.mode.take(Keys::AsFound);
                     self.settle(question, lines.len(), &choices[at].label)?;
-                    shown(self.term.show_cursor())?;
+                    self.term.show_cursor()?;
                     return Ok(at);
                 }
                 _ => {}
             }
-            shown(self.term.clear_last_lines(lines.len()))?;
+            self.term.clear_last_lines(lines.len())?;
         }
     }
 
@@ -292,8 +342,4 @@ impl Prompt for Terminal {
             })?;
         Ok(answer == "yes")
     }
-}
-
-fn shown(result: io::Result<()>) -> Result<()> {
-    result.map_err(|cause| Error::failed(format!("cannot write to the terminal: {cause}")))
 }

@@ -153,7 +153,7 @@ impl Reader<'_> {
         let region = request.caller().region.clone();
         let profile = AwsProfile::new(name, self.env.program()?, Some(&target.secret), region)?;
         let locations = Locations::of(self.env)?;
-        let existing = aws_profile::existing(&locations, &profile)?;
+        let existing = profile.existing(&locations)?;
         locations.check_writable(FileKind::Config)?;
         Ok(Some((profile, existing)))
     }

@@ -4,7 +4,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 
 use crate::aws::credential::Source;
-use crate::output::{Page, Report, table};
+use crate::output::{Page, table};
 use crate::setup::goal::Kept;
 use crate::setup::journal::{Record, Status};
 use crate::setup::request::Mode;
@@ -175,8 +175,8 @@ fn capitalized(text: &str) -> String {
     first.chain(characters).collect()
 }
 
-impl Report for SetupReport {
-    fn text(&self, page: &Page) -> String {
+impl SetupReport {
+    pub fn text(&self, page: &Page) -> String {
         let mut text = format!("\n{}\n", page.strong(self.headline()));
         let mut rows = Vec::new();
         let mut line = |what: &str, how: &str| rows.push(vec![what.to_owned(), how.to_owned()]);

@@ -123,7 +123,8 @@ proptest! {
     fn an_added_profile_is_removed_without_a_trace(bytes in any_file()) {
         let mut file = AwsFile::parse(FileKind::Config, &bytes);
         let before = profiles_of(&file);
-        file.add("cloudstudio", &[("credential_process", "\"/a b/cloudcred\" credential-process"), ("region", "x")]).expect("it can stand there");
+        file.set("cloudstudio", "credential_process", "\"/a b/cloudcred\" credential-process").expect("it can stand there");
+        file.set("cloudstudio", "region", "x").expect("it can stand there");
         let reread = AwsFile::parse(FileKind::Config, &file.to_bytes());
         prop_assert_eq!(reread.get("cloudstudio", "region"), Some("x".to_owned()));
         prop_assert!(reread.to_bytes().starts_with(&bytes));
@@ -182,8 +183,8 @@ fn edits(number: usize) -> Vec<Edit> {
         let mut file = AwsFile::parse(FileKind::Config, &before);
         let profile = match round % 5 {
             0 => {
-                file.add("new", &[("credential_process", "x y"), ("region", "z")])
-                    .expect("it can stand there");
+                file.set("new", "credential_process", "x y").expect("it can stand there");
+                file.set("new", "region", "z").expect("it can stand there");
                 "new"
             }
             1 => {

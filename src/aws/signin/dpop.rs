@@ -14,7 +14,7 @@ use p256::ecdsa::{Signature, SigningKey};
 use p256::elliptic_curve::rand_core::OsRng;
 use p256::elliptic_curve::sec1::ToEncodedPoint;
 use p256::pkcs8::AssociatedOid;
-use p256::{FieldBytes, NistP256, SecretKey};
+use p256::{NistP256, SecretKey};
 use rand::distr::{Alphanumeric, SampleString};
 use sec1::der::SecretDocument;
 use sec1::der::pem::{LineEnding, PemLabel};
@@ -56,8 +56,7 @@ impl ProofKey {
     /// The JWT for one request to `address`.
     fn proof(&self, address: &str, now: Timestamp) -> String {
         let point = self.0.public_key().to_encoded_point(false);
-        let coordinate = |half: Option<&FieldBytes>| half.map(|half| encoded(half));
-        let (x, y) = (coordinate(point.x()), coordinate(point.y()));
+        let [x, y] = [point.x(), point.y()].map(|half| half.map(|half| encoded(half)));
         let header = json!({
             "typ": "dpop+jwt",
             "alg": "ES256",

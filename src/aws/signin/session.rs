@@ -9,8 +9,8 @@ use aws_sdk_signin::types::CreateOAuth2TokenResponseBody;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
-use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, Serialize};
+use secrecy::ExposeSecret;
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
@@ -19,6 +19,7 @@ use crate::aws::signin::dpop::ProofKey;
 use crate::aws_files;
 use crate::env::Env;
 use crate::error::{Error, Result};
+use crate::output;
 
 /// A console session, as far as AWS's tools may use it.
 pub struct SignedIn {
@@ -28,8 +29,7 @@ pub struct SignedIn {
     pub expires_at: Timestamp,
     pub access_key_id: String,
     pub session: Session,
-    /// What the cache holds.
-    pub document: SecretString,
+    pub document: Zeroizing<Vec<u8>>,
 }
 
 #[derive(Serialize)]
@@ -76,12 +76,12 @@ impl SignedIn {
         let expires_at = Timestamp::from_second(expiry).map_err(|_| lacks("a possible expiry"))?;
         let dpop_key = key.to_pem();
         let (id, secret) = (token.access_key_id(), token.secret_access_key());
-        let document = written(&Document {
+        let document = output::json(&Document {
             access_token: CachedToken {
                 access_key_id: id,
                 secret_access_key: secret,
                 session_token: token.session_token(),
-                account_id: &account_id,
+                account_id,
                 expires_at,
             },
             token_type: answer.token_type(),
@@ -90,7 +90,8 @@ impl SignedIn {
             id_token,
             dpop_key: dpop_key.expose_secret(),
             sign_in_region: region.as_ref(),
-        })?;
+        })
+        .map_err(anyhow::Error::from)?;
         let session_token = Some(token.session_token().to_owned());
         let expiry = expires_at.try_into().ok();
         let keys = Credentials::new(id, secret, session_token, expiry, "cloudcred");
@@ -99,37 +100,21 @@ impl SignedIn {
     }
 }
 
-/// Into a buffer that never grows: a reallocation would leave a copy of the secrets behind.
-fn written(document: &Document) -> Result<SecretString> {
-    const ROOM: usize = 64 * 1024;
-    let mut text = Zeroizing::new(Vec::with_capacity(ROOM));
-    serde_json::to_writer(&mut *text, document).map_err(anyhow::Error::from)?;
-    if text.len() > ROOM {
-        return Err(Error::failed("AWS's answer to the sign-in is far too long"));
-    }
-    let text = std::str::from_utf8(&text).map_err(anyhow::Error::from)?;
-    Ok(SecretString::from(text))
-}
-
 /// Who signed in: the `sub` of the identity token, where it is an ARN. The token came straight
 /// from AWS over TLS, so that its signature proves nothing more (OpenID Connect Core, 3.1.3.7).
 fn subject(id_token: &str) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Payload {
-        sub: String,
-    }
     let payload = id_token.split('.').nth(1)?;
     let payload = URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?;
-    let Payload { sub } = serde_json::from_slice(&payload).ok()?;
+    let payload: serde_json::Value = serde_json::from_slice(&payload).ok()?;
+    let sub = payload.get("sub")?.as_str()?;
     // It ends up as a line of the config file.
     let plain = sub.bytes().all(|byte| byte.is_ascii_graphic()) && sub.len() <= 2048;
-    (plain && sub.starts_with("arn:")).then_some(sub)
+    (plain && sub.starts_with("arn:")).then(|| sub.to_owned())
 }
 
-fn account_of(arn: &str) -> Option<String> {
-    let account = arn.split(':').nth(4)?;
-    let is_account = account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
-    is_account.then(|| account.to_owned())
+fn account_of(arn: &str) -> Option<&str> {
+    let is_account = |it: &&str| it.len() == 12 && it.bytes().all(|byte| byte.is_ascii_digit());
+    arn.split(':').nth(4).filter(is_account)
 }
 
 /// Where AWS's tools look for the documents of sessions: an error if in different places.
@@ -152,7 +137,6 @@ pub fn cache_folder(env: &Env) -> Result<PathBuf> {
     Ok(PathBuf::from(folder))
 }
 
-/// The document of a session in that folder.
 pub fn cache_file(folder: &Path, login_session: &str) -> PathBuf {
     let hash = Sha256::digest(login_session.trim().as_bytes());
     folder.join(format!("{hash:x}.json"))
@@ -187,7 +171,7 @@ mod tests {
         };
         let arn = "arn:aws:iam::111122223333:user/ana";
         assert_eq!(subject(&token(arn)).as_deref(), Some(arn));
-        assert_eq!(account_of(arn).as_deref(), Some("111122223333"));
+        assert_eq!(account_of(arn), Some("111122223333"));
         for wrong in ["ana", "arn:aws:iam::1:user/a\n[default]", ""] {
             assert_eq!(subject(&token(wrong)), None, "{wrong}");
         }

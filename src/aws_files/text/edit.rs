@@ -11,8 +11,8 @@ use crate::error::{Error, Result};
 const MARK: &str = "# Added by cloudcred";
 
 impl AwsFile {
-    /// Sets a key of a profile that exists. An old value is replaced in its place, and the spacing and
-    /// the comments around it are kept. A value that would be read back as something else is refused.
+    /// Sets a key of a profile, which is added at the end where it is missing. A new value keeps
+    /// the spacing and comments around the old one. Refuses what would be read back otherwise.
     pub fn set(&mut self, profile: &str, key: &str, value: &str) -> Result<()> {
         check_property(key, value)?;
         if let Some(old) = self.property(profile, key) {
@@ -21,11 +21,24 @@ impl AwsFile {
                 self.lines[lines.start] = with_value(&self.lines[lines.start], value).into();
                 self.cut_continuations(lines);
             }
-        } else if let Some(section) = self.sections_of(profile).last() {
-            let end = section.lines.end;
-            self.splice(end..end, vec![format!("{key} = {value}")]);
+            return Ok(());
         }
+        let (end, mut lines) = match self.sections_of(profile).last() {
+            Some(section) => (section.lines.end, Vec::new()),
+            None => (self.lines.len(), self.header(profile)?),
+        };
+        lines.push(format!("{key} = {value}"));
+        self.splice(end..end, lines);
         Ok(())
+    }
+
+    fn header(&self, profile: &str) -> Result<Vec<String>> {
+        if profile.is_empty() || !is_identifier(profile) {
+            return Err(Error::failed(format!("`{profile}` cannot name an AWS profile")));
+        }
+        let prefix =
+            if self.kind == FileKind::Config && profile != "default" { "profile " } else { "" };
+        Ok(vec![MARK.to_owned(), format!("[{prefix}{profile}]")])
     }
 
     /// Removes a key with its whole value, but not the comments in between.
@@ -50,25 +63,6 @@ impl AwsFile {
             }
         }
         self.read_again();
-    }
-
-    /// Adds a profile at the end of the file. It must not exist yet: AWS's tools refuse duplicates. A
-    /// name or a value that would be read back as something else is refused.
-    pub fn add(&mut self, profile: &str, properties: &[(&str, &str)]) -> Result<()> {
-        if profile.is_empty() || !is_identifier(profile) {
-            return Err(Error::failed(format!("`{profile}` cannot name an AWS profile")));
-        }
-        let header = match (self.kind, profile) {
-            (FileKind::Credentials, _) | (_, "default") => format!("[{profile}]"),
-            (FileKind::Config, _) => format!("[profile {profile}]"),
-        };
-        let mut lines = vec![MARK.to_owned(), header];
-        for (key, value) in properties {
-            check_property(key, value)?;
-            lines.push(format!("{key} = {value}"));
-        }
-        self.splice(self.lines.len()..self.lines.len(), lines);
-        Ok(())
     }
 
     /// Removes a profile with all its lines, and the comments among them, which are about it.

@@ -11,7 +11,6 @@ impl FileKind {
     pub const BOTH: [FileKind; 2] = [FileKind::Config, FileKind::Credentials];
 }
 
-/// What a section header means to AWS.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Section {
     Profile(String),
@@ -38,11 +37,10 @@ pub fn is_identifier(name: &str) -> bool {
     name.chars().all(|c| c.is_ascii_alphanumeric() || "_-/.%@:+".contains(c))
 }
 
-/// What the text between a header's brackets means in a file of this kind, whether it has a prefix,
-/// and a code and a reason where AWS's tools do not read it as it looks.
-///
-/// botocore splits that text as a shell does, and counts white space before the first word, or after
-/// a bare name, as part of the name (`configloader.py`).
+/// What the text between a header's brackets means, whether it has a prefix, and a code and a
+/// reason where AWS's tools do not read it as it looks. botocore splits it as a shell does, and
+/// counts white space before the first word, or after a bare name, as part of it
+/// (`configloader.py`).
 pub fn meaning(kind: FileKind, inner: &str) -> (Section, bool, Option<(&'static str, String)>) {
     use FileKind::{Config, Credentials};
     let text = trimmed(inner);

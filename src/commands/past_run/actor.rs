@@ -41,8 +41,7 @@ pub fn find(
     Err(Error::failed(format!("there is no run `{name}`")).hint(hint))
 }
 
-/// Removes what commands that were killed have left half-written: documents in the file store at
-/// once, under the index's lock, and old states of journals. Makes no folder.
+/// Removes what killed commands have left half-written, in the file store and beside journals.
 pub fn clear_half_written(folders: &Folders) -> Result<()> {
     if folders.data.exists() {
         drop(Index::lock(folders)?);
@@ -56,7 +55,6 @@ pub fn find_abandoned(folders: &Folders) -> Result<Option<Record>> {
     find(folders, None, |record| record.is_open() && !is_going_on(folders, &record.run))
 }
 
-/// Who acts on a past run.
 pub struct Actor<'a> {
     pub aws: &'a Aws<'a>,
     pub prompt: Box<dyn Prompt>,
@@ -113,14 +111,11 @@ fn check(credential: Credential, record: &Record) -> Result<Credential> {
     let refused = |why: String, hint: &str| Err(Error::credentials(why).hint(hint));
     // The key that the run has created, not one that somebody brought along: it would delete itself
     // first, and be of no use for the rest.
-    let is_made = |step: &Step| match step {
-        Step::CreateAccessKey(step) => {
-            credential.access_key_id.is_some()
-                && step.made.access_key_id == credential.access_key_id
-        }
-        _ => false,
+    let is_made = |step: &Step| {
+        matches!(step, Step::CreateAccessKey(it) if it.made.access_key_id.is_some()
+            && it.made.access_key_id == credential.access_key_id)
     };
-    if record.steps.iter().any(|record| is_made(&record.step)) {
+    if record.steps().any(is_made) {
         return refused(
             format!("these are the credentials that the run {run} made"),
             "name others with --profile or --key-stdin",

@@ -18,7 +18,6 @@ pub enum Action {
 }
 
 impl Action {
-    /// Shows what is to be done about the run, asks, and does it.
     pub fn take(self, actor: Actor, run: &str) -> Result<()> {
         match self {
             Action::Resume => resume::resume(actor, run),

@@ -2,7 +2,6 @@
 
 use serde_json::json;
 
-use crate::aws::account;
 use crate::commands::context::Context;
 use crate::commands::finish;
 use crate::commands::past_run::actor::{Actor, clear_half_written};
@@ -41,14 +40,13 @@ pub fn resume(mut actor: Actor<'_>, run: &str) -> Result<()> {
     finish::show_steps(&title, open.map(|it| finish::row(&it.step)), context);
     context.confirm(actor.prompt.as_mut(), "Go on with it?", "--yes")?;
     let mut secrets = RunSecrets { pair: own_pair(&mut actor, record)?, password: None };
-    let needs_password = record.steps.iter().any(|record| match &record.step {
-        // Nobody has seen a generated one, and nobody has kept a given one.
-        Step::CreateLoginProfile(step) => step.generated || record.status != Status::Done,
-        _ => false,
+    // Nobody has seen a generated one, and nobody has kept a given one.
+    let needs_password = record.steps.iter().any(|it| {
+        matches!(&it.step, Step::CreateLoginProfile(step)
+            if step.generated || it.status != Status::Done)
     });
     if let (true, Some(caller)) = (needs_password, &caller) {
-        let iam = aws.sdk.iam(&caller.session);
-        let policy = aws.read(async { Ok(account::password_policy(&iam).await.ok()) })?;
+        let policy = aws.password_policy(caller)?;
         secrets.password = Some(password::generate(&policy.unwrap_or_default()));
     }
     drop(actor);
@@ -73,8 +71,7 @@ fn still_open(error: Error, run: &str) -> Error {
     ))
 }
 
-/// The pair that the user brought along to the run, where the run has not stored it yet: nobody but
-/// the user has it. STS is asked about it again.
+/// The pair that the user brought along and the run has not stored yet: nobody else has it.
 fn own_pair(actor: &mut Actor<'_>, record: &Record) -> Result<Option<KeyPair>> {
     let aws = actor.aws;
     let mut not_done = record.steps.iter().filter(|it| it.status != Status::Done);

@@ -2,7 +2,6 @@
 
 use serde_json::json;
 
-use crate::aws_files::Locations;
 use crate::aws_profile;
 use crate::commands::context::{Aws, Context};
 use crate::commands::finish;
@@ -34,8 +33,7 @@ pub fn report(record: Option<&Record>, changed: bool, context: &Context) -> Resu
     })
 }
 
-/// Shows what would be taken back, asks, and takes it back; refuses where the run's user has things
-/// that the run did not make.
+/// Takes back what the run made, unless its user has things that the run did not make.
 pub fn undo(mut actor: Actor<'_>, run: &str) -> Result<()> {
     let aws = actor.aws;
     let context = aws.context;
@@ -85,16 +83,13 @@ pub fn undo(mut actor: Actor<'_>, run: &str) -> Result<()> {
     report(Some(undone.record()), true, context)
 }
 
-/// Profiles that were made for the run's secret since, by `secret use --aws-profile`: not the run's to
-/// remove.
+/// Profiles that `secret use` has made for the run's secret since: not the run's to remove.
 fn idle_profiles(record: &Record, aws: &Aws) -> Vec<String> {
-    let env = &aws.context.env;
-    let (Some((secret, _)), Ok(locations), Ok(program), Ok(index)) =
-        (record.target(), Locations::of(env), env.program(), Index::load(&aws.vault.folders))
-    else {
+    let Some((secret, _)) = record.target() else { return Vec::new() };
+    let readers = aws_profile::readers(&aws.context.env, &secret);
+    let (Ok(readers), Ok(index)) = (readers, Index::load(&aws.vault.folders)) else {
         return Vec::new();
     };
-    let readers = aws_profile::readers(&locations, program, &secret);
     let of_name = if index.find(&secret).is_none() { readers.by_its_name } else { Vec::new() };
     let of_current = if index.current.is_none() { readers.as_current } else { Vec::new() };
     [of_name, of_current].concat()

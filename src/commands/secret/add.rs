@@ -99,11 +99,10 @@ fn proven_pair(
             if is_asked { prompt.key_pair(PAIR)? } else { context.pair_from_stdin(prompt)? };
         let Some(aws) = &aws else { return Ok((pair, None)) };
         match verified(&pair, aws) {
-            Ok(identity) => return Ok((pair, Some(identity))),
             Err(refused) if refused.kind == Kind::Credentials && is_asked => {
                 prompt.tell(&refused.with_hint())?;
             }
-            Err(error) => return Err(error),
+            verified => return Ok((pair, Some(verified?))),
         }
     }
 }

@@ -1,5 +1,4 @@
-//! `cloudcred secret copy`: a secret on the clipboard for as long as it takes to paste it, and what
-//! to do with it in the app.
+//! `cloudcred secret copy`: a secret on the clipboard for as long as it takes to paste it.
 
 use std::time::Duration;
 

@@ -33,7 +33,6 @@ pub fn run(context: &Context) -> Result<()> {
     })
 }
 
-/// One secret as `--output json` shows it.
 pub fn listed(entry: &Entry, is_current: bool) -> Value {
     json!({
         "name": entry.name,

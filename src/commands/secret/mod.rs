@@ -9,7 +9,6 @@ mod show;
 
 use serde_json::json;
 
-use crate::aws_files::Locations;
 use crate::aws_profile;
 use crate::cli::Secret;
 use crate::commands::context::Context;
@@ -40,9 +39,7 @@ fn rename(old: &str, new: &str, context: &Context) -> Result<()> {
     }
     context.vault()?.rename(&old, &new, || {
         // AWS profiles that read the secret by its name go on reading it.
-        let Ok(locations) = Locations::of(&context.env) else { return Ok(()) };
-        let program = context.env.program()?;
-        aws_profile::follow(&locations, program, &old, &new).map_err(|error| {
+        aws_profile::follow(&context.env, &old, &new).map_err(|error| {
             half_done(format!("renamed, but an AWS profile still reads `{old}`: {}", error.message))
         })
     })?;

@@ -2,8 +2,7 @@
 
 use serde_json::json;
 
-use crate::aws_files::Locations;
-use crate::aws_profile::{self, Forget, Readers};
+use crate::aws_profile::{self, Readers};
 use crate::commands::context::Context;
 use crate::error::{Kind, Result};
 use crate::store::index::{Entry, Index};
@@ -15,11 +14,7 @@ pub fn run(name: &str, forget: bool, context: &Context) -> Result<()> {
     let vault = context.vault()?;
     let index = Index::load_to_change(&vault.folders)?;
     let entry = index.require(&SecretName::existing(name)?)?.clone();
-    let locations = Locations::of(&context.env).ok();
-    let readers = match &locations {
-        Some(locations) => aws_profile::readers(locations, context.env.program()?, &entry.name),
-        None => Readers::default(),
-    };
+    let readers = aws_profile::readers(&context.env, &entry.name)?;
     let mut prompt = context.prompt()?;
     let unreadable = match vault.find(entry.store, &entry.name) {
         Ok(_) => Unreadable::Refuse,
@@ -38,16 +33,13 @@ pub fn run(name: &str, forget: bool, context: &Context) -> Result<()> {
         }
     };
     context.confirm(prompt.as_mut(), &question(&entry, &index, &readers), "--yes")?;
-    let (mut was_current, mut is_last, mut aws_profiles) = (false, false, Vec::new());
+    let (mut was_current, mut aws_profiles) = (false, Vec::new());
     let removed = vault.remove(&entry, unreadable, |index| {
-        (was_current, is_last) = (index.is_current(&entry.name), index.secrets.len() == 1);
+        was_current = index.is_current(&entry.name);
         // Profiles first: tools then look elsewhere, instead of failing.
-        if let Some(locations) = &locations {
-            // Where there are other secrets, one of them will be current next.
-            let which = if was_current && is_last { Forget::AndCurrent } else { Forget::ByName };
-            let program = context.env.program()?;
-            aws_profiles = aws_profile::forget(locations, program, &entry.name, which)?;
-        }
+        aws_profiles = aws_profile::forget(&context.env, &entry.name, |readers| {
+            going(&readers, &entry, index)
+        })?;
         Ok(())
     });
     let profiles = aws_profiles.join(", ");
@@ -60,7 +52,8 @@ pub fn run(name: &str, forget: bool, context: &Context) -> Result<()> {
             "the AWS profile that read it is removed ({profiles}), but not the secret: {why}"
         ))
     })?;
-    let idle = if was_current && !is_last { readers.as_current } else { Vec::new() };
+    let mut idle = readers.as_current;
+    idle.retain(|name| was_current && !aws_profiles.contains(name));
     let (name, id) = (&entry.name, &entry.access_key_id);
     let json = json!({
         "removed": name,
@@ -87,16 +80,21 @@ pub fn run(name: &str, forget: bool, context: &Context) -> Result<()> {
     })
 }
 
+/// The profiles that go with the secret; where others are left, one of those is current next.
+fn going(readers: &Readers, entry: &Entry, index: &Index) -> Vec<String> {
+    let mut names = readers.by_its_name.clone();
+    if index.is_current(&entry.name) && index.secrets.len() == 1 {
+        names.extend_from_slice(&readers.as_current);
+    }
+    names
+}
+
 fn question(entry: &Entry, index: &Index, readers: &Readers) -> String {
-    let is_current = index.is_current(&entry.name);
     let mut text = format!("Remove the secret `{}` ({})", entry.name, entry.access_key_id);
-    if is_current {
+    if index.is_current(&entry.name) {
         text += ", which is the current one";
     }
-    let mut going = readers.by_its_name.clone();
-    if is_current && index.secrets.len() == 1 {
-        going.extend_from_slice(&readers.as_current);
-    }
+    let going = going(readers, entry, index);
     if !going.is_empty() {
         text += &format!(", and the AWS profile that reads it ({})", going.join(", "));
     }

@@ -1,5 +1,4 @@
-//! `cloudcred secret use`: "set current". The current secret is the one that `exec`, `export` and
-//! `credential-process` use when they are given no name.
+//! `cloudcred secret use`: sets the secret that commands use when they are given no name.
 
 use serde_json::json;
 
@@ -54,14 +53,13 @@ pub fn run(name: &str, aws_profile: Option<&str>, context: &Context) -> Result<(
     })
 }
 
-/// Prepares a profile that reads the current secret, so that switching the secret needs no other edit.
-/// One of ours that reads something else is replaced only with consent. What comes back writes the
-/// profile, or leaves the files as they were, and says whether anything is different now.
+/// Prepares a profile that reads whichever secret is current; another one of ours is replaced only
+/// with consent. What comes back writes it, or leaves the files as they were; whether they changed.
 fn new_profile(name: &str, context: &Context) -> Result<impl FnOnce() -> Result<bool>> {
     let region = context.region()?.map(str::to_owned);
     let profile = AwsProfile::new(name, context.env.program()?, None, region)?;
     let locations = Locations::of(&context.env)?;
-    let existing = aws_profile::existing(&locations, &profile)?;
+    let existing = profile.existing(&locations)?;
     let replaces = existing.filter(|there| !there.serves_as(&profile));
     if let Some(there) = &replaces {
         let (old, new) = (there.described(), profile.described());
@@ -73,9 +71,9 @@ fn new_profile(name: &str, context: &Context) -> Result<impl FnOnce() -> Result<
     }
     Ok(move || {
         let before = replaces.as_ref();
-        aws_profile::write(&locations, &profile, before).inspect_err(|_| {
+        profile.write(&locations, before).inspect_err(|_| {
             // What failed before this is what the user is told.
-            aws_profile::take_back(&locations, &profile, before).unwrap_or_default();
+            profile.take_back(&locations, before).unwrap_or_default();
         })
     })
 }

@@ -1,5 +1,4 @@
-//! `cloudcred secret show`: one secret, masked as the app masks it, or revealed where that was asked
-//! for.
+//! `cloudcred secret show`: one secret, masked as in the app, or revealed on request.
 
 use secrecy::ExposeSecret;
 use serde::Serialize;

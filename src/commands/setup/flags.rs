@@ -1,10 +1,9 @@
-//! Checks the flags of `setup` and reads what they announce on standard input, before anybody is asked
-//! anything.
+//! Checks the flags of `setup`, and reads what they announce on standard input.
 
 use secrecy::SecretString;
 
 use crate::aws_files::Locations;
-use crate::aws_profile::{self, AwsProfile};
+use crate::aws_profile::AwsProfile;
 use crate::cli::{ModeChoice, PasswordChoice, Setup, StoreChoice};
 use crate::commands::context::Context;
 use crate::error::{Error, Result};
@@ -15,7 +14,6 @@ use crate::setup::wizard::Piped;
 use crate::stdin;
 use crate::store::SecretName;
 
-/// Checks what flags say, by AWS's rules and ours.
 pub fn check(flags: &mut Setup, context: &Context) -> Result<()> {
     check_combination(flags, context.global.output)?;
     parse_tags(&flags.tags)?;
@@ -40,7 +38,7 @@ pub fn check(flags: &mut Setup, context: &Context) -> Result<()> {
     }
     if let Some(name) = &flags.aws_profile {
         let profile = AwsProfile::new(name, context.env.program()?, None, None)?;
-        aws_profile::existing(&Locations::of(&context.env)?, &profile)?;
+        profile.existing(&Locations::of(&context.env)?)?;
     }
     Ok(())
 }
@@ -79,11 +77,7 @@ pub fn read_piped(flags: &Setup, context: &Context, prompt: &mut dyn Prompt) -> 
         return Ok(Piped { pair, password: None });
     }
     let text = stdin::read_to_end()?;
-    match text.lines().next().filter(|line| !line.is_empty()) {
-        Some(line) => Ok(Piped { pair, password: Some(SecretString::from(line)) }),
-        None => {
-            let flag = "--console-password generate";
-            Err(Error::end_of_input("the console password", flag))
-        }
-    }
+    let line = text.lines().next().filter(|line| !line.is_empty());
+    let missing = || Error::end_of_input("the console password", "--console-password generate");
+    Ok(Piped { pair, password: Some(SecretString::from(line.ok_or_else(missing)?)) })
 }

@@ -27,8 +27,7 @@ use crate::setup::steps::context::RunSecrets;
 use crate::setup::wizard::{Lookups, Wizard};
 use crate::store::index::Index;
 
-/// The exit code: other than 0 where the user is ready and its root key was not retired, which is told
-/// already.
+/// The exit code: not 0 where the user is ready, but its root key was not retired.
 pub fn run(mut flags: Setup, context: &Context) -> Result<u8> {
     flags::check(&mut flags, context)?;
     let dry_run = flags.dry_run;
@@ -61,7 +60,12 @@ pub fn run(mut flags: Setup, context: &Context) -> Result<u8> {
     let caller = request.caller();
     let run = run_name(context.env.now());
     let plan = plan(&request, &facts, &run, context.env.now())?;
-    show(&plan, caller, context);
+    plan.warnings.iter().for_each(|warning| context.output.warn(warning));
+    if !plan.steps.is_empty() {
+        let who = caller.identity().map(|caller| caller.short()).unwrap_or_default();
+        let title = format!("Plan for account {}, as {who}", plan.goal.account_id);
+        finish::show_steps(&title, plan.steps.iter().map(finish::row), context);
+    }
     let mut record = Record::new(&run, &plan, caller);
     let (mut console_password, mut not_retired) = (None, None);
     if !dry_run && (!plan.steps.is_empty() || plan.goal.prints) {
@@ -82,7 +86,7 @@ pub fn run(mut flags: Setup, context: &Context) -> Result<u8> {
     report.again = request.as_command().filter(|_| context.attended);
     if let Some(error) = not_retired {
         // What was made stays, with a password that is seen this once.
-        context.output.result_and_error(&report, &error);
+        context.output.result_and_error(&report, |page| report.text(page), &error);
         return Ok(error.kind.exit_code());
     }
     retire::after_retirement(&record, caller, &mut report, &aws)?;
@@ -118,21 +122,16 @@ fn look(flags: &Setup, aws: &Aws) -> Result<Vec<Credential>> {
     Ok(credentials)
 }
 
-/// Says that a run was not finished, and offers to finish it or to take it back, unless this is a dry
-/// run.
+/// Offers to finish an unfinished run, or to take it back; unattended or dry, only warns of it.
 fn abandoned_run(
     aws: &Aws,
     dry_run: bool,
     prompt: &mut dyn Prompt,
 ) -> Result<Option<(String, Action)>> {
     let context = aws.context;
-    let record = past_run::find_abandoned(&aws.vault.folders).unwrap_or_else(|error| {
-        context.output.warn(&error.with_hint());
-        None
-    });
-    let Some(record) = record else {
-        return Ok(None);
-    };
+    let abandoned = past_run::find_abandoned(&aws.vault.folders);
+    let warned = abandoned.inspect_err(|error| context.output.warn(&error.with_hint()));
+    let Some(record) = warned.ok().flatten() else { return Ok(None) };
     let run = record.run;
     if dry_run || !context.attended {
         context.output.warn(&format!(
@@ -176,16 +175,6 @@ fn check_not_expired(caller: &Credential, aws: &Aws) -> Result<()> {
     Err(Error::credentials(message).hint("nothing was changed; run the command again"))
 }
 
-/// The plan for a person's eyes.
-fn show(plan: &Plan, caller: &Credential, context: &Context) {
-    plan.warnings.iter().for_each(|warning| context.output.warn(warning));
-    if !plan.steps.is_empty() {
-        let who = caller.identity().map(|caller| caller.short()).unwrap_or_default();
-        let title = format!("Plan for account {}, as {who}", plan.goal.account_id);
-        finish::show_steps(&title, plan.steps.iter().map(finish::row), context);
-    }
-}
-
 fn run_secrets(request: &Request, facts: &Facts, plan: &Plan, aws: &Aws) -> Result<RunSecrets> {
     let request = match request {
         Request::Existing(_) => return Ok(RunSecrets::default()),
@@ -210,8 +199,7 @@ fn run_secrets(request: &Request, facts: &Facts, plan: &Plan, aws: &Aws) -> Resu
     Ok(RunSecrets { pair, password })
 }
 
-/// Carries the plan out; an error after the checkpoint leaves what was made: the user is ready, and
-/// its root key is not retired.
+/// An error after the checkpoint leaves what was made: the user, without its root key retired.
 fn carry_out(
     record: Record,
     secrets: RunSecrets,

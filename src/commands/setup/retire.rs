@@ -1,5 +1,4 @@
-//! What follows once the root key that created the user is out of use: it is deleted where somebody says
-//! so once more, and what still holds it is named.
+//! What follows once a root key is out of use: it is deleted on request, and its holders named.
 
 use crate::aws::configured::{Kind, configured};
 use crate::aws::credential::Credential;
@@ -18,8 +17,7 @@ use crate::setup::steps::context::RunSecrets;
 use crate::setup::wizard::Lookups;
 use crate::store::index::Index;
 
-/// Adds to the report what becomes of the key, if one was retired. The run has gone well, whatever
-/// happens here.
+/// Adds to the report what becomes of a retired key. Whatever happens, the run has gone well.
 pub fn after_retirement(
     record: &Record,
     caller: &Credential,
@@ -134,7 +132,7 @@ fn offer_secret(id: &str, goal: &Goal, prompt: &mut dyn Prompt, context: &Contex
         }
         let text = format!("Let the profile `{name}` read the secret?");
         let question = Question::required(&text, "in ~/.aws");
-        if prompt.confirm(question)? && aws_profile::take_place_of_key(&locations, &profile, id)? {
+        if prompt.confirm(question)? && profile.take_place_of_key(&locations, id)? {
             context.output.step_done("change AWS profile", name);
         }
     }

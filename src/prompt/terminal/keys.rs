@@ -1,5 +1,4 @@
-//! How the terminal takes keys (with or without echo, line by line or key by key), how it was found,
-//! and the reads themselves, for a thread that may block.
+//! How the terminal takes keys, how it was found, and the blocking reads themselves.
 
 use std::io::{self, BufRead};
 
@@ -10,7 +9,6 @@ use rustix::termios::{
 };
 use zeroize::Zeroizing;
 
-/// How keys are taken.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Keys {
     /// As the terminal was found.
@@ -21,7 +19,6 @@ pub enum Keys {
     Single,
 }
 
-/// The terminal behind standard input.
 #[cfg(unix)]
 pub struct TerminalMode {
     found: Option<Termios>,
@@ -56,9 +53,8 @@ impl TerminalMode {
         }
     }
 
-    /// Waits until the process goes on after a stop (Ctrl-Z and `fg`) while what is typed is hidden.
-    /// The shell has then set its own mode, which shows it: sets ours again, and discards what was
-    /// shown already.
+    /// Waits until the process goes on after Ctrl-Z and `fg` while what is typed is hidden. The
+    /// shell has set its own mode, which shows it: sets ours again, and discards what was shown.
     pub async fn continued(&mut self) {
         loop {
             self.continued.recv().await;
@@ -125,7 +121,7 @@ pub fn read_key(term: &Term) -> io::Result<Key> {
 }
 
 /// A line as the terminal gives it, with its editing keys; the end of input is an error.
-pub fn read_line() -> io::Result<Zeroizing<String>> {
+pub fn read_line(_: &Term) -> io::Result<Zeroizing<String>> {
     let mut line = Zeroizing::new(String::with_capacity(8 * 1024));
     match io::stdin().lock().read_line(&mut line)? {
         0 => Err(no_more()),
@@ -135,9 +131,7 @@ pub fn read_line() -> io::Result<Zeroizing<String>> {
 
 /// On Unix the terminal's mode has switched the echo off for as long as the question lasts.
 #[cfg(unix)]
-pub fn read_hidden_line(_: &Term) -> io::Result<Zeroizing<String>> {
-    read_line()
-}
+pub use read_line as read_hidden_line;
 
 /// On Windows console reads key by key without echo, and flushes nothing.
 #[cfg(not(unix))]

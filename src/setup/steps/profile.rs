@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::aws_files::Locations;
-use crate::aws_profile::{self, AwsProfile};
+use crate::aws_profile::AwsProfile;
 use crate::error::Result;
 use crate::setup::steps::context::{Before, Change, Leftover, Outcome, Settled, Stop, Work};
 
@@ -40,7 +40,7 @@ impl Change for WriteAwsProfile {
     async fn prepare(&mut self, work: &mut Work<'_>) -> Result<()> {
         if self.made.begun_at.is_none() {
             let locations = Locations::of(work.access.env)?;
-            let existing = aws_profile::existing(&locations, &self.profile)?;
+            let existing = self.profile.existing(&locations)?;
             let found = existing.is_some_and(|there| there.serves_as(&self.profile));
             self.made = Before { begun_at: Some(work.access.aws_now()), found };
         }
@@ -49,7 +49,7 @@ impl Change for WriteAwsProfile {
 
     async fn act(&mut self, work: &mut Work<'_>) -> Result<(), Stop> {
         let locations = Locations::of(work.access.env)?;
-        Ok(aws_profile::write(&locations, &self.profile, self.replaces.as_ref()).map(drop)?)
+        Ok(self.profile.write(&locations, self.replaces.as_ref()).map(drop)?)
     }
 
     /// Written once more: an undo that was cut off may have removed it.
@@ -60,7 +60,7 @@ impl Change for WriteAwsProfile {
     async fn take_back(&mut self, work: &mut Work<'_>, _: Outcome) -> Result<(), Leftover> {
         if !self.made.found {
             let locations = Locations::of(work.access.env)?;
-            aws_profile::take_back(&locations, &self.profile, self.replaces.as_ref())?;
+            self.profile.take_back(&locations, self.replaces.as_ref())?;
             self.made = Before::default();
         }
         Ok(())
