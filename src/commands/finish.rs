@@ -17,7 +17,7 @@ use crate::setup::steps::Step;
 pub fn carry_out(run: &mut Run, aws: &Aws) -> Result<()> {
     let began = Instant::now();
     aws.block_on(run.execute())?;
-    if run.record().prints()
+    if run.record().goal.prints
         && let Err(error) = print(run, &aws.context.output)
     {
         run.journal.not_printed();
@@ -37,7 +37,7 @@ fn print(run: &mut Run, output: &Output) -> Result<()> {
 /// Refuses to print a pair to where nobody reads it, or beside another document. The standard library
 /// opens the null device in place of a standard output that is closed, so writing to that never fails.
 pub fn check_stdout(record: &Record, context: &Context) -> Result<()> {
-    if !record.prints() {
+    if !record.goal.prints {
         return Ok(());
     }
     if context.output.format == Format::Json {
@@ -88,7 +88,7 @@ pub fn row(step: &Step) -> Vec<String> {
 /// Puts the result where it belongs: standard output, unless the secret itself went there, or it is
 /// closed or full.
 pub fn deliver(report: &SetupReport, context: &Context) -> Result<()> {
-    if report.prints && report.run.is_some() {
+    if report.goal.prints && report.run.is_some() {
         context.output.result_beside(report);
         return Ok(());
     }

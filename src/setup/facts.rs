@@ -20,6 +20,7 @@ use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::secret::KeyPair;
 use crate::setup::request::{ConsolePassword, IamUserRequest, Request, RootRequest, SecretTarget};
+use crate::setup::steps::WriteAwsProfile;
 use crate::store::StoreKind;
 use crate::store::index::Index;
 use crate::store::vault::Vault;
@@ -39,8 +40,8 @@ pub struct Facts {
     pub stored_is_reusable: bool,
     /// Whether the wanted name is the current secret's.
     pub secret_is_current: bool,
-    /// The AWS profile that is wanted, and what has its name already.
-    pub aws_profile: Option<(AwsProfile, Option<AwsProfile>)>,
+    /// Writes the AWS profile that is wanted, in place of what has its name already.
+    pub aws_profile: Option<WriteAwsProfile>,
     pub warnings: Vec<String>,
 }
 
@@ -94,10 +95,7 @@ impl Stored {
             Some(identity) => format!("for {}", identity.described()),
             None => "of unknown origin".to_owned(),
         };
-        match self.store {
-            StoreKind::Keyring => format!("{owner}, in the keyring"),
-            StoreKind::File => format!("{owner}, in a file"),
-        }
+        format!("{owner}, {}", self.store.place())
     }
 }
 
@@ -110,9 +108,7 @@ pub struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// # Errors
-    /// When a read fails that the decision rests on; what the caller may not read is a fact, not an
-    /// error.
+    /// Fails only where the decision rests on a read: what the caller may not read is a fact.
     pub async fn read(&self, request: &Request) -> Result<Facts> {
         let aws_profile = self.aws_profile(request)?;
         let (of_secret, of_user, of_root) = tokio::join!(
@@ -145,26 +141,25 @@ impl Reader<'_> {
         root.weaknesses(account, console).iter().map(Diagnostic::with_hint).collect()
     }
 
-    /// # Errors
-    /// When the profile could not be written, or AWS's tools would not read it.
-    fn aws_profile(&self, request: &Request) -> Result<Option<(AwsProfile, Option<AwsProfile>)>> {
+    /// Fails where the profile could not be written, or AWS's tools would not read it.
+    fn aws_profile(&self, request: &Request) -> Result<Option<WriteAwsProfile>> {
         let Some(target) = request.target() else { return Ok(None) };
         let Some(name) = &target.aws_profile else { return Ok(None) };
         let region = request.caller().region.clone();
         let profile = AwsProfile::new(name, self.env.program()?, Some(&target.secret), region)?;
         let locations = Locations::of(self.env)?;
-        let existing = aws_profile::existing(&locations, &profile)?;
+        let replaces = aws_profile::existing(&locations, &profile)?;
         locations.check_writable(FileKind::Config)?;
-        Ok(Some((profile, existing)))
+        Ok(Some(WriteAwsProfile { profile, replaces, made: Default::default() }))
     }
 
     async fn about_user(&self, request: &Request) -> Result<Facts> {
         match request {
-            Request::Existing(_) => Ok(Facts::default()),
             Request::IamUser(request) => self.iam_user(request).await,
             Request::Root(request) => {
                 Ok(Facts { user: self.root_user(request).await?, ..Facts::default() })
             }
+            Request::Existing { .. } => Ok(Facts::default()),
         }
     }
 
@@ -172,14 +167,13 @@ impl Reader<'_> {
         let name = &request.user_name;
         let iam = self.sdk.iam(&request.bootstrap.session);
         let wants_password = !matches!(request.console_password, ConsolePassword::None);
-        let (user, password_policy) =
-            tokio::join!(account::user(&iam, name, wants_password), async {
-                if wants_password {
-                    account::password_policy(&iam).await.map(Some)
-                } else {
-                    Ok(None)
-                }
-            });
+        let policy = async {
+            if !wants_password {
+                return Ok(None);
+            }
+            account::password_policy(&iam).await.map(Some)
+        };
+        let (user, policy) = tokio::join!(account::user(&iam, name, wants_password), policy);
         let mut warnings = Vec::new();
         let mut unless_denied = |what: String, failure: Failure| match failure.reason {
             Reason::Denied => {
@@ -196,16 +190,14 @@ impl Reader<'_> {
                 UserFact::Unreadable(unless_denied(what, failure)?)
             }
         };
-        let password_policy = password_policy.or_else(|failure| {
+        let password_policy = policy.or_else(|failure| {
             unless_denied("the account's password policy".to_owned(), failure).map(|_| None)
         })?;
         Ok(Facts { user, password_policy, warnings, ..Facts::default() })
     }
 
-    /// Root's keys, where it gets another one.
-    ///
-    /// # Errors
-    /// When AWS does not show root's keys to a session of root: it makes none for it either.
+    /// Root's keys, where it gets another one. Where AWS does not show them to a session of root, it
+    /// makes none for it either.
     async fn root_user(&self, request: &RootRequest) -> Result<UserFact> {
         if request.pair.is_some() {
             return Ok(UserFact::Absent);
@@ -250,9 +242,7 @@ impl Reader<'_> {
     }
 
     /// The secret of the wanted name; and its key, where STS does not accept it although IAM lists it.
-    ///
-    /// # Errors
-    /// When STS neither accepts nor rejects the pair: what may well work must not be replaced.
+    /// Fails where STS does neither: what may well work must not be replaced.
     async fn about_secret(&self, request: &Request) -> Result<(Facts, Option<AccessKey>)> {
         let Some(target) = request.target() else {
             return Ok(Default::default());
@@ -271,7 +261,7 @@ impl Reader<'_> {
             entry.and_then(|it| Some(Identity::new(it.account_id.as_ref()?, it.arn.as_ref()?)));
         let identity = by_sts.or(by_index);
         facts.stored_is_reusable = match request {
-            Request::Existing(_) => false,
+            Request::Existing { .. } => false,
             Request::IamUser(request) => identity.as_ref().is_some_and(|owner| {
                 // IAM does not tell user names apart by case.
                 let name = owner.user_name();
@@ -295,7 +285,7 @@ impl Reader<'_> {
         let caller = &request.caller().session;
         let user = match request {
             Request::IamUser(request) => Some(request.user_name.as_str()),
-            Request::Existing(_) | Request::Root(_) => None,
+            Request::Existing { .. } | Request::Root(_) => None,
         };
         let answer = settled(|| async {
             let sdk = self.sdk.with_fresh_connections();

@@ -11,21 +11,20 @@ use crate::aws::credential::Credential;
 use crate::aws::identity::Identity;
 use crate::error::{Error, Result};
 use crate::setup::facts::{Facts, Stored, UserFact};
-use crate::setup::goal::{Goal, Kept};
 use crate::setup::request::{
-    ConsolePassword, ExistingRequest, IamUserRequest, IfExists, Mode, Request, RootRequest,
+    ConsolePassword, Goal, IamUserRequest, IfExists, Kept, Mode, Request, RootRequest,
     SecretTarget, is_administrator_access,
 };
 use crate::setup::steps::{
     AttachPolicy, CREATED_BY_TAG, CreateAccessKey, CreateLoginProfile, CreateUser,
-    DeactivateRootKey, DeleteRootKey, DescribeAccessKey, Destination, RUN_TAG, SetCurrent, Step,
-    StoreSecret, Verify, WriteAwsProfile,
+    DeactivateRootKey, DeleteRootKey, DescribeAccessKey, RUN_TAG, SetCurrent, Step, StoreSecret,
+    Verify, user_exists,
 };
 use crate::store::StoreKind;
 
 use refusals::{
     check_boundary, check_name_is_free, check_password, check_room_for_a_key,
-    check_stored_key_is_gone, user_exists,
+    check_stored_key_is_gone,
 };
 
 /// The steps, in order; empty when everything is there already.
@@ -39,8 +38,8 @@ pub struct Plan {
 }
 
 impl Plan {
-    fn new(goal: Goal, steps: Vec<Step>) -> Self {
-        Plan { goal, steps, checkpoint: None, warnings: Vec::new() }
+    fn new(goal: Goal, steps: Vec<Step>, warnings: Vec<String>) -> Self {
+        Plan { goal, steps, checkpoint: None, warnings }
     }
 
     /// Whether it needs somebody's yes: it changes the account, or gives up a stored secret.
@@ -49,18 +48,20 @@ impl Plan {
     }
 }
 
-/// # Errors
-/// When what is wanted meets something that exists and nothing says what to do about it, before
-/// anything is changed.
+/// Fails where what is wanted meets something that exists, and nothing says what to do about it.
 pub fn plan(request: &Request, facts: &Facts, run: &str, now: Timestamp) -> Result<Plan> {
     let mut plan = match request {
-        Request::Existing(request) => for_existing(request, facts),
+        Request::Existing { credential, unused } => for_existing(credential, unused, facts),
         Request::IamUser(request) => for_iam_user(request, facts, run, now),
         Request::Root(request) => for_root(request, facts, now),
     }?;
-    plan.steps.extend(write_aws_profile(facts));
+    if let Some(write) = &facts.aws_profile {
+        plan.goal.aws_profile = Some(write.profile.name.clone());
+        if !write.replaces.as_ref().is_some_and(|there| there.serves_as(&write.profile)) {
+            plan.steps.push(Step::WriteAwsProfile(write.clone()));
+        }
+    }
     plan.goal.prints = request.target().is_some_and(|target| target.store.is_none());
-    plan.goal.aws_profile = facts.aws_profile.as_ref().map(|(profile, _)| profile.name.clone());
     if let Request::IamUser(request) = request
         && let Some(root_key) = &request.retire
     {
@@ -80,26 +81,17 @@ pub fn plan(request: &Request, facts: &Facts, run: &str, now: Timestamp) -> Resu
 pub fn deletion(root_key: &str, goal: &Goal) -> Plan {
     let delete = DeleteRootKey { access_key_id: root_key.to_owned() };
     let steps = vec![Step::Verify(Verify { reads_iam: true }), Step::DeleteRootKey(delete)];
-    Plan::new(goal.clone(), steps)
+    Plan::new(goal.clone(), steps, Vec::new())
 }
 
-fn write_aws_profile(facts: &Facts) -> Option<Step> {
-    let (profile, replaces) = facts.aws_profile.clone()?;
-    if replaces.as_ref().is_some_and(|there| there.serves_as(&profile)) {
-        return None;
-    }
-    Some(Step::WriteAwsProfile(WriteAwsProfile { profile, replaces, made: Default::default() }))
-}
-
-fn for_existing(request: &ExistingRequest, facts: &Facts) -> Result<Plan> {
-    let credential = &request.found;
+fn for_existing(credential: &Credential, flags: &[&str], facts: &Facts) -> Result<Plan> {
     let goal = Goal {
         access_key_id: credential.access_key_id.clone(),
         in_place: Some(credential.source.clone()),
         ..Goal::of(Mode::Existing, &caller(credential)?)
     };
-    let warnings = facts.warnings.iter().cloned().chain(unused(&request.unused)).collect();
-    Ok(Plan { warnings, ..Plan::new(goal, Vec::new()) })
+    let warnings = facts.warnings.iter().cloned().chain(unused(flags)).collect();
+    Ok(Plan::new(goal, Vec::new(), warnings))
 }
 
 fn unused(flags: &[&str]) -> Option<String> {
@@ -194,7 +186,7 @@ fn for_iam_user(
     };
     let secret = kept(&request.target, store, facts);
     let goal = Goal { access_key_id, secret, ..Goal::of(Mode::IamUser, &owner) };
-    Ok(Plan { warnings, ..Plan::new(goal, steps) })
+    Ok(Plan::new(goal, steps, warnings))
 }
 
 /// The key that was brought along, where the user has it.
@@ -214,11 +206,11 @@ fn key_steps(
     let name = &request.user_name;
     check_stored_key_is_gone(&request.target, facts, Some(name), keys)?;
     let mut steps = Vec::new();
-    if own_key(request, user).is_some() {
-        steps.extend(store_secret(&request.target, facts));
-    } else {
+    if own_key(request, user).is_none() {
         check_room_for_a_key(Some(name), keys, now)?;
         steps.push(create_access_key(Some(name), &request.target, facts, keys));
+    } else if request.target.store.is_some() {
+        steps.push(Step::StoreSecret(store_secret(&request.target, facts)));
     }
     if let Some(description) = request.key_description.clone() {
         let describe = DescribeAccessKey { user_name: name.clone(), description };
@@ -249,8 +241,10 @@ fn for_root(request: &RootRequest, facts: &Facts, now: Timestamp) -> Result<Plan
     } else {
         check_name_is_free(&request.target, facts, reuse)?;
         match given {
-            Some(_) => steps.extend(store_secret(&request.target, facts)),
             None => steps.extend(new_root_key(request, facts, now)?),
+            // It is printed at the end.
+            Some(_) if request.target.store.is_none() => {}
+            Some(_) => steps.push(Step::StoreSecret(store_secret(&request.target, facts))),
         }
     }
     steps.extend(set_current(&request.target, facts));
@@ -261,7 +255,7 @@ fn for_root(request: &RootRequest, facts: &Facts, now: Timestamp) -> Result<Plan
     let secret = kept(&request.target, store, facts);
     let owner = caller(&request.checked)?;
     let goal = Goal { access_key_id, secret, ..Goal::of(Mode::Root, &owner) };
-    Ok(Plan { warnings, ..Plan::new(goal, steps) })
+    Ok(Plan::new(goal, steps, warnings))
 }
 
 /// Made by root for itself.
@@ -284,23 +278,16 @@ fn create_access_key(
 ) -> Step {
     Step::CreateAccessKey(CreateAccessKey {
         user_name: user_name.cloned(),
-        destination: destination(target, facts),
+        kept: store_secret(target, facts),
         known_key_ids: keys.iter().map(|key| key.id.clone()).collect(),
-        made: Default::default(),
     })
 }
 
-/// `None` where the pair is printed.
-fn store_secret(target: &SecretTarget, facts: &Facts) -> Option<Step> {
-    let destination = destination(target, facts);
-    let step = StoreSecret { destination, made: Default::default() };
-    target.store.map(|_| Step::StoreSecret(step))
-}
-
 /// Whether what stands under the wanted name may be replaced was checked.
-fn destination(target: &SecretTarget, facts: &Facts) -> Destination {
+fn store_secret(target: &SecretTarget, facts: &Facts) -> StoreSecret {
     let replaces = facts.stored.as_ref().and_then(|stored| stored.access_key_id.clone());
-    Destination { secret: target.secret.clone(), store: target.store, replaces }
+    let (secret, made) = (target.secret.clone(), Default::default());
+    StoreSecret { secret, store: target.store, replaces, made }
 }
 
 fn set_current(target: &SecretTarget, facts: &Facts) -> Option<Step> {

@@ -5,9 +5,8 @@ use serde::Serialize;
 
 use crate::aws::credential::Source;
 use crate::output::{Page, Report, table};
-use crate::setup::goal::Kept;
 use crate::setup::journal::{Record, Status};
-use crate::setup::request::Mode;
+use crate::setup::request::{Goal, Kept, Mode};
 use crate::setup::steps::Step;
 
 #[derive(Serialize)]
@@ -40,12 +39,7 @@ pub struct SetupReport {
     #[serde(skip)]
     pub again: Option<String>,
     #[serde(skip)]
-    in_place: Option<Source>,
-    #[serde(skip)]
-    whose: String,
-    /// Whether the pair went to standard output, and is kept nowhere.
-    #[serde(skip)]
-    pub prints: bool,
+    pub goal: Goal,
 }
 
 /// What became of a root key, and the run that did it.
@@ -68,7 +62,7 @@ pub enum RootKeyStatus {
 
 #[derive(Serialize)]
 pub struct StepReport {
-    pub step: &'static str,
+    pub step: String,
     pub status: Status,
 }
 
@@ -120,9 +114,7 @@ impl SetupReport {
             console_url,
             console_password: None,
             again: None,
-            in_place: goal.in_place.clone(),
-            whose: owner.described(),
-            prints: record.prints(),
+            goal: goal.clone(),
         }
     }
 
@@ -130,8 +122,8 @@ impl SetupReport {
         if !self.verified {
             return "Nothing was changed: this was a dry run.".to_owned();
         }
-        let whose = &self.whose;
-        if let Some(source) = &self.in_place {
+        let whose = self.goal.owner().described();
+        if let Some(source) = &self.goal.in_place {
             let (stays, how) = match (source, source.profile_name()) {
                 (Source::Environment, _) => (
                     "stay as they are",
@@ -148,7 +140,7 @@ impl SetupReport {
             };
             return format!("{} {stays}: {whose}. {how}", capitalized(&source.described()));
         }
-        if self.prints {
+        if self.goal.prints {
             return format!("The key of {whose} was printed and is kept nowhere else.");
         }
         match &self.secret {

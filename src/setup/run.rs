@@ -43,11 +43,11 @@ impl<'a> Run<'a> {
             access,
             secrets,
             run: record.run.clone(),
-            resumed: journal.is_reopened(),
+            resumed: journal.is_reopened,
             owner: record.goal.owner(),
             user: RunUser::NotCreated,
             access_key_id: record.access_key_id().map(str::to_owned),
-            target: record.target(),
+            target: record.goal.secret.clone(),
             interrupt,
         };
         Run { journal, work }
@@ -71,9 +71,9 @@ impl<'a> Run<'a> {
     }
 
     async fn try_execute(&mut self) -> Result<()> {
-        if let Some((_, store)) = &self.work.target {
+        if let Some(kept) = &self.work.target {
             // The store proves that it works before anything is made that could not be kept.
-            self.work.access.vault.probe(*store)?;
+            self.work.access.vault.probe(kept.store)?;
         }
         let output = self.work.access.output;
         for index in 0..self.record().steps.len() {
@@ -150,7 +150,7 @@ impl<'a> Run<'a> {
         if error.kind == Kind::PartlyApplied {
             return error.and_hint(self.goes_on());
         }
-        if !self.journal.is_reopened() || self.record().prints() {
+        if !self.journal.is_reopened || self.record().goal.prints {
             return self.roll_back(error).await;
         }
         if error.kind == Kind::Cancelled {
@@ -319,10 +319,10 @@ impl<'a> Run<'a> {
     /// known to be, and what is not can be done again.
     pub async fn revisit(&mut self) -> Result<()> {
         self.survey().await?;
-        if let (None, Some((name, store)), Some(id)) =
+        if let (None, Some(kept), Some(id)) =
             (&self.work.secrets.pair, &self.work.target, &self.work.access_key_id)
         {
-            self.work.secrets.pair = self.work.access.vault.held(name, *store, id)?;
+            self.work.secrets.pair = self.work.access.vault.held(&kept.name, kept.store, id)?;
         }
         if self.work.user_is_gone() {
             // Deleted by somebody, or by an undo that could not write it down.
@@ -363,9 +363,9 @@ impl<'a> Run<'a> {
     /// Ends a run that went well. What came of it must be told even where the journal cannot be
     /// written.
     pub fn finish(&mut self) {
-        if let Some((_, store)) = &self.work.target {
+        if let Some(kept) = &self.work.target {
             let aside = SecretName::set_aside_by(&self.work.run);
-            if let Err(error) = self.work.access.vault.discard(*store, &aside) {
+            if let Err(error) = self.work.access.vault.discard(kept.store, &aside) {
                 self.work.access.output.warn(&format!(
                     "the secret that was replaced is still there, under the name `{aside}`: {error}"
                 ));

@@ -93,7 +93,7 @@ impl Actor<'_> {
             // The key that the run knows is the one that it has retired.
             (_, None) if record.concerns_root_key() && context.attended => {
                 prompt.tell("A root key is concerned, so sign in as the root user.")?;
-                aws.sign_in(prompt)
+                aws.sign_in()
             }
             (Some(credential), None) if !context.attended => Ok(credential),
             (_, None) => {
@@ -116,7 +116,7 @@ fn check(credential: Credential, record: &Record) -> Result<Credential> {
     let is_made = |step: &Step| match step {
         Step::CreateAccessKey(step) => {
             credential.access_key_id.is_some()
-                && step.made.access_key_id == credential.access_key_id
+                && step.kept.made.access_key_id == credential.access_key_id
         }
         _ => false,
     };

@@ -89,13 +89,13 @@ pub fn undo(mut actor: Actor<'_>, run: &str) -> Result<()> {
 /// remove.
 fn idle_profiles(record: &Record, aws: &Aws) -> Vec<String> {
     let env = &aws.context.env;
-    let (Some((secret, _)), Ok(locations), Ok(program), Ok(index)) =
-        (record.target(), Locations::of(env), env.program(), Index::load(&aws.vault.folders))
+    let (Some(kept), Ok(locations), Ok(program), Ok(index)) =
+        (&record.goal.secret, Locations::of(env), env.program(), Index::load(&aws.vault.folders))
     else {
         return Vec::new();
     };
-    let readers = aws_profile::readers(&locations, program, &secret);
-    let of_name = if index.find(&secret).is_none() { readers.by_its_name } else { Vec::new() };
+    let readers = aws_profile::readers(&locations, program, &kept.name);
+    let of_name = if index.find(&kept.name).is_none() { readers.by_its_name } else { Vec::new() };
     let of_current = if index.current.is_none() { readers.as_current } else { Vec::new() };
     [of_name, of_current].concat()
 }

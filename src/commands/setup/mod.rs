@@ -38,8 +38,7 @@ pub fn run(mut flags: Setup, context: &Context) -> Result<u8> {
     aws.no_browser = flags.no_browser;
     let load = if dry_run { Index::load } else { Index::load_to_change };
     let index = load(&aws.vault.folders)?;
-    let credentials =
-        if flags.login { vec![aws.sign_in(prompt.as_mut())?] } else { look(&flags, &aws)? };
+    let credentials = if flags.login { vec![aws.sign_in()?] } else { look(&flags, &aws)? };
     if let Some((run, action)) = abandoned_run(&aws, dry_run, prompt.as_mut())? {
         action.take(Actor { aws: &aws, prompt, given: None }, &run)?;
         return Ok(0);
@@ -188,7 +187,7 @@ fn show(plan: &Plan, caller: &Credential, context: &Context) {
 
 fn run_secrets(request: &Request, facts: &Facts, plan: &Plan, aws: &Aws) -> Result<RunSecrets> {
     let request = match request {
-        Request::Existing(_) => return Ok(RunSecrets::default()),
+        Request::Existing { .. } => return Ok(RunSecrets::default()),
         Request::Root(request) => {
             return Ok(RunSecrets { pair: request.pair.clone(), password: None });
         }

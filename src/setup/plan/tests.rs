@@ -7,6 +7,7 @@ use crate::aws_profile;
 use crate::error::Kind;
 use crate::secret::KeyPair;
 use crate::setup::facts::Verdict;
+use crate::setup::steps::WriteAwsProfile;
 use crate::store::SecretName;
 
 const CALLER: &str = "arn:aws-cn:iam::111122223333:user/boss";
@@ -81,7 +82,7 @@ fn planned(request: IamUserRequest, facts: &Facts) -> Result<Plan> {
     plan(&Request::IamUser(Box::new(request)), facts, "run-1", now)
 }
 
-fn names(plan: &Plan) -> Vec<&'static str> {
+fn names(plan: &Plan) -> Vec<String> {
     plan.steps.iter().map(Step::name).collect()
 }
 
@@ -201,7 +202,7 @@ fn a_printed_key_is_proven_before_it_is_printed() {
     request.target.store = None;
     request.target.make_current = false;
     let plan = planned(request, &facts()).expect("nothing is in the way");
-    assert_eq!(names(&plan).last(), Some(&"verify"));
+    assert_eq!(names(&plan).last().expect("steps"), "verify");
     assert!(plan.goal.prints && plan.goal.secret.is_none());
 }
 
@@ -245,16 +246,19 @@ fn an_aws_profile_is_written_last_and_never_over_somebody_elses() {
     let program = std::path::Path::new("/usr/bin/cloudcred");
     let profile = aws_profile::AwsProfile::new("cs", program, Some(&target().secret), None);
     let profile = profile.expect("valid");
-    let with = |holder| Facts { aws_profile: Some((profile.clone(), holder)), ..facts() };
+    let with = |replaces| {
+        let (profile, made) = (profile.clone(), Default::default());
+        Facts { aws_profile: Some(WriteAwsProfile { profile, replaces, made }), ..facts() }
+    };
     let free = planned(request(), &with(None)).expect("free");
-    assert_eq!(names(&free).last(), Some(&"write_aws_profile"));
+    assert_eq!(names(&free).last().expect("steps"), "write_aws_profile");
     assert_eq!(free.goal.aws_profile.as_deref(), Some("cs"));
     let there = planned(request(), &with(Some(profile.clone()))).expect("ours");
-    assert!(!names(&there).contains(&"write_aws_profile"));
+    assert!(!names(&there).contains(&"write_aws_profile".to_owned()));
     let anywhere =
         Some(aws_profile::AwsProfile { region: Some("eu-west-1".to_owned()), ..profile.clone() });
     let there = planned(request(), &with(anywhere)).expect("ours");
-    assert!(!names(&there).contains(&"write_aws_profile"));
+    assert!(!names(&there).contains(&"write_aws_profile".to_owned()));
     let other = aws_profile::AwsProfile::new("cs", program, None, None).expect("valid");
     let changed = planned(request(), &with(Some(other))).expect("ours");
     let step = changed.steps.last().expect("the profile's");

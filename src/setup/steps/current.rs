@@ -22,8 +22,6 @@ pub struct Made {
 }
 
 impl Change for SetCurrent {
-    const NAME: &'static str = "set_current";
-
     fn described(&self) -> (&'static str, String) {
         ("set current", format!("`{}`, for CloudStudio's tools", self.secret))
     }

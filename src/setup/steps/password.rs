@@ -83,9 +83,6 @@ impl CreateLoginProfile {
 }
 
 impl Change for CreateLoginProfile {
-    const NAME: &'static str = "create_login_profile";
-    const CHANGES_AWS: bool = true;
-
     fn described(&self) -> (&'static str, String) {
         let generated = if self.generated { "generated, " } else { "" };
         ("set password", format!("{generated}for {}", self.user_name))

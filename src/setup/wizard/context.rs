@@ -48,7 +48,7 @@ pub trait Lookups {
     /// Asks AWS whose pair this is.
     fn check_pair(&self, pair: &KeyPair) -> Result<Credential>;
     /// Has the person sign in with the browser. The session is checked, and kept in memory only.
-    fn sign_in(&self, prompt: &mut dyn Prompt) -> Result<Credential>;
+    fn sign_in(&self) -> Result<Credential>;
     /// Assumes a role with the code of an MFA device, which is asked for unless a flag gives it.
     fn assume_with_mfa(&self, role: &MfaRole, prompt: &mut dyn Prompt) -> Result<Credential>;
     /// Opens a page in the person's browser.

@@ -52,7 +52,7 @@ impl Wizard<'_> {
         match origins[self.prompt.select(question, &choices, 0)?] {
             Origin::Credential(credential) => Ok((credential.clone(), None)),
             Origin::MfaRole(role) => Ok((self.lookups.assume_with_mfa(role, self.prompt)?, None)),
-            Origin::SignIn => Ok((self.lookups.sign_in(self.prompt)?, None)),
+            Origin::SignIn => Ok((self.lookups.sign_in()?, None)),
             Origin::Paste => {
                 let text = "Access key, both halves (not shown)";
                 let question = Question::required(text, "--key-stdin");

@@ -4,7 +4,7 @@ use crate::aws::credential::{Credential, Source};
 use crate::cli::ModeChoice;
 use crate::error::{Error, Result};
 use crate::prompt::{Choice, Question};
-use crate::setup::request::{ExistingRequest, Request};
+use crate::setup::request::Request;
 use crate::setup::wizard::context::{Wizard, working};
 
 impl Wizard<'_> {
@@ -24,8 +24,7 @@ impl Wizard<'_> {
     }
 
     fn existing(&self, credential: Credential) -> Request {
-        let unused = self.flags.given_for_a_new_key();
-        Request::Existing(ExistingRequest { found: credential, unused })
+        Request::Existing { credential, unused: self.flags.given_for_a_new_key() }
     }
 
     /// The contract of `auto`: what works stays in place, and a user is never created unasked.

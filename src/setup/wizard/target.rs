@@ -74,7 +74,7 @@ impl Wizard<'_> {
             return Ok(true);
         }
         let (target, if_exists) = match request {
-            Request::Existing(_) => return Ok(false),
+            Request::Existing { .. } => return Ok(false),
             Request::IamUser(request) => (&mut request.target, request.if_exists),
             Request::Root(request) => (&mut request.target, request.if_exists),
         };
