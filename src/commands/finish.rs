@@ -20,7 +20,7 @@ pub fn carry_out(run: &mut Run, aws: &Aws) -> Result<()> {
     if run.record().goal.prints
         && let Err(error) = print(run, &aws.context.output)
     {
-        run.journal.not_printed();
+        run.journal.record.printed = false;
         return Err(aws.block_on(run.roll_back(error)));
     }
     run.finish();

@@ -85,11 +85,6 @@ impl Journal {
         self.write()
     }
 
-    /// Records that printing failed.
-    pub fn not_printed(&mut self) {
-        self.record.printed = false;
-    }
-
     /// Notes that a run that had ended is being taken back.
     pub fn open_again(&mut self) -> Result<()> {
         self.record.finished_at = None;
@@ -191,16 +186,11 @@ fn take_lock(path: &Path, taken: impl FnOnce() -> Error) -> Result<File> {
 pub fn runs(folders: &Folders) -> Result<(Vec<Record>, Vec<Error>)> {
     let folder = runs_folder(folders);
     let entries = match std::fs::read_dir(&folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-        entries => Some(
-            entries
-                .with_context(|| format!("cannot read {}", folder.display()))
-                .map_err(Folders::unusable)?,
-        ),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Default::default()),
+        entries => entries.with_context(|| format!("cannot read {}", folder.display())),
     };
     let mut paths: Vec<PathBuf> = entries
-        .into_iter()
-        .flatten()
+        .map_err(Folders::unusable)?
         .filter_map(|entry| Some(entry.ok()?.path()))
         .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
         .collect();

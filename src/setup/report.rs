@@ -124,21 +124,17 @@ impl SetupReport {
         }
         let whose = self.goal.owner().described();
         if let Some(source) = &self.goal.in_place {
-            let (stays, how) = match (source, source.profile_name()) {
-                (Source::Environment, _) => (
-                    "stay as they are",
-                    "CloudStudio has them only when it is started from this shell.".to_owned(),
-                ),
-                (_, Some(name)) if name != "default" => (
-                    "stays as it is",
-                    format!("CloudStudio finds it when AWS_PROFILE={name} is set."),
-                ),
-                _ => (
-                    "stays as it is",
-                    "The tools that CloudStudio runs find it by themselves.".to_owned(),
-                ),
+            let how = match source {
+                Source::Environment => {
+                    "CloudStudio has it only when it is started from this shell.".to_owned()
+                }
+                Source::Profile(name) if name != "default" => {
+                    format!("CloudStudio finds it when AWS_PROFILE={name} is set.")
+                }
+                _ => "The tools that CloudStudio runs find it by themselves.".to_owned(),
             };
-            return format!("{} {stays}: {whose}. {how}", capitalized(&source.described()));
+            let source = source.described();
+            return format!("What works stays as it is: {whose}, from {source}. {how}");
         }
         if self.goal.prints {
             return format!("The key of {whose} was printed and is kept nowhere else.");
@@ -159,12 +155,6 @@ fn exposed<S: serde::Serializer>(
         Some(password) => serializer.serialize_str(password.expose_secret()),
         None => serializer.serialize_none(),
     }
-}
-
-fn capitalized(text: &str) -> String {
-    let mut characters = text.chars();
-    let first = characters.next().into_iter().flat_map(char::to_uppercase);
-    first.chain(characters).collect()
 }
 
 impl Report for SetupReport {

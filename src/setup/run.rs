@@ -57,12 +57,10 @@ impl<'a> Run<'a> {
         &self.journal.record
     }
 
-    /// Applies the steps that are not done yet.
-    ///
-    /// # Errors
-    /// The failing step's, after everything was taken back; `PartlyApplied` where that was impossible,
-    /// where AWS's answers left something open, or after the checkpoint: then the run stays open. So
-    /// does one that was taken up again, whatever stops it: what it made may be in use by now.
+    /// Applies the steps that are not done yet. Fails with the failing step's error, after everything was
+    /// taken back; with `PartlyApplied` where that was impossible, where AWS's answers left something
+    /// open, or after the checkpoint: then the run stays open. So does one that was taken up again,
+    /// whatever stops it: what it made may be in use by now.
     pub async fn execute(&mut self) -> Result<()> {
         let Err(error) = self.try_execute().await else {
             return Ok(());
@@ -211,11 +209,8 @@ impl<'a> Run<'a> {
         })
     }
 
-    /// Takes back a run that has ended, or that another process has left.
-    ///
-    /// # Errors
-    /// `Cancelled` between two steps; `PartlyApplied` naming what cannot be taken back. The run then
-    /// stays open.
+    /// Takes back a run that has ended, or that another process has left. It stays open where that is
+    /// cancelled between two steps, or something cannot be taken back.
     pub async fn undo(&mut self) -> Result<()> {
         self.journal.open_again()?;
         let left = self.take_back(0, Stoppable::ByUser).await?;

@@ -53,10 +53,9 @@ impl Vault {
         aside: &SecretName,
         origin: Origin,
     ) -> Result<()> {
-        let mut locked = Index::lock(&self.folders)?;
-        let index = &mut locked.index;
+        let mut index = Index::lock(&self.folders)?;
         if origin == Origin::Created {
-            self.forget_elsewhere(index, put)?;
+            self.forget_elsewhere(&mut index, put)?;
         }
         let (store, name) = (self.store(put.store)?, index.spelling(&put.name));
         let mut there = store.find(&name)?;
@@ -80,7 +79,7 @@ impl Vault {
                 None => index.remove(&name),
             }
         }
-        locked.save()?;
+        index.save()?;
         store.remove(aside).map(drop)
     }
 

@@ -5,7 +5,7 @@ use crate::aws::credential::Credential;
 use crate::error::{Error, Result};
 use crate::prompt::{Choice, Question};
 use crate::setup::request::default_key_description;
-use crate::setup::wizard::context::{Given, Wizard, working};
+use crate::setup::wizard::{Given, Wizard, working};
 
 impl Wizard<'_> {
     /// Shows the steps for a root key (the user's guide, "Root user credentials"), and asks until the

@@ -4,7 +4,7 @@ use crate::aws::credential::Credential;
 use crate::aws::mfa::MfaRole;
 use crate::error::Result;
 use crate::prompt::{Choice, Question};
-use crate::setup::wizard::context::{Given, Wizard, working};
+use crate::setup::wizard::{Given, Wizard, working};
 
 pub const DEFAULT_USER_NAME: &str = "cloudstudio-admin";
 

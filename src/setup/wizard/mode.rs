@@ -5,7 +5,7 @@ use crate::cli::ModeChoice;
 use crate::error::{Error, Result};
 use crate::prompt::{Choice, Question};
 use crate::setup::request::Request;
-use crate::setup::wizard::context::{Wizard, working};
+use crate::setup::wizard::{Wizard, working};
 
 impl Wizard<'_> {
     /// What the flags say must have been checked already.

@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::prompt::Question;
 use crate::setup::facts::{Facts, Stored, UserFact};
 use crate::setup::request::{IamUserRequest, Request, SecretTarget, check_user_name};
-use crate::setup::wizard::context::Wizard;
+use crate::setup::wizard::Wizard;
 use crate::store::{SecretName, StoreKind};
 
 impl Wizard<'_> {

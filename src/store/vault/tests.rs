@@ -239,9 +239,9 @@ fn a_copy_in_the_other_store_is_remembered_until_it_is_cleared() {
     let left_in = || case.entry(&ana).expect("listed").left_in;
     let (file, keyring) = (StoreKind::File, StoreKind::Keyring);
     set(keyring, Some(file));
-    let mut locked = Index::lock(&case.vault.folders).expect("readable");
-    case.vault.clear_left(&mut locked, &ana).expect("removable");
-    drop(locked);
+    let mut index = Index::lock(&case.vault.folders).expect("readable");
+    case.vault.clear_left(&mut index, &ana).expect("removable");
+    drop(index);
     assert_eq!(left_in(), None);
     assert_eq!(case.keys(&ana).0, None);
     // A copy that cannot be cleared now stays listed, and so it is for a pair that is put again.
