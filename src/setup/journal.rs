@@ -265,6 +265,31 @@ mod tests {
         assert!(printed.goal.prints && printed.goal.secret.is_none());
     }
 
+    /// What a step that keeps a pair has looked like since version 0.1, member by member.
+    #[test]
+    fn the_steps_that_keep_a_pair_are_written_as_ever() {
+        let made = serde_json::json!({
+            "begun_at": "2026-11-24T15:42:03Z", "unanswered": ["2026-11-24T15:42:01Z"],
+            "access_key_id": "AKIA2", "created_at": "2026-11-24T15:42:04Z",
+            "replaced": {"name": "ana", "store": "file", "access_key_id": "AKIA1",
+                "account_id": null, "arn": null, "created_at": "2026-11-24T15:42:00Z",
+                "verified_at": null},
+        });
+        let create = serde_json::json!({
+            "step": "create_access_key", "user_name": "ana", "secret": "ana", "store": "file",
+            "replaces": "AKIA1", "known_key_ids": ["AKIA1"], "status": "done", "made": made,
+        });
+        let store = serde_json::json!({
+            "step": "store_secret", "secret": "ana", "store": null, "replaces": null,
+            "status": "planned", "made": {},
+        });
+        for written in [create, store] {
+            let read: StepRecord = serde_json::from_value(written.clone()).expect("its format");
+            assert_eq!(read.step.name(), written["step"]);
+            assert_eq!(serde_json::to_value(&read).expect("plain data"), written);
+        }
+    }
+
     #[test]
     fn a_record_that_is_about_two_users_is_damaged() {
         let second = RELEASED.replace("STORE", "file");
