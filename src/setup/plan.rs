@@ -101,10 +101,8 @@ fn unused(flags: &[&str]) -> Option<String> {
 
 /// The wizard lets only working credentials through.
 fn caller(credential: &Credential) -> Result<Identity> {
-    credential.identity().cloned().ok_or_else(|| {
-        let unchecked = || Error::credentials("these credentials were not checked");
-        credential.failure().unwrap_or_else(unchecked)
-    })
+    let unchecked = || Error::credentials("these credentials were not checked");
+    credential.identity().cloned().ok_or_else(unchecked)
 }
 
 fn kept(target: &SecretTarget, store: Option<StoreKind>, facts: &Facts) -> Option<Kept> {

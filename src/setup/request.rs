@@ -108,7 +108,7 @@ impl ConsolePassword {
     }
 }
 
-/// Where and under which name the pair is kept.
+/// Where the user wants the pair, and who is to read it.
 #[derive(Clone, Debug)]
 pub struct SecretTarget {
     pub secret: SecretName,
@@ -143,7 +143,7 @@ pub struct Goal {
     pub aws_profile: Option<String>,
 }
 
-/// Where the pair is kept.
+/// Where the pair is kept, as the journal and the result say it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kept {
     pub name: SecretName,

@@ -117,10 +117,9 @@ impl Change for CreateLoginProfile {
             }
             Err(failure) => failure,
         };
-        if failure.reason == Reason::Unclear {
-            return Err(Stop::Unanswered(failure.into()));
+        if failure.reason != Reason::Unclear {
+            self.made.unanswered.pop();
         }
-        self.made.unanswered.pop();
         Err(match failure.reason {
             Reason::Exists if self.made.unanswered.is_empty() => {
                 Stop::Refused(self.somebody_elses())
