@@ -35,22 +35,11 @@ pub struct Facts {
     pub password_policy: Option<PasswordPolicy>,
     /// The secret that has the wanted name already.
     pub stored: Option<Stored>,
-    /// Whether that secret belongs to the very identity that is wanted, so that `--if-exists
-    /// reuse` may use it, or replace it when it no longer works.
-    pub stored_is_reusable: bool,
     /// Whether the wanted name is the current secret's.
     pub secret_is_current: bool,
     /// Writes the AWS profile that is wanted, in place of what has its name already.
     pub aws_profile: Option<WriteAwsProfile>,
     pub warnings: Vec<String>,
-}
-
-impl Facts {
-    /// Whether `--if-exists reuse` may replace the stored secret: it is its own user's, and AWS
-    /// rejects it.
-    pub fn stored_may_be_replaced(&self) -> bool {
-        self.stored_is_reusable && self.stored.as_ref().is_some_and(|stored| !stored.works())
-    }
 }
 
 /// The IAM user of the wanted name.
@@ -70,6 +59,9 @@ pub struct Stored {
     /// Whom it belongs to: by STS where it works, else by the index.
     pub identity: Option<Identity>,
     pub verdict: Verdict,
+    /// Whether it belongs to the very identity that is wanted, so that `--if-exists reuse` may use it,
+    /// or replace it when it no longer works.
+    pub is_reusable: bool,
 }
 
 /// What STS says of a stored pair.
@@ -248,7 +240,7 @@ impl Reader<'_> {
             return Ok(Default::default());
         };
         let secret_is_current = self.index.is_current(&target.secret);
-        let mut facts = Facts { secret_is_current, ..Facts::default() };
+        let facts = Facts { secret_is_current, ..Facts::default() };
         let Some((store, pair)) = self.find_pair(target).await? else {
             return Ok((facts, None));
         };
@@ -260,7 +252,7 @@ impl Reader<'_> {
         let by_index =
             entry.and_then(|it| Some(Identity::new(it.account_id.as_ref()?, it.arn.as_ref()?)));
         let identity = by_sts.or(by_index);
-        facts.stored_is_reusable = match request {
+        let is_reusable = match request {
             Request::Existing { .. } => false,
             Request::IamUser(request) => identity.as_ref().is_some_and(|owner| {
                 // IAM does not tell user names apart by case.
@@ -276,8 +268,8 @@ impl Reader<'_> {
             }
         };
         let access_key_id = pair.map(|pair| pair.access_key_id);
-        facts.stored = Some(Stored { store, access_key_id, identity, verdict });
-        Ok((facts, listed))
+        let stored = Stored { store, access_key_id, identity, verdict, is_reusable };
+        Ok((Facts { stored: Some(stored), ..facts }, listed))
     }
 
     /// What AWS says of a pair, which may be replaced once it rejects that for the whole settling time.

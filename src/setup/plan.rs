@@ -231,7 +231,7 @@ fn for_root(request: &RootRequest, facts: &Facts, now: Timestamp) -> Result<Plan
         // Where none is given, any key of root is as good.
         let is_meant = given.is_none() || stored.access_key_id.as_ref() == given;
         let agreed = reuse || (given.is_some() && request.target.replace);
-        stored.works() && facts.stored_is_reusable && is_meant && agreed
+        stored.works() && stored.is_reusable && is_meant && agreed
     });
     if let Some(stored) = will_do {
         store = Some(stored.store);
@@ -324,5 +324,5 @@ fn working_key<'f>(user: Option<&User>, facts: &'f Facts) -> Option<&'f Stored> 
     let (user, stored) = (user?, facts.stored.as_ref()?);
     let is_it = |key: &AccessKey| key.active && Some(&key.id) == stored.access_key_id.as_ref();
     let has_it = user.access_keys.iter().any(is_it);
-    (stored.works() && facts.stored_is_reusable && has_it).then_some(stored)
+    (stored.works() && stored.is_reusable && has_it).then_some(stored)
 }

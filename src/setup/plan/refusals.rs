@@ -36,14 +36,15 @@ pub fn check_name_is_free(target: &SecretTarget, facts: &Facts, reuse: bool) -> 
     let Some(stored) = &facts.stored else {
         return Ok(());
     };
-    let agreed = target.replace || (reuse && facts.stored_may_be_replaced());
+    let may_be_replaced = stored.is_reusable && !stored.works();
+    let agreed = target.replace || (reuse && may_be_replaced);
     if agreed && Some(stored.store) == target.store {
         return Ok(());
     }
     let secret = &target.secret;
     let hint = if agreed {
         format!("replace it where it is with --store {}", stored.store.name())
-    } else if facts.stored_may_be_replaced() {
+    } else if may_be_replaced {
         "replace it with --if-exists reuse --yes, or choose another name with --secret".to_owned()
     } else if stored.identity.is_none() {
         "choose another name with --secret".to_owned()

@@ -44,7 +44,6 @@ fn facts() -> Facts {
         user: UserFact::Absent,
         password_policy: None,
         stored: None,
-        stored_is_reusable: false,
         secret_is_current: false,
         aws_profile: None,
         warnings: Vec::new(),
@@ -74,7 +73,12 @@ fn stored(id: &str, verdict: Verdict) -> Stored {
         access_key_id: Some(id.into()),
         identity: Some(Identity::new("111122223333", "arn:aws-cn:iam::111122223333:user/ana")),
         verdict,
+        is_reusable: false,
     }
+}
+
+fn reusable(id: &str, verdict: Verdict) -> Stored {
+    Stored { is_reusable: true, ..stored(id, verdict) }
 }
 
 fn planned(request: IamUserRequest, facts: &Facts) -> Result<Plan> {
@@ -115,8 +119,7 @@ fn what_is_there_and_works_needs_no_step() {
     request.if_exists = Some(IfExists::Reuse);
     let facts = Facts {
         user: UserFact::Present(user(&["AKIA1"])),
-        stored: Some(stored("AKIA1", Verdict::Works)),
-        stored_is_reusable: true,
+        stored: Some(reusable("AKIA1", Verdict::Works)),
         secret_is_current: true,
         ..facts()
     };
@@ -132,8 +135,7 @@ fn a_stored_key_that_the_user_no_longer_has_is_replaced() {
     request.if_exists = Some(IfExists::Reuse);
     let facts = Facts {
         user: UserFact::Present(user(&["AKIA2"])),
-        stored: Some(stored("AKIA1", Verdict::UnknownKey)),
-        stored_is_reusable: true,
+        stored: Some(reusable("AKIA1", Verdict::UnknownKey)),
         ..facts()
     };
     let plan = planned(request, &facts).expect("reuse");
@@ -158,8 +160,7 @@ fn a_stored_key_that_is_only_too_new_or_inactive_is_not_given_up_unasked() {
         user.access_keys[0].active = active;
         let with = |verdict| Facts {
             user: UserFact::Present(user.clone()),
-            stored: Some(stored("AKIA1", verdict)),
-            stored_is_reusable: true,
+            stored: Some(reusable("AKIA1", verdict)),
             ..facts()
         };
         let error = planned(reuse(false), &with(Verdict::UnknownKey)).expect_err("kept");
@@ -232,8 +233,7 @@ fn the_root_users_key_is_stored_once() {
     let first = plan_of(&request(None), &facts()).expect("free");
     assert_eq!(names(&first), ["store_secret", "set_current"]);
     let again = Facts {
-        stored: Some(stored("AKIA1", Verdict::Works)),
-        stored_is_reusable: true,
+        stored: Some(reusable("AKIA1", Verdict::Works)),
         secret_is_current: true,
         ..facts()
     };
@@ -300,8 +300,7 @@ fn root_makes_a_new_key_where_none_is_given_and_there_is_room() {
     let error = plan_of(None, &facts_with(&["AKIA1", "AKIA2"])).expect_err("no room");
     assert!(error.message.contains("the root user has two"), "{error}");
     let stored = Facts {
-        stored: Some(stored("AKIA2", Verdict::Works)),
-        stored_is_reusable: true,
+        stored: Some(reusable("AKIA2", Verdict::Works)),
         secret_is_current: true,
         ..facts_with(&["AKIA1", "AKIA2"])
     };

@@ -78,9 +78,9 @@ impl Wizard<'_> {
             Request::IamUser(request) => (&mut request.target, request.if_exists),
             Request::Root(request) => (&mut request.target, request.if_exists),
         };
-        let is_reused = facts.stored_is_reusable && if_exists == Some(IfExists::Reuse);
+        let reuse = if_exists == Some(IfExists::Reuse);
         match &facts.stored {
-            Some(stored) if !target.replace && !is_reused => {
+            Some(stored) if !(target.replace || reuse && stored.is_reusable) => {
                 self.ask_about_taken_name(target, stored).map(|()| true)
             }
             _ => Ok(false),
