@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::time::timeout;
 
 use crate::aws::account::{self, AccessKey, PasswordPolicy, User};
@@ -30,6 +31,7 @@ const ROOT_LIMIT: Duration = Duration::from_secs(5);
 
 #[derive(Default)]
 pub struct Facts {
+    pub now: Timestamp,
     pub user: UserFact,
     /// `None` where nobody asked for a password or the policy may not be read.
     pub password_policy: Option<PasswordPolicy>,
@@ -119,7 +121,8 @@ impl Reader<'_> {
         if let (Some(_), Some(name)) = (&aws_profile, self.env.moves_data()) {
             warnings.push(aws_profile::works_only_with(name));
         }
-        Ok(Facts { user, password_policy, aws_profile, warnings, ..of_secret })
+        let now = self.env.now();
+        Ok(Facts { now, user, password_policy, aws_profile, warnings, ..of_secret })
     }
 
     /// Nothing where the caller may not read it: the decision does not rest on it.

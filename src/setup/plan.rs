@@ -4,8 +4,6 @@ mod refusals;
 #[cfg(test)]
 mod tests;
 
-use jiff::Timestamp;
-
 use crate::aws::account::{AccessKey, User};
 use crate::aws::credential::Credential;
 use crate::aws::identity::Identity;
@@ -49,19 +47,25 @@ impl Plan {
 }
 
 /// Fails where what is wanted meets something that exists, and nothing says what to do about it.
-pub fn plan(request: &Request, facts: &Facts, run: &str, now: Timestamp) -> Result<Plan> {
+pub fn plan(request: &Request, facts: &Facts, run: &str) -> Result<Plan> {
     let mut plan = match request {
         Request::Existing { credential, unused } => for_existing(credential, unused, facts),
-        Request::IamUser(request) => for_iam_user(request, facts, run, now),
-        Request::Root(request) => for_root(request, facts, now),
+        Request::IamUser(request) => for_iam_user(request, facts, run),
+        Request::Root(request) => for_root(request, facts),
     }?;
+    if let Some(target) = request.target() {
+        plan.goal.prints = target.store.is_none();
+        if target.make_current && !facts.secret_is_current {
+            let (secret, made) = (target.secret.clone(), Default::default());
+            plan.steps.push(Step::SetCurrent(SetCurrent { secret, made }));
+        }
+    }
     if let Some(write) = &facts.aws_profile {
         plan.goal.aws_profile = Some(write.profile.name.clone());
         if !write.replaces.as_ref().is_some_and(|there| there.serves_as(&write.profile)) {
             plan.steps.push(Step::WriteAwsProfile(write.clone()));
         }
     }
-    plan.goal.prints = request.target().is_some_and(|target| target.store.is_none());
     if let Request::IamUser(request) = request
         && let Some(root_key) = &request.retire
     {
@@ -113,12 +117,7 @@ fn kept(target: &SecretTarget, store: Option<StoreKind>, facts: &Facts) -> Optio
     })
 }
 
-fn for_iam_user(
-    request: &IamUserRequest,
-    facts: &Facts,
-    run: &str,
-    now: Timestamp,
-) -> Result<Plan> {
+fn for_iam_user(request: &IamUserRequest, facts: &Facts, run: &str) -> Result<Plan> {
     let caller = caller(&request.bootstrap)?;
     let mut warnings = facts.warnings.clone();
     let reuse = request.if_exists == Some(IfExists::Reuse);
@@ -175,9 +174,8 @@ fn for_iam_user(
         }
     } else {
         check_name_is_free(&request.target, facts, reuse)?;
-        steps.extend(key_steps(request, facts, user, now)?);
+        steps.extend(key_steps(request, facts, user)?);
     }
-    steps.extend(set_current(&request.target, facts));
     let owner = match user {
         Some(user) => Identity::new(&caller.account_id, &user.arn),
         None => caller.user(&request.user_name),
@@ -194,19 +192,13 @@ fn own_key(request: &IamUserRequest, user: Option<&User>) -> Option<String> {
 }
 
 /// The key that the user has already, or a new one; described and proven.
-fn key_steps(
-    request: &IamUserRequest,
-    facts: &Facts,
-    user: Option<&User>,
-    now: Timestamp,
-) -> Result<Vec<Step>> {
+fn key_steps(request: &IamUserRequest, facts: &Facts, user: Option<&User>) -> Result<Vec<Step>> {
     let keys = user.map_or(&[][..], |user| &user.access_keys);
     let name = &request.user_name;
     check_stored_key_is_gone(&request.target, facts, Some(name), keys)?;
     let mut steps = Vec::new();
     if own_key(request, user).is_none() {
-        check_room_for_a_key(Some(name), keys, now)?;
-        steps.push(create_access_key(Some(name), &request.target, facts, keys));
+        steps.push(create_access_key(Some(name), &request.target, facts, keys)?);
     } else if request.target.store.is_some() {
         steps.push(Step::StoreSecret(store_secret(&request.target, facts)));
     }
@@ -221,7 +213,7 @@ fn key_steps(
     Ok(steps)
 }
 
-fn for_root(request: &RootRequest, facts: &Facts, now: Timestamp) -> Result<Plan> {
+fn for_root(request: &RootRequest, facts: &Facts) -> Result<Plan> {
     let reuse = request.if_exists == Some(IfExists::Reuse);
     let mut steps = Vec::new();
     let mut store = request.target.store;
@@ -239,13 +231,12 @@ fn for_root(request: &RootRequest, facts: &Facts, now: Timestamp) -> Result<Plan
     } else {
         check_name_is_free(&request.target, facts, reuse)?;
         match given {
-            None => steps.extend(new_root_key(request, facts, now)?),
+            None => steps.extend(new_root_key(request, facts)?),
             // It is printed at the end.
             Some(_) if request.target.store.is_none() => {}
             Some(_) => steps.push(Step::StoreSecret(store_secret(&request.target, facts))),
         }
     }
-    steps.extend(set_current(&request.target, facts));
     let advice =
         "a root key is unrestricted; AWS advises against having one: prefer --mode iam-user";
     let mut warnings = vec![advice.to_owned()];
@@ -257,28 +248,29 @@ fn for_root(request: &RootRequest, facts: &Facts, now: Timestamp) -> Result<Plan
 }
 
 /// Made by root for itself.
-fn new_root_key(request: &RootRequest, facts: &Facts, now: Timestamp) -> Result<[Step; 2]> {
+fn new_root_key(request: &RootRequest, facts: &Facts) -> Result<[Step; 2]> {
     let keys = match &facts.user {
         UserFact::Present(root) => &root.access_keys[..],
         _ => &[],
     };
     check_stored_key_is_gone(&request.target, facts, None, keys)?;
-    check_room_for_a_key(None, keys, now)?;
-    let create = create_access_key(None, &request.target, facts, keys);
+    let create = create_access_key(None, &request.target, facts, keys)?;
     Ok([create, Step::Verify(Verify { reads_iam: false })])
 }
 
+/// A new key, where there is room for it.
 fn create_access_key(
     user_name: Option<&String>,
     target: &SecretTarget,
     facts: &Facts,
     keys: &[AccessKey],
-) -> Step {
-    Step::CreateAccessKey(CreateAccessKey {
+) -> Result<Step> {
+    check_room_for_a_key(user_name.map(String::as_str), keys, facts.now)?;
+    Ok(Step::CreateAccessKey(CreateAccessKey {
         user_name: user_name.cloned(),
         kept: store_secret(target, facts),
         known_key_ids: keys.iter().map(|key| key.id.clone()).collect(),
-    })
+    }))
 }
 
 /// Whether what stands under the wanted name may be replaced was checked.
@@ -286,12 +278,6 @@ fn store_secret(target: &SecretTarget, facts: &Facts) -> StoreSecret {
     let replaces = facts.stored.as_ref().and_then(|stored| stored.access_key_id.clone());
     let (secret, made) = (target.secret.clone(), Default::default());
     StoreSecret { secret, store: target.store, replaces, made }
-}
-
-fn set_current(target: &SecretTarget, facts: &Facts) -> Option<Step> {
-    (target.make_current && !facts.secret_is_current).then(|| {
-        Step::SetCurrent(SetCurrent { secret: target.secret.clone(), made: Default::default() })
-    })
 }
 
 /// What an existing user keeps, although the request says otherwise.

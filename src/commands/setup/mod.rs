@@ -59,7 +59,7 @@ pub fn run(mut flags: Setup, context: &Context) -> Result<u8> {
     let (request, facts) = decide(wizard, &aws)?;
     let caller = request.caller();
     let run = run_name(context.env.now());
-    let plan = plan(&request, &facts, &run, context.env.now())?;
+    let plan = plan(&request, &facts, &run)?;
     show(&plan, caller, context);
     let mut record = Record::new(&run, &plan, caller);
     let (mut console_password, mut not_retired) = (None, None);

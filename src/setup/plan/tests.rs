@@ -41,6 +41,7 @@ fn target() -> SecretTarget {
 
 fn facts() -> Facts {
     Facts {
+        now: "2026-11-24T15:42:00Z".parse().expect("a time"),
         user: UserFact::Absent,
         password_policy: None,
         stored: None,
@@ -82,8 +83,7 @@ fn reusable(id: &str, verdict: Verdict) -> Stored {
 }
 
 fn planned(request: IamUserRequest, facts: &Facts) -> Result<Plan> {
-    let now = "2026-11-24T15:42:00Z".parse().expect("a time");
-    plan(&Request::IamUser(Box::new(request)), facts, "run-1", now)
+    plan(&Request::IamUser(Box::new(request)), facts, "run-1")
 }
 
 fn names(plan: &Plan) -> Vec<String> {
@@ -228,8 +228,7 @@ fn the_root_users_key_is_stored_once() {
             target: target(),
         })
     };
-    let now = Timestamp::UNIX_EPOCH;
-    let plan_of = |request: &Request, facts: &Facts| plan(request, facts, "run-1", now);
+    let plan_of = |request: &Request, facts: &Facts| plan(request, facts, "run-1");
     let first = plan_of(&request(None), &facts()).expect("free");
     assert_eq!(names(&first), ["store_secret", "set_current"]);
     let again = Facts {
@@ -292,8 +291,7 @@ fn root_makes_a_new_key_where_none_is_given_and_there_is_room() {
         })
     };
     let facts_with = |keys: &[&str]| Facts { user: UserFact::Present(user(keys)), ..facts() };
-    let plan_of =
-        |if_exists, facts: &Facts| plan(&request(if_exists), facts, "run-1", Timestamp::UNIX_EPOCH);
+    let plan_of = |if_exists, facts: &Facts| plan(&request(if_exists), facts, "run-1");
     let new = plan_of(None, &facts_with(&["AKIA1"])).expect("there is room");
     assert_eq!(names(&new), ["create_access_key", "verify", "set_current"]);
     assert!(new.needs_consent());

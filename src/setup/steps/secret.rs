@@ -12,7 +12,7 @@ use crate::store::index::Entry;
 use crate::store::vault::Over;
 use crate::store::{SecretName, StoreKind};
 
-/// Keeps the pair that the user brought along. The step that creates a key has one of these for it.
+/// Keeps the pair that the user brought along; as a part of `CreateAccessKey`, the new one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoreSecret {
     pub secret: SecretName,
@@ -24,7 +24,7 @@ pub struct StoreSecret {
     pub made: Made,
 }
 
-/// What is known of the key; all times are AWS's, and of a key that this run creates.
+/// What is known of the key. The times are AWS's, and only a key that the run creates has them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Made {
