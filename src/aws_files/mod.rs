@@ -226,11 +226,13 @@ pub struct Profiles {
     pub profiles: Vec<Profile>,
     pub sso_sessions: Vec<Profile>,
     services: Vec<Profile>,
+    /// Where in `profiles` each name is: files with many thousands of them are real.
+    by_name: HashMap<String, usize>,
 }
 
 impl Profiles {
     pub fn find(&self, name: &str) -> Option<&Profile> {
-        self.profiles.iter().find(|profile| profile.name == name)
+        self.by_name.get(name).map(|at| &self.profiles[*at])
     }
 
     pub fn sso_session(&self, name: &str) -> Option<&Profile> {
@@ -300,6 +302,8 @@ impl AwsFiles {
                 }
             }
         }
+        let names = all.profiles.iter().enumerate();
+        all.by_name = names.map(|(at, profile)| (profile.name.clone(), at)).collect();
         all
     }
 }

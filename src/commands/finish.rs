@@ -16,10 +16,10 @@ use crate::setup::steps::Step;
 pub fn carry_out(run: &mut Run, aws: &Aws) -> Result<()> {
     let began = Instant::now();
     aws.block_on(run.execute())?;
-    if run.record().prints()
+    if run.record().goal.prints
         && let Err(error) = print(run, &aws.context.output)
     {
-        run.journal.not_printed();
+        run.journal.record.printed = false;
         return Err(aws.block_on(run.roll_back(error)));
     }
     run.finish();
@@ -36,7 +36,7 @@ fn print(run: &mut Run, output: &Output) -> Result<()> {
 /// Refuses to print a pair to where nobody reads it, or beside another document. The standard library
 /// opens the null device in place of a standard output that is closed, so writing to that never fails.
 pub fn check_stdout(record: &Record, context: &Context) -> Result<()> {
-    if !record.prints() {
+    if !record.goal.prints {
         return Ok(());
     }
     if context.output.format == Format::Json {
@@ -86,7 +86,7 @@ pub fn row(step: &Step) -> Vec<String> {
 /// Puts the result on stdout; on stderr where the secret took stdout, or it is closed or full.
 pub fn deliver(report: &SetupReport, context: &Context) -> Result<()> {
     let text = |page: &Page| report.text(page);
-    if report.prints && report.run.is_some() {
+    if report.goal.prints && report.run.is_some() {
         context.output.result_beside(text);
         return Ok(());
     }

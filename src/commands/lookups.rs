@@ -28,7 +28,7 @@ impl Lookups for Aws<'_> {
         self.during("Asking AWS whose key this is …", check)
     }
 
-    fn sign_in(&self, _: &mut dyn Prompt) -> Result<Credential> {
+    fn sign_in(&self) -> Result<Credential> {
         Ok(BrowserSession::here(None, self)?.credential())
     }
 

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::time::timeout;
 
 use crate::aws::account::{self, AccessKey, PasswordPolicy, User};
@@ -20,6 +21,7 @@ use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::secret::KeyPair;
 use crate::setup::request::{ConsolePassword, IamUserRequest, Request, RootRequest, SecretTarget};
+use crate::setup::steps::WriteAwsProfile;
 use crate::store::StoreKind;
 use crate::store::index::Index;
 use crate::store::vault::Vault;
@@ -29,27 +31,17 @@ const ROOT_LIMIT: Duration = Duration::from_secs(5);
 
 #[derive(Default)]
 pub struct Facts {
+    pub now: Timestamp,
     pub user: UserFact,
     /// `None` where nobody asked for a password or the policy may not be read.
     pub password_policy: Option<PasswordPolicy>,
     /// The secret that has the wanted name already.
     pub stored: Option<Stored>,
-    /// Whether that secret belongs to the very identity that is wanted, so that `--if-exists
-    /// reuse` may use it, or replace it when it no longer works.
-    pub stored_is_reusable: bool,
     /// Whether the wanted name is the current secret's.
     pub secret_is_current: bool,
-    /// The AWS profile that is wanted, and what has its name already.
-    pub aws_profile: Option<(AwsProfile, Option<AwsProfile>)>,
+    /// Writes the AWS profile that is wanted, in place of what has its name already.
+    pub aws_profile: Option<WriteAwsProfile>,
     pub warnings: Vec<String>,
-}
-
-impl Facts {
-    /// Whether `--if-exists reuse` may replace the stored secret: it is its own user's, and AWS
-    /// rejects it.
-    pub fn stored_may_be_replaced(&self) -> bool {
-        self.stored_is_reusable && self.stored.as_ref().is_some_and(|stored| !stored.works())
-    }
 }
 
 /// The IAM user of the wanted name.
@@ -69,6 +61,9 @@ pub struct Stored {
     /// Whom it belongs to: by STS where it works, else by the index.
     pub identity: Option<Identity>,
     pub verdict: Verdict,
+    /// Whether it belongs to the very identity that is wanted, so that `--if-exists reuse` may use it,
+    /// or replace it when it no longer works.
+    pub is_reusable: bool,
 }
 
 /// What STS says of a stored pair.
@@ -94,10 +89,7 @@ impl Stored {
             Some(identity) => format!("for {}", identity.described()),
             None => "of unknown origin".to_owned(),
         };
-        match self.store {
-            StoreKind::Keyring => format!("{owner}, in the keyring"),
-            StoreKind::File => format!("{owner}, in a file"),
-        }
+        format!("{owner}, {}", self.store.place())
     }
 }
 
@@ -110,9 +102,7 @@ pub struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// # Errors
-    /// When a read fails that the decision rests on; what the caller may not read is a fact, not an
-    /// error.
+    /// Fails only where the decision rests on a read: what the caller may not read is a fact.
     pub async fn read(&self, request: &Request) -> Result<Facts> {
         let aws_profile = self.aws_profile(request)?;
         let (of_secret, of_user, of_root) = tokio::join!(
@@ -131,7 +121,8 @@ impl Reader<'_> {
         if let (Some(_), Some(name)) = (&aws_profile, self.env.moves_data()) {
             warnings.push(aws_profile::works_only_with(name));
         }
-        Ok(Facts { user, password_policy, aws_profile, warnings, ..of_secret })
+        let now = self.env.now();
+        Ok(Facts { now, user, password_policy, aws_profile, warnings, ..of_secret })
     }
 
     /// Nothing where the caller may not read it: the decision does not rest on it.
@@ -145,26 +136,25 @@ impl Reader<'_> {
         root.weaknesses(account, console).iter().map(Diagnostic::with_hint).collect()
     }
 
-    /// # Errors
-    /// When the profile could not be written, or AWS's tools would not read it.
-    fn aws_profile(&self, request: &Request) -> Result<Option<(AwsProfile, Option<AwsProfile>)>> {
+    /// Fails where the profile could not be written, or AWS's tools would not read it.
+    fn aws_profile(&self, request: &Request) -> Result<Option<WriteAwsProfile>> {
         let Some(target) = request.target() else { return Ok(None) };
         let Some(name) = &target.aws_profile else { return Ok(None) };
         let region = request.caller().region.clone();
         let profile = AwsProfile::new(name, self.env.program()?, Some(&target.secret), region)?;
         let locations = Locations::of(self.env)?;
-        let existing = profile.existing(&locations)?;
+        let replaces = profile.existing(&locations)?;
         locations.check_writable(FileKind::Config)?;
-        Ok(Some((profile, existing)))
+        Ok(Some(WriteAwsProfile { profile, replaces, made: Default::default() }))
     }
 
     async fn about_user(&self, request: &Request) -> Result<Facts> {
         match request {
-            Request::Existing(_) => Ok(Facts::default()),
             Request::IamUser(request) => self.iam_user(request).await,
             Request::Root(request) => {
                 Ok(Facts { user: self.root_user(request).await?, ..Facts::default() })
             }
+            Request::Existing { .. } => Ok(Facts::default()),
         }
     }
 
@@ -172,14 +162,13 @@ impl Reader<'_> {
         let name = &request.user_name;
         let iam = self.sdk.iam(&request.bootstrap.session);
         let wants_password = !matches!(request.console_password, ConsolePassword::None);
-        let (user, password_policy) =
-            tokio::join!(account::user(&iam, name, wants_password), async {
-                if wants_password {
-                    account::password_policy(&iam).await.map(Some)
-                } else {
-                    Ok(None)
-                }
-            });
+        let policy = async {
+            if !wants_password {
+                return Ok(None);
+            }
+            account::password_policy(&iam).await.map(Some)
+        };
+        let (user, policy) = tokio::join!(account::user(&iam, name, wants_password), policy);
         let mut warnings = Vec::new();
         let mut unless_denied = |what: String, failure: Failure| match failure.reason {
             Reason::Denied => {
@@ -196,16 +185,14 @@ impl Reader<'_> {
                 UserFact::Unreadable(unless_denied(what, failure)?)
             }
         };
-        let password_policy = password_policy.or_else(|failure| {
+        let password_policy = policy.or_else(|failure| {
             unless_denied("the account's password policy".to_owned(), failure).map(|_| None)
         })?;
         Ok(Facts { user, password_policy, warnings, ..Facts::default() })
     }
 
-    /// Root's keys, where it gets another one.
-    ///
-    /// # Errors
-    /// When AWS does not show root's keys to a session of root: it makes none for it either.
+    /// Root's keys, where it gets another one. Where AWS does not show them to a session of root, it
+    /// makes none for it either.
     async fn root_user(&self, request: &RootRequest) -> Result<UserFact> {
         if request.pair.is_some() {
             return Ok(UserFact::Absent);
@@ -250,15 +237,13 @@ impl Reader<'_> {
     }
 
     /// The secret of the wanted name; and its key, where STS does not accept it although IAM lists it.
-    ///
-    /// # Errors
-    /// When STS neither accepts nor rejects the pair: what may well work must not be replaced.
+    /// Fails where STS does neither: what may well work must not be replaced.
     async fn about_secret(&self, request: &Request) -> Result<(Facts, Option<AccessKey>)> {
         let Some(target) = request.target() else {
             return Ok(Default::default());
         };
         let secret_is_current = self.index.is_current(&target.secret);
-        let mut facts = Facts { secret_is_current, ..Facts::default() };
+        let facts = Facts { secret_is_current, ..Facts::default() };
         let Some((store, pair)) = self.find_pair(target).await? else {
             return Ok((facts, None));
         };
@@ -270,8 +255,8 @@ impl Reader<'_> {
         let by_index =
             entry.and_then(|it| Some(Identity::new(it.account_id.as_ref()?, it.arn.as_ref()?)));
         let identity = by_sts.or(by_index);
-        facts.stored_is_reusable = match request {
-            Request::Existing(_) => false,
+        let is_reusable = match request {
+            Request::Existing { .. } => false,
             Request::IamUser(request) => identity.as_ref().is_some_and(|owner| {
                 // IAM does not tell user names apart by case.
                 let name = owner.user_name();
@@ -286,8 +271,8 @@ impl Reader<'_> {
             }
         };
         let access_key_id = pair.map(|pair| pair.access_key_id);
-        facts.stored = Some(Stored { store, access_key_id, identity, verdict });
-        Ok((facts, listed))
+        let stored = Stored { store, access_key_id, identity, verdict, is_reusable };
+        Ok((Facts { stored: Some(stored), ..facts }, listed))
     }
 
     /// What AWS says of a pair, which may be replaced once it rejects that for the whole settling time.
@@ -295,7 +280,7 @@ impl Reader<'_> {
         let caller = &request.caller().session;
         let user = match request {
             Request::IamUser(request) => Some(request.user_name.as_str()),
-            Request::Existing(_) | Request::Root(_) => None,
+            Request::Existing { .. } | Request::Root(_) => None,
         };
         let answer = settled(|| async {
             let sdk = self.sdk.with_fresh_connections();

@@ -28,7 +28,8 @@ pub struct Journal {
     lock: Option<File>,
     /// Against another run about the same user, which could take this one's changes for its own.
     user_lock: Option<File>,
-    reopened: bool,
+    /// Whether another process began the run: then what it made may have changed since.
+    pub is_reopened: bool,
 }
 
 impl Journal {
@@ -40,7 +41,7 @@ impl Journal {
             lock: Some(lock(folders, &record.run)?),
             user_lock: lock_user(folders, &record)?,
             record,
-            reopened: false,
+            is_reopened: false,
         };
         journal.write()?;
         Ok(journal)
@@ -53,16 +54,7 @@ impl Journal {
         let path = path(folders, run);
         let record = read(&path)?;
         let user_lock = lock_user(folders, &record)?;
-        Ok(Journal { path, record, lock: Some(lock), user_lock, reopened: true })
-    }
-
-    /// Whether another process began the run: then what it made may have changed since.
-    pub fn is_reopened(&self) -> bool {
-        self.reopened
-    }
-
-    pub fn path(&self) -> &Path {
-        &self.path
+        Ok(Journal { path, record, lock: Some(lock), user_lock, is_reopened: true })
     }
 
     /// Records the step, with what it has made, and where it stands.
@@ -91,11 +83,6 @@ impl Journal {
     pub fn printing(&mut self) -> Result<()> {
         self.record.printed = true;
         self.write()
-    }
-
-    /// Records that printing failed.
-    pub fn not_printed(&mut self) {
-        self.record.printed = false;
     }
 
     /// Notes that a run that had ended is being taken back.
@@ -152,8 +139,9 @@ fn read(path: &Path) -> Result<Record> {
 /// Version 0.1 called standard output a store.
 fn without_stdout(mut record: Value) -> Value {
     let is_printed = |place: &Value| place["store"] == "stdout";
-    if let Some(secret) = record.pointer_mut("/goal/secret").filter(|it| is_printed(it)) {
-        *secret = Value::Null;
+    if let Some(goal) = record.get_mut("goal").filter(|goal| is_printed(&goal["secret"])) {
+        goal["secret"] = Value::Null;
+        goal["prints"] = true.into();
     }
     let steps = record.get_mut("steps").and_then(Value::as_array_mut);
     for step in steps.into_iter().flatten().filter(|it| is_printed(it)) {
@@ -198,16 +186,11 @@ fn take_lock(path: &Path, taken: impl FnOnce() -> Error) -> Result<File> {
 pub fn runs(folders: &Folders) -> Result<(Vec<Record>, Vec<Error>)> {
     let folder = runs_folder(folders);
     let entries = match std::fs::read_dir(&folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-        entries => Some(
-            entries
-                .with_context(|| format!("cannot read {}", folder.display()))
-                .map_err(Folders::unusable)?,
-        ),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Default::default()),
+        entries => entries.with_context(|| format!("cannot read {}", folder.display())),
     };
     let mut paths: Vec<PathBuf> = entries
-        .into_iter()
-        .flatten()
+        .map_err(Folders::unusable)?
         .filter_map(|entry| Some(entry.ok()?.path()))
         .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
         .collect();
@@ -234,8 +217,7 @@ pub fn run_name(now: Timestamp) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::setup::goal::Goal;
-    use crate::setup::request::Mode;
+    use crate::setup::request::{Goal, Kept, Mode};
     use crate::setup::steps::{SetCurrent, Step};
     use crate::store::{SecretName, StoreKind};
 
@@ -272,14 +254,40 @@ mod tests {
         let record = read_text(&RELEASED.replace("STORE", "keyring")).expect("its format");
         assert_eq!(record.access_key_id(), Some("AKIA2"));
         let name = SecretName::new("ana").expect("valid");
-        assert_eq!(record.target(), Some((name, StoreKind::Keyring)));
-        assert!(!record.prints() && record.checkpoint.is_none());
+        let kept = Kept { name, store: StoreKind::Keyring, current: true };
+        assert_eq!(record.goal.secret, Some(kept));
+        assert!(!record.goal.prints && record.checkpoint.is_none());
         let Step::CreateAccessKey(key) = &record.steps[2].step else { panic!("{record:?}") };
-        assert_eq!(key.made.unanswered.len(), 1);
+        assert_eq!(key.kept.made.unanswered.len(), 1);
         let Step::AttachPolicy(policy) = &record.steps[1].step else { panic!("{record:?}") };
         assert!(policy.made.found);
         let printed = read_text(&RELEASED.replace("STORE", "stdout")).expect("its format");
-        assert!(printed.prints() && printed.target().is_none());
+        assert!(printed.goal.prints && printed.goal.secret.is_none());
+    }
+
+    /// What a step that keeps a pair has looked like since version 0.1, member by member.
+    #[test]
+    fn the_steps_that_keep_a_pair_are_written_as_ever() {
+        let made = serde_json::json!({
+            "begun_at": "2026-11-24T15:42:03Z", "unanswered": ["2026-11-24T15:42:01Z"],
+            "access_key_id": "AKIA2", "created_at": "2026-11-24T15:42:04Z",
+            "replaced": {"name": "ana", "store": "file", "access_key_id": "AKIA1",
+                "account_id": null, "arn": null, "created_at": "2026-11-24T15:42:00Z",
+                "verified_at": null},
+        });
+        let create = serde_json::json!({
+            "step": "create_access_key", "user_name": "ana", "secret": "ana", "store": "file",
+            "replaces": "AKIA1", "known_key_ids": ["AKIA1"], "status": "done", "made": made,
+        });
+        let store = serde_json::json!({
+            "step": "store_secret", "secret": "ana", "store": null, "replaces": null,
+            "status": "planned", "made": {},
+        });
+        for written in [create, store] {
+            let read: StepRecord = serde_json::from_value(written.clone()).expect("its format");
+            assert_eq!(read.step.name(), written["step"]);
+            assert_eq!(serde_json::to_value(&read).expect("plain data"), written);
+        }
     }
 
     #[test]
@@ -318,11 +326,7 @@ mod tests {
                 mode: Mode::IamUser,
                 account_id: "111122223333".into(),
                 arn: "arn:aws:iam::111122223333:user/ana".into(),
-                in_place: None,
-                access_key_id: None,
-                secret: None,
-                prints: false,
-                aws_profile: None,
+                ..Goal::default()
             },
             started_at: Timestamp::UNIX_EPOCH,
             finished_at: None,
@@ -337,7 +341,7 @@ mod tests {
         };
         let mut journal = Journal::begin(&folders, record).expect("writable");
         journal.set(0, Step::SetCurrent(current), Status::Begun).expect("writable");
-        let text = std::fs::read(journal.path()).expect("written");
+        let text = std::fs::read(&journal.path).expect("written");
         let back: Record = serde_json::from_slice(&text).expect("our own format");
         assert_eq!(back, journal.record);
         assert_eq!(back.steps[0].status, Status::Begun);

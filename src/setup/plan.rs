@@ -4,28 +4,25 @@ mod refusals;
 #[cfg(test)]
 mod tests;
 
-use jiff::Timestamp;
-
 use crate::aws::account::{AccessKey, User};
 use crate::aws::credential::Credential;
 use crate::aws::identity::Identity;
 use crate::error::{Error, Result};
 use crate::setup::facts::{Facts, Stored, UserFact};
-use crate::setup::goal::{Goal, Kept};
 use crate::setup::request::{
-    ConsolePassword, ExistingRequest, IamUserRequest, IfExists, Mode, Request, RootRequest,
+    ConsolePassword, Goal, IamUserRequest, IfExists, Kept, Mode, Request, RootRequest,
     SecretTarget, is_administrator_access,
 };
 use crate::setup::steps::{
     AttachPolicy, CREATED_BY_TAG, CreateAccessKey, CreateLoginProfile, CreateUser,
-    DeactivateRootKey, DeleteRootKey, DescribeAccessKey, Destination, RUN_TAG, SetCurrent, Step,
-    StoreSecret, Verify, WriteAwsProfile,
+    DeactivateRootKey, DeleteRootKey, DescribeAccessKey, RUN_TAG, SetCurrent, Step, StoreSecret,
+    Verify, user_exists,
 };
 use crate::store::StoreKind;
 
 use refusals::{
     check_boundary, check_name_is_free, check_password, check_room_for_a_key,
-    check_stored_key_is_gone, user_exists,
+    check_stored_key_is_gone,
 };
 
 /// The steps, in order; empty when everything is there already.
@@ -39,8 +36,8 @@ pub struct Plan {
 }
 
 impl Plan {
-    fn new(goal: Goal, steps: Vec<Step>) -> Self {
-        Plan { goal, steps, checkpoint: None, warnings: Vec::new() }
+    fn new(goal: Goal, steps: Vec<Step>, warnings: Vec<String>) -> Self {
+        Plan { goal, steps, checkpoint: None, warnings }
     }
 
     /// Whether it needs somebody's yes: it changes the account, or gives up a stored secret.
@@ -49,18 +46,26 @@ impl Plan {
     }
 }
 
-/// # Errors
-/// When what is wanted meets something that exists and nothing says what to do about it, before
-/// anything is changed.
-pub fn plan(request: &Request, facts: &Facts, run: &str, now: Timestamp) -> Result<Plan> {
+/// Fails where what is wanted meets something that exists, and nothing says what to do about it.
+pub fn plan(request: &Request, facts: &Facts, run: &str) -> Result<Plan> {
     let mut plan = match request {
-        Request::Existing(request) => for_existing(request, facts),
-        Request::IamUser(request) => for_iam_user(request, facts, run, now),
-        Request::Root(request) => for_root(request, facts, now),
+        Request::Existing { credential, unused } => for_existing(credential, unused, facts),
+        Request::IamUser(request) => for_iam_user(request, facts, run),
+        Request::Root(request) => for_root(request, facts),
     }?;
-    plan.steps.extend(write_aws_profile(facts));
-    plan.goal.prints = request.target().is_some_and(|target| target.store.is_none());
-    plan.goal.aws_profile = facts.aws_profile.as_ref().map(|(profile, _)| profile.name.clone());
+    if let Some(target) = request.target() {
+        plan.goal.prints = target.store.is_none();
+        if target.make_current && !facts.secret_is_current {
+            let (secret, made) = (target.secret.clone(), Default::default());
+            plan.steps.push(Step::SetCurrent(SetCurrent { secret, made }));
+        }
+    }
+    if let Some(write) = &facts.aws_profile {
+        plan.goal.aws_profile = Some(write.profile.name.clone());
+        if !write.replaces.as_ref().is_some_and(|there| there.serves_as(&write.profile)) {
+            plan.steps.push(Step::WriteAwsProfile(write.clone()));
+        }
+    }
     if let Request::IamUser(request) = request
         && let Some(root_key) = &request.retire
     {
@@ -80,26 +85,17 @@ pub fn plan(request: &Request, facts: &Facts, run: &str, now: Timestamp) -> Resu
 pub fn deletion(root_key: &str, goal: &Goal) -> Plan {
     let delete = DeleteRootKey { access_key_id: root_key.to_owned() };
     let steps = vec![Step::Verify(Verify { reads_iam: true }), Step::DeleteRootKey(delete)];
-    Plan::new(goal.clone(), steps)
+    Plan::new(goal.clone(), steps, Vec::new())
 }
 
-fn write_aws_profile(facts: &Facts) -> Option<Step> {
-    let (profile, replaces) = facts.aws_profile.clone()?;
-    if replaces.as_ref().is_some_and(|there| there.serves_as(&profile)) {
-        return None;
-    }
-    Some(Step::WriteAwsProfile(WriteAwsProfile { profile, replaces, made: Default::default() }))
-}
-
-fn for_existing(request: &ExistingRequest, facts: &Facts) -> Result<Plan> {
-    let credential = &request.found;
+fn for_existing(credential: &Credential, flags: &[&str], facts: &Facts) -> Result<Plan> {
     let goal = Goal {
         access_key_id: credential.access_key_id.clone(),
         in_place: Some(credential.source.clone()),
         ..Goal::of(Mode::Existing, &caller(credential)?)
     };
-    let warnings = facts.warnings.iter().cloned().chain(unused(&request.unused)).collect();
-    Ok(Plan { warnings, ..Plan::new(goal, Vec::new()) })
+    let warnings = facts.warnings.iter().cloned().chain(unused(flags)).collect();
+    Ok(Plan::new(goal, Vec::new(), warnings))
 }
 
 fn unused(flags: &[&str]) -> Option<String> {
@@ -109,10 +105,8 @@ fn unused(flags: &[&str]) -> Option<String> {
 
 /// The wizard lets only working credentials through.
 fn caller(credential: &Credential) -> Result<Identity> {
-    credential.identity().cloned().ok_or_else(|| {
-        let unchecked = || Error::credentials("these credentials were not checked");
-        credential.failure().unwrap_or_else(unchecked)
-    })
+    let unchecked = || Error::credentials("these credentials were not checked");
+    credential.identity().cloned().ok_or_else(unchecked)
 }
 
 fn kept(target: &SecretTarget, store: Option<StoreKind>, facts: &Facts) -> Option<Kept> {
@@ -123,12 +117,7 @@ fn kept(target: &SecretTarget, store: Option<StoreKind>, facts: &Facts) -> Optio
     })
 }
 
-fn for_iam_user(
-    request: &IamUserRequest,
-    facts: &Facts,
-    run: &str,
-    now: Timestamp,
-) -> Result<Plan> {
+fn for_iam_user(request: &IamUserRequest, facts: &Facts, run: &str) -> Result<Plan> {
     let caller = caller(&request.bootstrap)?;
     let mut warnings = facts.warnings.clone();
     let reuse = request.if_exists == Some(IfExists::Reuse);
@@ -185,16 +174,15 @@ fn for_iam_user(
         }
     } else {
         check_name_is_free(&request.target, facts, reuse)?;
-        steps.extend(key_steps(request, facts, user, now)?);
+        steps.extend(key_steps(request, facts, user)?);
     }
-    steps.extend(set_current(&request.target, facts));
     let owner = match user {
         Some(user) => Identity::new(&caller.account_id, &user.arn),
         None => caller.user(&request.user_name),
     };
     let secret = kept(&request.target, store, facts);
     let goal = Goal { access_key_id, secret, ..Goal::of(Mode::IamUser, &owner) };
-    Ok(Plan { warnings, ..Plan::new(goal, steps) })
+    Ok(Plan::new(goal, steps, warnings))
 }
 
 /// The key that was brought along, where the user has it.
@@ -204,21 +192,15 @@ fn own_key(request: &IamUserRequest, user: Option<&User>) -> Option<String> {
 }
 
 /// The key that the user has already, or a new one; described and proven.
-fn key_steps(
-    request: &IamUserRequest,
-    facts: &Facts,
-    user: Option<&User>,
-    now: Timestamp,
-) -> Result<Vec<Step>> {
+fn key_steps(request: &IamUserRequest, facts: &Facts, user: Option<&User>) -> Result<Vec<Step>> {
     let keys = user.map_or(&[][..], |user| &user.access_keys);
     let name = &request.user_name;
     check_stored_key_is_gone(&request.target, facts, Some(name), keys)?;
     let mut steps = Vec::new();
-    if own_key(request, user).is_some() {
-        steps.extend(store_secret(&request.target, facts));
-    } else {
-        check_room_for_a_key(Some(name), keys, now)?;
-        steps.push(create_access_key(Some(name), &request.target, facts, keys));
+    if own_key(request, user).is_none() {
+        steps.push(create_access_key(Some(name), &request.target, facts, keys)?);
+    } else if request.target.store.is_some() {
+        steps.push(Step::StoreSecret(store_secret(&request.target, facts)));
     }
     if let Some(description) = request.key_description.clone() {
         let describe = DescribeAccessKey { user_name: name.clone(), description };
@@ -231,7 +213,7 @@ fn key_steps(
     Ok(steps)
 }
 
-fn for_root(request: &RootRequest, facts: &Facts, now: Timestamp) -> Result<Plan> {
+fn for_root(request: &RootRequest, facts: &Facts) -> Result<Plan> {
     let reuse = request.if_exists == Some(IfExists::Reuse);
     let mut steps = Vec::new();
     let mut store = request.target.store;
@@ -241,7 +223,7 @@ fn for_root(request: &RootRequest, facts: &Facts, now: Timestamp) -> Result<Plan
         // Where none is given, any key of root is as good.
         let is_meant = given.is_none() || stored.access_key_id.as_ref() == given;
         let agreed = reuse || (given.is_some() && request.target.replace);
-        stored.works() && facts.stored_is_reusable && is_meant && agreed
+        stored.works() && stored.is_reusable && is_meant && agreed
     });
     if let Some(stored) = will_do {
         store = Some(stored.store);
@@ -249,11 +231,12 @@ fn for_root(request: &RootRequest, facts: &Facts, now: Timestamp) -> Result<Plan
     } else {
         check_name_is_free(&request.target, facts, reuse)?;
         match given {
-            Some(_) => steps.extend(store_secret(&request.target, facts)),
-            None => steps.extend(new_root_key(request, facts, now)?),
+            None => steps.extend(new_root_key(request, facts)?),
+            // It is printed at the end.
+            Some(_) if request.target.store.is_none() => {}
+            Some(_) => steps.push(Step::StoreSecret(store_secret(&request.target, facts))),
         }
     }
-    steps.extend(set_current(&request.target, facts));
     let advice =
         "a root key is unrestricted; AWS advises against having one: prefer --mode iam-user";
     let mut warnings = vec![advice.to_owned()];
@@ -261,52 +244,40 @@ fn for_root(request: &RootRequest, facts: &Facts, now: Timestamp) -> Result<Plan
     let secret = kept(&request.target, store, facts);
     let owner = caller(&request.checked)?;
     let goal = Goal { access_key_id, secret, ..Goal::of(Mode::Root, &owner) };
-    Ok(Plan { warnings, ..Plan::new(goal, steps) })
+    Ok(Plan::new(goal, steps, warnings))
 }
 
 /// Made by root for itself.
-fn new_root_key(request: &RootRequest, facts: &Facts, now: Timestamp) -> Result<[Step; 2]> {
+fn new_root_key(request: &RootRequest, facts: &Facts) -> Result<[Step; 2]> {
     let keys = match &facts.user {
         UserFact::Present(root) => &root.access_keys[..],
         _ => &[],
     };
     check_stored_key_is_gone(&request.target, facts, None, keys)?;
-    check_room_for_a_key(None, keys, now)?;
-    let create = create_access_key(None, &request.target, facts, keys);
+    let create = create_access_key(None, &request.target, facts, keys)?;
     Ok([create, Step::Verify(Verify { reads_iam: false })])
 }
 
+/// A new key, where there is room for it.
 fn create_access_key(
     user_name: Option<&String>,
     target: &SecretTarget,
     facts: &Facts,
     keys: &[AccessKey],
-) -> Step {
-    Step::CreateAccessKey(CreateAccessKey {
+) -> Result<Step> {
+    check_room_for_a_key(user_name.map(String::as_str), keys, facts.now)?;
+    Ok(Step::CreateAccessKey(CreateAccessKey {
         user_name: user_name.cloned(),
-        destination: destination(target, facts),
+        kept: store_secret(target, facts),
         known_key_ids: keys.iter().map(|key| key.id.clone()).collect(),
-        made: Default::default(),
-    })
-}
-
-/// `None` where the pair is printed.
-fn store_secret(target: &SecretTarget, facts: &Facts) -> Option<Step> {
-    let destination = destination(target, facts);
-    let step = StoreSecret { destination, made: Default::default() };
-    target.store.map(|_| Step::StoreSecret(step))
+    }))
 }
 
 /// Whether what stands under the wanted name may be replaced was checked.
-fn destination(target: &SecretTarget, facts: &Facts) -> Destination {
+fn store_secret(target: &SecretTarget, facts: &Facts) -> StoreSecret {
     let replaces = facts.stored.as_ref().and_then(|stored| stored.access_key_id.clone());
-    Destination { secret: target.secret.clone(), store: target.store, replaces }
-}
-
-fn set_current(target: &SecretTarget, facts: &Facts) -> Option<Step> {
-    (target.make_current && !facts.secret_is_current).then(|| {
-        Step::SetCurrent(SetCurrent { secret: target.secret.clone(), made: Default::default() })
-    })
+    let (secret, made) = (target.secret.clone(), Default::default());
+    StoreSecret { secret, store: target.store, replaces, made }
 }
 
 /// What an existing user keeps, although the request says otherwise.
@@ -339,5 +310,5 @@ fn working_key<'f>(user: Option<&User>, facts: &'f Facts) -> Option<&'f Stored> 
     let (user, stored) = (user?, facts.stored.as_ref()?);
     let is_it = |key: &AccessKey| key.active && Some(&key.id) == stored.access_key_id.as_ref();
     let has_it = user.access_keys.iter().any(is_it);
-    (stored.works() && facts.stored_is_reusable && has_it).then_some(stored)
+    (stored.works() && stored.is_reusable && has_it).then_some(stored)
 }

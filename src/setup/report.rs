@@ -5,9 +5,8 @@ use serde::Serialize;
 
 use crate::aws::credential::Source;
 use crate::output::{Page, table};
-use crate::setup::goal::Kept;
 use crate::setup::journal::{Record, Status};
-use crate::setup::request::Mode;
+use crate::setup::request::{Goal, Kept, Mode};
 use crate::setup::steps::Step;
 
 #[derive(Serialize)]
@@ -40,12 +39,7 @@ pub struct SetupReport {
     #[serde(skip)]
     pub again: Option<String>,
     #[serde(skip)]
-    in_place: Option<Source>,
-    #[serde(skip)]
-    whose: String,
-    /// Whether the pair went to standard output, and is kept nowhere.
-    #[serde(skip)]
-    pub prints: bool,
+    pub goal: Goal,
 }
 
 /// What became of a root key, and the run that did it.
@@ -68,7 +62,7 @@ pub enum RootKeyStatus {
 
 #[derive(Serialize)]
 pub struct StepReport {
-    pub step: &'static str,
+    pub step: String,
     pub status: Status,
 }
 
@@ -120,9 +114,7 @@ impl SetupReport {
             console_url,
             console_password: None,
             again: None,
-            in_place: goal.in_place.clone(),
-            whose: owner.described(),
-            prints: record.prints(),
+            goal: goal.clone(),
         }
     }
 
@@ -130,25 +122,21 @@ impl SetupReport {
         if !self.verified {
             return "Nothing was changed: this was a dry run.".to_owned();
         }
-        let whose = &self.whose;
-        if let Some(source) = &self.in_place {
-            let (stays, how) = match (source, source.profile_name()) {
-                (Source::Environment, _) => (
-                    "stay as they are",
-                    "CloudStudio has them only when it is started from this shell.".to_owned(),
-                ),
-                (_, Some(name)) if name != "default" => (
-                    "stays as it is",
-                    format!("CloudStudio finds it when AWS_PROFILE={name} is set."),
-                ),
-                _ => (
-                    "stays as it is",
-                    "The tools that CloudStudio runs find it by themselves.".to_owned(),
-                ),
+        let whose = self.goal.owner().described();
+        if let Some(source) = &self.goal.in_place {
+            let how = match source {
+                Source::Environment => {
+                    "CloudStudio has it only when it is started from this shell.".to_owned()
+                }
+                Source::Profile(name) if name != "default" => {
+                    format!("CloudStudio finds it when AWS_PROFILE={name} is set.")
+                }
+                _ => "The tools that CloudStudio runs find it by themselves.".to_owned(),
             };
-            return format!("{} {stays}: {whose}. {how}", capitalized(&source.described()));
+            let source = source.described();
+            return format!("What works stays as it is: {whose}, from {source}. {how}");
         }
-        if self.prints {
+        if self.goal.prints {
             return format!("The key of {whose} was printed and is kept nowhere else.");
         }
         match &self.secret {
@@ -167,12 +155,6 @@ fn exposed<S: serde::Serializer>(
         Some(password) => serializer.serialize_str(password.expose_secret()),
         None => serializer.serialize_none(),
     }
-}
-
-fn capitalized(text: &str) -> String {
-    let mut characters = text.chars();
-    let first = characters.next().into_iter().flat_map(char::to_uppercase);
-    first.chain(characters).collect()
 }
 
 impl SetupReport {

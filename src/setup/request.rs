@@ -1,4 +1,5 @@
-//! Everything that the user wants, complete, and AWS's rules for it. Reads nothing and asks nothing.
+//! Everything that the user wants, complete, and AWS's rules for it; and what a run then leads to. Reads
+//! nothing and asks nothing.
 
 mod command_line;
 mod rules;
@@ -6,7 +7,8 @@ mod rules;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
-use crate::aws::credential::Credential;
+use crate::aws::credential::{Credential, Source};
+use crate::aws::identity::Identity;
 use crate::secret::KeyPair;
 use crate::store::{SecretName, StoreKind};
 
@@ -16,10 +18,11 @@ pub use rules::{
 };
 
 /// What CloudStudio is to use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mode {
     /// Leave the AWS CLI configuration that works in place.
+    #[default]
     Existing,
     IamUser,
     Root,
@@ -27,23 +30,21 @@ pub enum Mode {
 
 /// What a run is to bring about.
 pub enum Request {
-    Existing(ExistingRequest),
+    Existing {
+        /// What stays in place.
+        credential: Credential,
+        /// Flags that then mean nothing.
+        unused: Vec<&'static str>,
+    },
     IamUser(Box<IamUserRequest>),
     Root(RootRequest),
-}
-
-pub struct ExistingRequest {
-    /// What stays in place.
-    pub found: Credential,
-    /// Flags that then mean nothing.
-    pub unused: Vec<&'static str>,
 }
 
 impl Request {
     /// Where the pair is kept, if it is.
     pub fn target(&self) -> Option<&SecretTarget> {
         match self {
-            Request::Existing(_) => None,
+            Request::Existing { .. } => None,
             Request::IamUser(request) => Some(&request.target),
             Request::Root(request) => Some(&request.target),
         }
@@ -52,7 +53,7 @@ impl Request {
     /// The credentials that do the work, or that stay in place.
     pub fn caller(&self) -> &Credential {
         match self {
-            Request::Existing(request) => &request.found,
+            Request::Existing { credential, .. } => credential,
             Request::IamUser(request) => &request.bootstrap,
             Request::Root(request) => &request.checked,
         }
@@ -77,12 +78,6 @@ pub struct IamUserRequest {
     /// `None` where the question was left open and nobody could be asked.
     pub if_exists: Option<IfExists>,
     pub target: SecretTarget,
-}
-
-impl IamUserRequest {
-    fn default_policy(&self) -> bool {
-        matches!(&self.policy_arns[..], [arn] if is_administrator_access(arn))
-    }
 }
 
 /// AWS's own policy of that name, in every partition.
@@ -113,7 +108,7 @@ impl ConsolePassword {
     }
 }
 
-/// Where and under which name the pair is kept.
+/// Where the user wants the pair, and who is to read it.
 #[derive(Clone, Debug)]
 pub struct SecretTarget {
     pub secret: SecretName,
@@ -124,4 +119,46 @@ pub struct SecretTarget {
     pub aws_profile: Option<String>,
     /// The user agreed, for this very name, that what it holds is replaced.
     pub replace: bool,
+}
+
+/// What a run leads to: whose pair ends up where.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Goal {
+    pub mode: Mode,
+    /// Twelve digits.
+    pub account_id: String,
+    pub arn: String,
+    /// The credentials that stay in place, in mode `existing`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_place: Option<Source>,
+    /// Absent while the key is still to be created.
+    pub access_key_id: Option<String>,
+    /// Absent in mode `existing`, and where the pair is printed.
+    pub secret: Option<Kept>,
+    /// Whether the pair is printed at the end, and kept nowhere.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub prints: bool,
+    /// The AWS profile that reads the secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aws_profile: Option<String>,
+}
+
+/// Where the pair is kept, as the journal and the result say it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    pub name: SecretName,
+    pub store: StoreKind,
+    pub current: bool,
+}
+
+impl Goal {
+    pub fn of(mode: Mode, owner: &Identity) -> Self {
+        let (account_id, arn) = (owner.account_id.clone(), owner.arn.clone());
+        Goal { mode, account_id, arn, ..Goal::default() }
+    }
+
+    /// Whose the pair is, or will be.
+    pub fn owner(&self) -> Identity {
+        Identity::new(&self.account_id, &self.arn)
+    }
 }

@@ -43,11 +43,11 @@ impl<'a> Run<'a> {
             access,
             secrets,
             run: record.run.clone(),
-            resumed: journal.is_reopened(),
+            resumed: journal.is_reopened,
             owner: record.goal.owner(),
             user: RunUser::NotCreated,
             access_key_id: record.access_key_id().map(str::to_owned),
-            target: record.target(),
+            target: record.goal.secret.clone(),
             interrupt,
         };
         Run { journal, work }
@@ -57,12 +57,10 @@ impl<'a> Run<'a> {
         &self.journal.record
     }
 
-    /// Applies the steps that are not done yet.
-    ///
-    /// # Errors
-    /// The failing step's, after everything was taken back; `PartlyApplied` where that was impossible,
-    /// where AWS's answers left something open, or after the checkpoint: then the run stays open. So
-    /// does one that was taken up again, whatever stops it: what it made may be in use by now.
+    /// Applies the steps that are not done yet. Fails with the failing step's error, after everything was
+    /// taken back; with `PartlyApplied` where that was impossible, where AWS's answers left something
+    /// open, or after the checkpoint: then the run stays open. So does one that was taken up again,
+    /// whatever stops it: what it made may be in use by now.
     pub async fn execute(&mut self) -> Result<()> {
         let Err(error) = self.try_execute().await else {
             return Ok(());
@@ -71,9 +69,9 @@ impl<'a> Run<'a> {
     }
 
     async fn try_execute(&mut self) -> Result<()> {
-        if let Some((_, store)) = &self.work.target {
+        if let Some(kept) = &self.work.target {
             // The store proves that it works before anything is made that could not be kept.
-            self.work.access.vault.probe(*store)?;
+            self.work.access.vault.probe(kept.store)?;
         }
         let output = self.work.access.output;
         for index in 0..self.record().steps.len() {
@@ -150,7 +148,7 @@ impl<'a> Run<'a> {
         if error.kind == Kind::PartlyApplied {
             return error.and_hint(self.goes_on());
         }
-        if !self.journal.is_reopened() || self.record().prints() {
+        if !self.journal.is_reopened || self.record().goal.prints {
             return self.roll_back(error).await;
         }
         if error.kind == Kind::Cancelled {
@@ -211,11 +209,8 @@ impl<'a> Run<'a> {
         })
     }
 
-    /// Takes back a run that has ended, or that another process has left.
-    ///
-    /// # Errors
-    /// `Cancelled` between two steps; `PartlyApplied` naming what cannot be taken back. The run then
-    /// stays open.
+    /// Takes back a run that has ended, or that another process has left. It stays open where that is
+    /// cancelled between two steps, or something cannot be taken back.
     pub async fn undo(&mut self) -> Result<()> {
         self.journal.open_again()?;
         let left = self.take_back(0, Stoppable::ByUser).await?;
@@ -319,10 +314,10 @@ impl<'a> Run<'a> {
     /// known to be, and what is not can be done again.
     pub async fn revisit(&mut self) -> Result<()> {
         self.survey().await?;
-        if let (None, Some((name, store)), Some(id)) =
+        if let (None, Some(kept), Some(id)) =
             (&self.work.secrets.pair, &self.work.target, &self.work.access_key_id)
         {
-            self.work.secrets.pair = self.work.access.vault.held(name, *store, id)?;
+            self.work.secrets.pair = self.work.access.vault.held(&kept.name, kept.store, id)?;
         }
         if self.work.user_is_gone() {
             // Deleted by somebody, or by an undo that could not write it down.
@@ -363,9 +358,9 @@ impl<'a> Run<'a> {
     /// Ends a run that went well. What came of it must be told even where the journal cannot be
     /// written.
     pub fn finish(&mut self) {
-        if let Some((_, store)) = &self.work.target {
+        if let Some(kept) = &self.work.target {
             let aside = SecretName::set_aside_by(&self.work.run);
-            if let Err(error) = self.work.access.vault.discard(*store, &aside) {
+            if let Err(error) = self.work.access.vault.discard(kept.store, &aside) {
                 self.work.access.output.warn(&format!(
                     "the secret that was replaced is still there, under the name `{aside}`: {error}"
                 ));

@@ -22,8 +22,8 @@ fn may_come_from(thing: &Dependent, step: &Step) -> bool {
     match (thing, step) {
         (Dependent::AccessKey(id), Step::CreateAccessKey(step)) => {
             // One whose answer was lost: undoing the step finds out which one it is.
-            let lost = !step.made.unanswered.is_empty() && !step.known_key_ids.contains(id);
-            step.made.access_key_id.as_ref() == Some(id) || lost
+            let lost = !step.kept.made.unanswered.is_empty() && !step.known_key_ids.contains(id);
+            step.kept.made.access_key_id.as_ref() == Some(id) || lost
         }
         (Dependent::Policy(arn), Step::AttachPolicy(step)) => *arn == step.policy_arn,
         (Dependent::LoginProfile, Step::CreateLoginProfile(_)) => true,

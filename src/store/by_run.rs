@@ -6,18 +6,7 @@ use crate::store::index::{Entry, Index};
 use crate::store::vault::Vault;
 use crate::store::{SecretName, StoreKind};
 
-/// A pair that a run has put under a name, and what had the name before.
-pub struct PutByRun<'a> {
-    pub name: &'a SecretName,
-    pub store: StoreKind,
-    pub key_id: &'a str,
-    /// The name under which the run has set aside the pair that it replaced.
-    pub aside: Option<&'a SecretName>,
-    /// The index's entry from before the run.
-    pub replaced: Option<&'a Entry>,
-    pub origin: Origin,
-}
-
+/// Where the key of a run's pair comes from.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
     /// The run created the key: no other secret of it is of use once it is deleted.
@@ -54,23 +43,29 @@ impl Vault {
         answer
     }
 
-    /// Gives the name back what it had before a run put its pair there. What somebody else has put
-    /// there since stays. Doing it twice does no harm.
-    pub fn give_back(&self, put: &PutByRun<'_>) -> Result<()> {
-        let mut locked = Index::lock(&self.folders)?;
-        let index = &mut locked.index;
-        if put.origin == Origin::Created {
-            self.forget_elsewhere(index, put)?;
+    /// Gives the name back what it had before a run `put` its pair there: the entry that was replaced,
+    /// and the pair that was set aside. What somebody else has put there since stays. Doing it twice
+    /// does no harm.
+    pub fn give_back(
+        &self,
+        put: &Entry,
+        replaced: Option<&Entry>,
+        aside: &SecretName,
+        origin: Origin,
+    ) -> Result<()> {
+        let mut index = Index::lock(&self.folders)?;
+        if origin == Origin::Created {
+            self.forget_elsewhere(&mut index, put)?;
         }
-        let (store, name) = (self.store(put.store)?, index.spelling(put.name));
+        let (store, name) = (self.store(put.store)?, index.spelling(&put.name));
         let mut there = store.find(&name)?;
-        let is_ours = |key_id: &String| key_id == put.key_id;
+        let is_ours = |key_id: &String| *key_id == put.access_key_id;
         let had_it_before =
-            put.replaced.is_some_and(|it| is_ours(&it.access_key_id) && it.store == put.store);
+            replaced.is_some_and(|it| is_ours(&it.access_key_id) && it.store == put.store);
         // Where nothing is left of the run's pair, the old one comes back all the more.
         if !had_it_before && there.as_ref().is_none_or(|pair| is_ours(&pair.access_key_id)) {
             let own = there.take();
-            there = put.aside.map_or(Ok(None), |aside| store.find(aside))?;
+            there = store.find(aside)?;
             match &there {
                 Some(old) => store.replace(&name, own.as_ref(), old)?,
                 None => drop(store.remove(&name)?),
@@ -79,28 +74,25 @@ impl Vault {
         if index.find(&name).is_none_or(|it| is_ours(&it.access_key_id)) {
             // An entry is of use only beside its pair.
             let there = there.map(|pair| pair.access_key_id);
-            match put.replaced.filter(|old| there.as_ref() == Some(&old.access_key_id)) {
+            match replaced.filter(|old| there.as_ref() == Some(&old.access_key_id)) {
                 Some(entry) => index.put(entry.clone()),
                 None => index.remove(&name),
             }
         }
-        locked.save()?;
-        if let Some(aside) = put.aside {
-            store.remove(aside)?;
-        }
-        Ok(())
+        index.save()?;
+        store.remove(aside).map(drop)
     }
 
     /// Removes the run's pair if it was renamed or moved since. If it is still in its own place,
     /// another secret of the same key is somebody's copy, and stays.
-    fn forget_elsewhere(&self, index: &mut Index, put: &PutByRun<'_>) -> Result<()> {
-        let is_it = |entry: &&Entry| entry.access_key_id == put.key_id;
-        if index.find(put.name).filter(is_it).is_some_and(|own| own.store == put.store) {
+    fn forget_elsewhere(&self, index: &mut Index, put: &Entry) -> Result<()> {
+        let is_it = |entry: &&Entry| entry.access_key_id == put.access_key_id;
+        if index.find(&put.name).filter(is_it).is_some_and(|own| own.store == put.store) {
             return Ok(());
         }
         let Some(moved) = index.secrets.iter().find(is_it).cloned() else { return Ok(()) };
         let store = self.store(moved.store)?;
-        if store.find(&moved.name)?.is_some_and(|pair| pair.access_key_id == put.key_id) {
+        if store.find(&moved.name)?.is_some_and(|pair| pair.access_key_id == put.access_key_id) {
             store.remove(&moved.name)?;
         }
         index.remove(&moved.name);

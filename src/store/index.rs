@@ -4,6 +4,7 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -45,11 +46,14 @@ pub struct Index {
     pub current: Option<SecretName>,
     #[serde(default, rename = "secret")]
     pub secrets: Vec<Entry>,
+    /// The file to write, and the lock without which nobody may: it goes with the last copy.
+    #[serde(skip)]
+    locked: Option<(PathBuf, Arc<File>)>,
 }
 
 impl Default for Index {
     fn default() -> Self {
-        Index { version: 1, current: None, secrets: Vec::new() }
+        Index { version: 1, current: None, secrets: Vec::new(), locked: None }
     }
 }
 
@@ -62,14 +66,14 @@ impl Index {
     /// For a command that will change something: a damaged file is set aside, under the lock.
     pub fn load_to_change(folders: &Folders) -> Result<Self> {
         // Locked only where something is wrong: a command that ends early has made no file.
-        Index::load(folders).or_else(|_| Ok(Index::lock(folders)?.index))
+        Index::load(folders).or_else(|_| Ok(Index { locked: None, ..Index::lock(folders)? }))
     }
 
     /// Changes the index under the lock. Where `change` fails, it stays as it is.
     pub fn update<T>(folders: &Folders, change: impl FnOnce(&mut Index) -> Result<T>) -> Result<T> {
-        let mut locked = Index::lock(folders)?;
-        let result = change(&mut locked.index)?;
-        locked.save()?;
+        let mut index = Index::lock(folders)?;
+        let result = change(&mut index)?;
+        index.save()?;
         Ok(result)
     }
 
@@ -77,7 +81,7 @@ impl Index {
     /// as the value lives. A damaged index is an error and set aside: nothing takes its place before
     /// the next command. Half-written files beside it and in the file store are removed, since no
     /// live process is writing them.
-    pub fn lock(folders: &Folders) -> Result<Locked> {
+    pub fn lock(folders: &Folders) -> Result<Self> {
         private_file::create_folder(&folders.data).map_err(Folders::unusable)?;
         let lock = private_file::open_lock(&folders.data.join("secrets.lock"))
             .map_err(Folders::unusable)?;
@@ -85,7 +89,8 @@ impl Index {
         private_file::sweep(&folders.data, Duration::ZERO).map_err(Folders::unusable)?;
         file::sweep(folders)?;
         let path = path(folders);
-        Ok(Locked { index: read(&path, set_aside)?, path, _lock: lock })
+        let index = read(&path, set_aside)?;
+        Ok(Index { locked: Some((path, Arc::new(lock))), ..index })
     }
 
     pub fn find(&self, name: &SecretName) -> Option<&Entry> {
@@ -141,17 +146,7 @@ impl Index {
     pub fn is_current(&self, name: &SecretName) -> bool {
         self.current.as_ref().is_some_and(|current| current.same_place_as(name))
     }
-}
 
-/// The index, while no other process may change it.
-pub struct Locked {
-    pub index: Index,
-    path: PathBuf,
-    /// Released when the file is closed.
-    _lock: File,
-}
-
-impl Locked {
     /// Writes the index, and keeps the lock.
     pub fn save(&self) -> Result<()> {
         self.save_or(|error| error)
@@ -161,10 +156,11 @@ impl Locked {
     /// at its very end, when the new index is in place and only its folder may not be on disk yet:
     /// then nothing is taken back, since the index lists it.
     pub fn save_or(&self, take_back: impl FnOnce(Error) -> Error) -> Result<()> {
-        let text = toml::to_string(&self.index).context("cannot write the secret index")?;
-        private_file::write(&self.path, text.as_bytes()).map_err(|error| {
+        let (path, _) = self.locked.as_ref().context("the secret index is not locked")?;
+        let text = toml::to_string(self).context("cannot write the secret index")?;
+        private_file::write(path, text.as_bytes()).map_err(|error| {
             let error = Folders::unusable(error);
-            match private_file::read(&self.path, LONGEST_INDEX) {
+            match private_file::read(path, LONGEST_INDEX) {
                 Ok(there) if there.as_deref() != Some(text.as_bytes()) => take_back(error),
                 // Where it cannot be read, a copy too many is better than one too few.
                 _ => error,

@@ -36,6 +36,14 @@ impl StoreKind {
             StoreKind::File => "file",
         }
     }
+
+    /// The same for people.
+    pub fn place(self) -> &'static str {
+        match self {
+            StoreKind::Keyring => "in the keyring",
+            StoreKind::File => "in a private file",
+        }
+    }
 }
 
 /// Pairs under names. Each operation stands alone; only the vault brings them together.

@@ -12,7 +12,7 @@ use crate::env::Folders;
 use crate::error::{Error, Result};
 use crate::secret::KeyPair;
 use crate::store::file::FileStore;
-use crate::store::index::{Entry, Index, Locked};
+use crate::store::index::{Entry, Index};
 use crate::store::keyring::Keyring;
 use crate::store::{SecretName, Store, StoreKind, Warn, half_done, taken};
 
@@ -73,10 +73,6 @@ impl Vault {
         Ok(Index::load(&self.folders)?.find(name).cloned())
     }
 
-    pub fn current(&self) -> Result<Option<SecretName>> {
-        Ok(Index::load(&self.folders)?.current)
-    }
-
     /// The pair of that name in the store, listed or not.
     pub fn find(&self, store: StoreKind, name: &SecretName) -> Result<Option<KeyPair>> {
         self.store(store)?.find(name)
@@ -116,9 +112,9 @@ impl Vault {
     /// pair than `over` allows, or the store fails, all is as it was; the error is `PartlyApplied`
     /// where that, or an old copy, could not be cleared.
     pub fn put(&self, entry: &Entry, pair: &KeyPair, over: Over<'_>) -> Result<Put> {
-        let mut locked = Index::lock(&self.folders)?;
-        let listed = locked.index.find(&entry.name).cloned();
-        let name = &locked.index.spelling(&entry.name);
+        let mut index = Index::lock(&self.folders)?;
+        let listed = index.find(&entry.name).cloned();
+        let name = &index.spelling(&entry.name);
         let store = self.store(entry.store)?;
         let before = store.find(name)?;
         let old_store = listed.as_ref().map(|it| it.store).filter(|old| *old != entry.store);
@@ -153,12 +149,12 @@ impl Vault {
             entry.arn = entry.arn.or(known.arn);
             entry.verified_at = entry.verified_at.or(known.verified_at);
         }
-        locked.index.put(entry.clone());
+        index.put(entry.clone());
         let restored = |error| if is_in_place { error } else { store.restore(name, other, error) };
-        locked.save_or(restored)?;
-        self.clear_left(&mut locked, name)?;
+        index.save_or(restored)?;
+        self.clear_left(&mut index, name)?;
         Ok(Put {
-            is_current: locked.index.is_current(name),
+            is_current: index.is_current(name),
             changed: !is_in_place || !is_listed || left_in.is_some(),
             entry,
             replaced: other.or(other_elsewhere).map(|it| it.access_key_id.clone()),
@@ -166,13 +162,13 @@ impl Vault {
     }
 
     /// Clears the store that a secret has left, which the index remembers until it is done.
-    fn clear_left(&self, locked: &mut Locked, name: &SecretName) -> Result<()> {
-        let Some(entry) = locked.index.find_mut(name) else { return Ok(()) };
+    fn clear_left(&self, index: &mut Index, name: &SecretName) -> Result<()> {
+        let Some(entry) = index.find_mut(name) else { return Ok(()) };
         if let Some(left) = entry.left_in {
             self.store(left)?.clear(&entry.name)?;
             entry.left_in = None;
             // Where this is not written, the next command clears once more.
-            locked.save().unwrap_or_default();
+            index.save().unwrap_or_default();
         }
         Ok(())
     }
@@ -185,8 +181,7 @@ impl Vault {
         new: &SecretName,
         follow: impl FnOnce() -> Result<()>,
     ) -> Result<()> {
-        let mut locked = Index::lock(&self.folders)?;
-        let index = &mut locked.index;
+        let mut index = Index::lock(&self.folders)?;
         if let (None, Some(entry)) = (index.find(old), index.find(new)) {
             // An earlier attempt may have died before it cleared the old place.
             let store = self.store(entry.store)?;
@@ -199,26 +194,25 @@ impl Vault {
         if let Some(other) = index.find(new) {
             return Err(taken(&other.name, other.store));
         }
-        self.clear_left(&mut locked, old)?;
+        self.clear_left(&mut index, old)?;
         let store = self.store(entry.store)?;
         store.keep(new, &self.read(&entry)?)?;
-        let index = &mut locked.index;
         if index.is_current(old) {
             index.current = Some(new.clone());
         }
         if let Some(entry) = index.find_mut(old) {
             entry.name = new.clone();
         }
-        locked.save_or(|error| store.restore(new, None, error))?;
+        index.save_or(|error| store.restore(new, None, error))?;
         follow()?;
         store.clear(&entry.name)
     }
 
     /// Moves a secret into another store; its name, and whether anything was to be done.
     pub fn relocate(&self, name: &SecretName, kind: StoreKind) -> Result<(SecretName, bool)> {
-        let mut locked = Index::lock(&self.folders)?;
-        let mut entry = locked.index.require(name)?.clone();
-        self.clear_left(&mut locked, name)?;
+        let mut index = Index::lock(&self.folders)?;
+        let mut entry = index.require(name)?.clone();
+        self.clear_left(&mut index, name)?;
         let pair = self.read(&entry)?;
         if entry.store == kind {
             return Ok((entry.name, entry.left_in.is_some()));
@@ -228,9 +222,9 @@ impl Vault {
         store.keep(&entry.name, &pair)?;
         entry.left_in = Some(entry.store);
         entry.store = kind;
-        locked.index.put(entry.clone());
-        locked.save_or(|error| store.restore(&entry.name, None, error))?;
-        self.clear_left(&mut locked, name)?;
+        index.put(entry.clone());
+        index.save_or(|error| store.restore(&entry.name, None, error))?;
+        self.clear_left(&mut index, name)?;
         Ok((entry.name, true))
     }
 
@@ -243,14 +237,14 @@ impl Vault {
         unreadable: Unreadable,
         before: impl FnOnce(&Index) -> Result<()>,
     ) -> Result<()> {
-        let mut locked = Index::lock(&self.folders)?;
+        let mut index = Index::lock(&self.folders)?;
         let name = &entry.name;
-        let there = locked.index.require(name)?;
+        let there = index.require(name)?;
         if there.access_key_id != entry.access_key_id || there.store != entry.store {
             return Err(Error::failed(format!("the secret `{name}` was changed meanwhile"))
                 .hint("look at it again with `cloudcred secret list`"));
         }
-        before(&locked.index)?;
+        before(&index)?;
         for kind in there.left_in.into_iter().chain([there.store]) {
             match self.store(kind)?.remove(name) {
                 Ok(_) => {}
@@ -262,8 +256,8 @@ impl Vault {
                 }
             }
         }
-        locked.index.remove(name);
-        locked.save().map_err(|error| {
+        index.remove(name);
+        index.save().map_err(|error| {
             let why = error.message;
             half_done(format!("the secret `{name}` is removed, but still listed: {why}"))
         })
@@ -271,13 +265,13 @@ impl Vault {
 
     /// Makes a secret the current one; returns the one that was current before.
     pub fn set_current(&self, name: &SecretName) -> Result<Option<SecretName>> {
-        let mut locked = Index::lock(&self.folders)?;
-        let name = locked.index.require(name)?.name.clone();
-        let previous = locked.index.current.replace(name);
-        locked.save().inspect_err(|_| {
+        let mut index = Index::lock(&self.folders)?;
+        let name = index.require(name)?.name.clone();
+        let previous = index.current.replace(name);
+        index.save().inspect_err(|_| {
             // The new index may be in place even so.
-            locked.index.current.clone_from(&previous);
-            locked.save().unwrap_or_default();
+            index.current.clone_from(&previous);
+            index.save().unwrap_or_default();
         })?;
         Ok(previous)
     }

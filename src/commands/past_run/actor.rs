@@ -91,7 +91,7 @@ impl Actor<'_> {
             // The key that the run knows is the one that it has retired.
             (_, None) if record.concerns_root_key() && context.attended => {
                 prompt.tell("A root key is concerned, so sign in as the root user.")?;
-                aws.sign_in(prompt)
+                aws.sign_in()
             }
             (Some(credential), None) if !context.attended => Ok(credential),
             (_, None) => {
@@ -112,8 +112,8 @@ fn check(credential: Credential, record: &Record) -> Result<Credential> {
     // The key that the run has created, not one that somebody brought along: it would delete itself
     // first, and be of no use for the rest.
     let is_made = |step: &Step| {
-        matches!(step, Step::CreateAccessKey(it) if it.made.access_key_id.is_some()
-            && it.made.access_key_id == credential.access_key_id)
+        matches!(step, Step::CreateAccessKey(it) if it.kept.made.access_key_id.is_some()
+            && it.kept.made.access_key_id == credential.access_key_id)
     };
     if record.steps().any(is_made) {
         return refused(

@@ -75,12 +75,14 @@ fn still_open(error: Error, run: &str) -> Error {
 fn own_pair(actor: &mut Actor<'_>, record: &Record) -> Result<Option<KeyPair>> {
     let aws = actor.aws;
     let mut not_done = record.steps.iter().filter(|it| it.status != Status::Done);
-    let is_missing = record.prints() || not_done.any(|it| matches!(it.step, Step::StoreSecret(_)));
+    let is_missing =
+        record.goal.prints || not_done.any(|it| matches!(it.step, Step::StoreSecret(_)));
     let Some(id) = record.goal.access_key_id.as_ref().filter(|_| is_missing) else {
         return Ok(None);
     };
-    if let Some((secret, store)) = record.target()
-        && let Some(pair) = aws.vault.find(store, &secret)?.filter(|it| it.access_key_id == *id)
+    if let Some(kept) = &record.goal.secret
+        && let Some(pair) =
+            aws.vault.find(kept.store, &kept.name)?.filter(|it| it.access_key_id == *id)
     {
         return Ok(Some(pair));
     }

@@ -85,12 +85,12 @@ pub fn undo(mut actor: Actor<'_>, run: &str) -> Result<()> {
 
 /// Profiles that `secret use` has made for the run's secret since: not the run's to remove.
 fn idle_profiles(record: &Record, aws: &Aws) -> Vec<String> {
-    let Some((secret, _)) = record.target() else { return Vec::new() };
-    let readers = aws_profile::readers(&aws.context.env, &secret);
+    let Some(kept) = &record.goal.secret else { return Vec::new() };
+    let readers = aws_profile::readers(&aws.context.env, &kept.name);
     let (Ok(readers), Ok(index)) = (readers, Index::load(&aws.vault.folders)) else {
         return Vec::new();
     };
-    let of_name = if index.find(&secret).is_none() { readers.by_its_name } else { Vec::new() };
+    let of_name = if index.find(&kept.name).is_none() { readers.by_its_name } else { Vec::new() };
     let of_current = if index.current.is_none() { readers.as_current } else { Vec::new() };
     [of_name, of_current].concat()
 }

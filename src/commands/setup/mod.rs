@@ -37,8 +37,7 @@ pub fn run(mut flags: Setup, context: &Context) -> Result<u8> {
     aws.no_browser = flags.no_browser;
     let load = if dry_run { Index::load } else { Index::load_to_change };
     let index = load(&aws.vault.folders)?;
-    let credentials =
-        if flags.login { vec![aws.sign_in(prompt.as_mut())?] } else { look(&flags, &aws)? };
+    let credentials = if flags.login { vec![aws.sign_in()?] } else { look(&flags, &aws)? };
     if let Some((run, action)) = abandoned_run(&aws, dry_run, prompt.as_mut())? {
         action.take(Actor { aws: &aws, prompt, given: None }, &run)?;
         return Ok(0);
@@ -59,7 +58,7 @@ pub fn run(mut flags: Setup, context: &Context) -> Result<u8> {
     let (request, facts) = decide(wizard, &aws)?;
     let caller = request.caller();
     let run = run_name(context.env.now());
-    let plan = plan(&request, &facts, &run, context.env.now())?;
+    let plan = plan(&request, &facts, &run)?;
     plan.warnings.iter().for_each(|warning| context.output.warn(warning));
     if !plan.steps.is_empty() {
         let who = caller.identity().map(|caller| caller.short()).unwrap_or_default();
@@ -177,7 +176,7 @@ fn check_not_expired(caller: &Credential, aws: &Aws) -> Result<()> {
 
 fn run_secrets(request: &Request, facts: &Facts, plan: &Plan, aws: &Aws) -> Result<RunSecrets> {
     let request = match request {
-        Request::Existing(_) => return Ok(RunSecrets::default()),
+        Request::Existing { .. } => return Ok(RunSecrets::default()),
         Request::Root(request) => {
             return Ok(RunSecrets { pair: request.pair.clone(), password: None });
         }

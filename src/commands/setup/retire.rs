@@ -9,10 +9,10 @@ use crate::commands::context::{Aws, Context};
 use crate::error::{Error, Result};
 use crate::prompt::{Choice, Prompt, Question};
 use crate::secret::KeyPair;
-use crate::setup::goal::Goal;
 use crate::setup::journal::{Journal, Record, run_name};
 use crate::setup::plan::deletion;
 use crate::setup::report::{RootKeyStatus, SetupReport};
+use crate::setup::request::Goal;
 use crate::setup::steps::context::RunSecrets;
 use crate::setup::wizard::Lookups;
 use crate::store::index::Index;
@@ -89,7 +89,7 @@ fn delete(id: &str, goal: &Goal, aws: &Aws, prompt: &mut dyn Prompt) -> Result<R
     if prompt.select(question, &choices, 0)? == 0 {
         return Ok(RootKeyStatus::Inactive);
     }
-    let root = aws.sign_in(prompt)?;
+    let root = aws.sign_in()?;
     let identity = root.identity();
     if !identity.is_some_and(|it| it.is_root() && it.account_id == goal.account_id) {
         let who = identity.map_or("nobody".to_owned(), |it| it.described());

@@ -5,14 +5,12 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::aws::credential::Credential;
-use crate::setup::goal::Goal;
 use crate::setup::plan::Plan;
+use crate::setup::request::Goal;
 use crate::setup::steps::context::Outcome;
 use crate::setup::steps::{
-    AttachPolicy, CreateAccessKey, CreateLoginProfile, CreateUser, DescribeAccessKey, Destination,
-    Step, StoreSecret,
+    AttachPolicy, CreateAccessKey, CreateLoginProfile, CreateUser, DescribeAccessKey, Step,
 };
-use crate::store::{SecretName, StoreKind};
 
 /// Where a step stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -149,31 +147,10 @@ impl Record {
     /// The key that the run has created or keeps, once it is known.
     pub fn access_key_id(&self) -> Option<&str> {
         let made = self.steps().find_map(|step| match step {
-            Step::CreateAccessKey(step) => step.made.access_key_id.as_deref(),
+            Step::CreateAccessKey(step) => step.kept.made.access_key_id.as_deref(),
             Step::StoreSecret(step) => step.made.access_key_id.as_deref(),
             _ => None,
         });
         made.or(self.goal.access_key_id.as_deref())
-    }
-
-    fn destinations(&self) -> impl Iterator<Item = &Destination> {
-        self.steps().filter_map(|step| match step {
-            Step::CreateAccessKey(CreateAccessKey { destination, .. })
-            | Step::StoreSecret(StoreSecret { destination, .. }) => Some(destination),
-            _ => None,
-        })
-    }
-
-    /// Where the run puts its pair, or found it; `None` where it prints it.
-    pub fn target(&self) -> Option<(SecretName, StoreKind)> {
-        match self.destinations().next() {
-            Some(it) => Some((it.secret.clone(), it.store?)),
-            None => self.goal.secret.as_ref().map(|kept| (kept.name.clone(), kept.store)),
-        }
-    }
-
-    /// Whether the pair is printed at the end, and kept nowhere.
-    pub fn prints(&self) -> bool {
-        self.goal.prints || self.destinations().any(|it| it.store.is_none())
     }
 }

@@ -8,12 +8,7 @@ use crate::aws::account::{AccessKey, User};
 use crate::error::{Error, Result};
 use crate::setup::facts::{Facts, Stored, Verdict};
 use crate::setup::request::{ConsolePassword, IamUserRequest, SecretTarget};
-
-pub fn user_exists(name: &str) -> Error {
-    Error::failed(format!("the IAM user `{name}` exists already")).hint(
-        "use it with --if-exists reuse (it gets what it lacks, and a new key unless its secret works), or choose another --user-name",
-    )
-}
+use crate::setup::steps::whose_keys;
 
 /// A boundary that is asked for must be there before a policy is attached.
 pub fn check_boundary(request: &IamUserRequest, user: &User) -> Result<()> {
@@ -41,14 +36,15 @@ pub fn check_name_is_free(target: &SecretTarget, facts: &Facts, reuse: bool) -> 
     let Some(stored) = &facts.stored else {
         return Ok(());
     };
-    let agreed = target.replace || (reuse && facts.stored_may_be_replaced());
+    let may_be_replaced = stored.is_reusable && !stored.works();
+    let agreed = target.replace || (reuse && may_be_replaced);
     if agreed && Some(stored.store) == target.store {
         return Ok(());
     }
     let secret = &target.secret;
     let hint = if agreed {
         format!("replace it where it is with --store {}", stored.store.name())
-    } else if facts.stored_may_be_replaced() {
+    } else if may_be_replaced {
         "replace it with --if-exists reuse --yes, or choose another name with --secret".to_owned()
     } else if stored.identity.is_none() {
         "choose another name with --secret".to_owned()
@@ -89,14 +85,6 @@ pub fn check_stored_key_is_gone(
             "activate it: aws iam update-access-key{named} --access-key-id {id} --status Active; or delete it: {delete}"
         ))
     })
-}
-
-/// In words, and as the AWS CLI is told.
-fn whose_keys(user: Option<&str>) -> (String, String) {
-    match user {
-        Some(user) => (format!("`{user}`"), format!(" --user-name {user}")),
-        None => ("the root user".to_owned(), String::new()),
-    }
 }
 
 /// IAM allows two keys a user, inactive ones included.

@@ -7,6 +7,7 @@ use crate::aws_profile;
 use crate::error::Kind;
 use crate::secret::KeyPair;
 use crate::setup::facts::Verdict;
+use crate::setup::steps::WriteAwsProfile;
 use crate::store::SecretName;
 
 const CALLER: &str = "arn:aws-cn:iam::111122223333:user/boss";
@@ -40,10 +41,10 @@ fn target() -> SecretTarget {
 
 fn facts() -> Facts {
     Facts {
+        now: "2026-11-24T15:42:00Z".parse().expect("a time"),
         user: UserFact::Absent,
         password_policy: None,
         stored: None,
-        stored_is_reusable: false,
         secret_is_current: false,
         aws_profile: None,
         warnings: Vec::new(),
@@ -73,15 +74,19 @@ fn stored(id: &str, verdict: Verdict) -> Stored {
         access_key_id: Some(id.into()),
         identity: Some(Identity::new("111122223333", "arn:aws-cn:iam::111122223333:user/ana")),
         verdict,
+        is_reusable: false,
     }
 }
 
-fn planned(request: IamUserRequest, facts: &Facts) -> Result<Plan> {
-    let now = "2026-11-24T15:42:00Z".parse().expect("a time");
-    plan(&Request::IamUser(Box::new(request)), facts, "run-1", now)
+fn reusable(id: &str, verdict: Verdict) -> Stored {
+    Stored { is_reusable: true, ..stored(id, verdict) }
 }
 
-fn names(plan: &Plan) -> Vec<&'static str> {
+fn planned(request: IamUserRequest, facts: &Facts) -> Result<Plan> {
+    plan(&Request::IamUser(Box::new(request)), facts, "run-1")
+}
+
+fn names(plan: &Plan) -> Vec<String> {
     plan.steps.iter().map(Step::name).collect()
 }
 
@@ -114,8 +119,7 @@ fn what_is_there_and_works_needs_no_step() {
     request.if_exists = Some(IfExists::Reuse);
     let facts = Facts {
         user: UserFact::Present(user(&["AKIA1"])),
-        stored: Some(stored("AKIA1", Verdict::Works)),
-        stored_is_reusable: true,
+        stored: Some(reusable("AKIA1", Verdict::Works)),
         secret_is_current: true,
         ..facts()
     };
@@ -131,8 +135,7 @@ fn a_stored_key_that_the_user_no_longer_has_is_replaced() {
     request.if_exists = Some(IfExists::Reuse);
     let facts = Facts {
         user: UserFact::Present(user(&["AKIA2"])),
-        stored: Some(stored("AKIA1", Verdict::UnknownKey)),
-        stored_is_reusable: true,
+        stored: Some(reusable("AKIA1", Verdict::UnknownKey)),
         ..facts()
     };
     let plan = planned(request, &facts).expect("reuse");
@@ -157,8 +160,7 @@ fn a_stored_key_that_is_only_too_new_or_inactive_is_not_given_up_unasked() {
         user.access_keys[0].active = active;
         let with = |verdict| Facts {
             user: UserFact::Present(user.clone()),
-            stored: Some(stored("AKIA1", verdict)),
-            stored_is_reusable: true,
+            stored: Some(reusable("AKIA1", verdict)),
             ..facts()
         };
         let error = planned(reuse(false), &with(Verdict::UnknownKey)).expect_err("kept");
@@ -201,7 +203,7 @@ fn a_printed_key_is_proven_before_it_is_printed() {
     request.target.store = None;
     request.target.make_current = false;
     let plan = planned(request, &facts()).expect("nothing is in the way");
-    assert_eq!(names(&plan).last(), Some(&"verify"));
+    assert_eq!(names(&plan).last().expect("steps"), "verify");
     assert!(plan.goal.prints && plan.goal.secret.is_none());
 }
 
@@ -226,13 +228,11 @@ fn the_root_users_key_is_stored_once() {
             target: target(),
         })
     };
-    let now = Timestamp::UNIX_EPOCH;
-    let plan_of = |request: &Request, facts: &Facts| plan(request, facts, "run-1", now);
+    let plan_of = |request: &Request, facts: &Facts| plan(request, facts, "run-1");
     let first = plan_of(&request(None), &facts()).expect("free");
     assert_eq!(names(&first), ["store_secret", "set_current"]);
     let again = Facts {
-        stored: Some(stored("AKIA1", Verdict::Works)),
-        stored_is_reusable: true,
+        stored: Some(reusable("AKIA1", Verdict::Works)),
         secret_is_current: true,
         ..facts()
     };
@@ -245,16 +245,19 @@ fn an_aws_profile_is_written_last_and_never_over_somebody_elses() {
     let program = std::path::Path::new("/usr/bin/cloudcred");
     let profile = aws_profile::AwsProfile::new("cs", program, Some(&target().secret), None);
     let profile = profile.expect("valid");
-    let with = |holder| Facts { aws_profile: Some((profile.clone(), holder)), ..facts() };
+    let with = |replaces| {
+        let (profile, made) = (profile.clone(), Default::default());
+        Facts { aws_profile: Some(WriteAwsProfile { profile, replaces, made }), ..facts() }
+    };
     let free = planned(request(), &with(None)).expect("free");
-    assert_eq!(names(&free).last(), Some(&"write_aws_profile"));
+    assert_eq!(names(&free).last().expect("steps"), "write_aws_profile");
     assert_eq!(free.goal.aws_profile.as_deref(), Some("cs"));
     let there = planned(request(), &with(Some(profile.clone()))).expect("ours");
-    assert!(!names(&there).contains(&"write_aws_profile"));
+    assert!(!names(&there).contains(&"write_aws_profile".to_owned()));
     let anywhere =
         Some(aws_profile::AwsProfile { region: Some("eu-west-1".to_owned()), ..profile.clone() });
     let there = planned(request(), &with(anywhere)).expect("ours");
-    assert!(!names(&there).contains(&"write_aws_profile"));
+    assert!(!names(&there).contains(&"write_aws_profile".to_owned()));
     let other = aws_profile::AwsProfile::new("cs", program, None, None).expect("valid");
     let changed = planned(request(), &with(Some(other))).expect("ours");
     let step = changed.steps.last().expect("the profile's");
@@ -288,16 +291,14 @@ fn root_makes_a_new_key_where_none_is_given_and_there_is_room() {
         })
     };
     let facts_with = |keys: &[&str]| Facts { user: UserFact::Present(user(keys)), ..facts() };
-    let plan_of =
-        |if_exists, facts: &Facts| plan(&request(if_exists), facts, "run-1", Timestamp::UNIX_EPOCH);
+    let plan_of = |if_exists, facts: &Facts| plan(&request(if_exists), facts, "run-1");
     let new = plan_of(None, &facts_with(&["AKIA1"])).expect("there is room");
     assert_eq!(names(&new), ["create_access_key", "verify", "set_current"]);
     assert!(new.needs_consent());
     let error = plan_of(None, &facts_with(&["AKIA1", "AKIA2"])).expect_err("no room");
     assert!(error.message.contains("the root user has two"), "{error}");
     let stored = Facts {
-        stored: Some(stored("AKIA2", Verdict::Works)),
-        stored_is_reusable: true,
+        stored: Some(reusable("AKIA2", Verdict::Works)),
         secret_is_current: true,
         ..facts_with(&["AKIA1", "AKIA2"])
     };

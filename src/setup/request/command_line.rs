@@ -1,7 +1,9 @@
 //! The command that asks for the same without questions.
 
 use crate::aws::credential::{Credential, Source};
-use crate::setup::request::{ConsolePassword, IamUserRequest, Request, SecretTarget};
+use crate::setup::request::{
+    ConsolePassword, IamUserRequest, Request, SecretTarget, is_administrator_access,
+};
 use crate::store::StoreKind;
 
 struct CommandLine {
@@ -17,7 +19,7 @@ impl Request {
         let words = "cloudcred setup --yes".to_owned();
         let mut line = CommandLine { words, is_portable: true, standard_input: "" };
         match self {
-            Request::Existing(_) => return None,
+            Request::Existing { .. } => return None,
             Request::IamUser(request) => {
                 // Standard input can carry only one of them.
                 let is_given = matches!(request.console_password, ConsolePassword::Given(_));
@@ -86,7 +88,7 @@ impl CommandLine {
             }
         }
         self.optional("key-description", request.key_description.as_ref());
-        if !request.default_policy() {
+        if !matches!(&request.policy_arns[..], [arn] if is_administrator_access(arn)) {
             for arn in &request.policy_arns {
                 self.value("policy-arn", arn);
             }

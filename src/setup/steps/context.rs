@@ -13,8 +13,8 @@ use crate::error::{Error, Result};
 use crate::interrupt::Interrupt;
 use crate::output::Output;
 use crate::secret::KeyPair;
+use crate::setup::request::Kept;
 use crate::store::vault::Vault;
-use crate::store::{SecretName, StoreKind};
 
 /// What is needed to change something and to take it back: credentials that may change the account,
 /// and this machine's stores.
@@ -88,7 +88,7 @@ pub struct Work<'a> {
     /// The key that the run creates or keeps, once it is known.
     pub access_key_id: Option<String>,
     /// Where the run keeps its pair; `None` where it is printed.
-    pub target: Option<(SecretName, StoreKind)>,
+    pub target: Option<Kept>,
     pub interrupt: &'a Interrupt,
 }
 
@@ -224,11 +224,6 @@ pub struct Before {
 /// The driver journals the step before and after each of these calls, so a step only changes itself.
 #[allow(async_fn_in_trait)] // nobody outside implements it, and it runs on one thread
 pub trait Change {
-    /// As the journal and `--output json` name it.
-    const NAME: &'static str;
-    /// Whether it changes something at AWS, and not just on this machine.
-    const CHANGES_AWS: bool = false;
-
     /// For people: what is done, and with what.
     fn described(&self) -> (&'static str, String);
 

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::Result;
 use crate::setup::steps::context::{Change, Leftover, Outcome, Settled, Stop, Work};
 use crate::store::SecretName;
+use crate::store::index::Index;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SetCurrent {
@@ -22,8 +23,6 @@ pub struct Made {
 }
 
 impl Change for SetCurrent {
-    const NAME: &'static str = "set_current";
-
     fn described(&self) -> (&'static str, String) {
         ("set current", format!("`{}`, for CloudStudio's tools", self.secret))
     }
@@ -33,7 +32,7 @@ impl Change for SetCurrent {
     }
 
     async fn prepare(&mut self, work: &mut Work<'_>) -> Result<()> {
-        let current = work.access.vault.current()?;
+        let current = Index::load(&work.access.vault.folders)?.current;
         // Where it is current already, an earlier attempt has noted what was before.
         if !current.as_ref().is_some_and(|current| current.same_place_as(&self.secret)) {
             self.made.previous_current = current;

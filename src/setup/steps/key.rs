@@ -5,7 +5,6 @@
 
 use std::cell::Cell;
 
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::aws::evidence::{Look, SETTLING, deleted, settled};
@@ -14,41 +13,18 @@ use crate::aws::iam;
 use crate::error::{Error, Kind, Result};
 use crate::secret::KeyPair;
 use crate::setup::steps::context::{Change, Leftover, Outcome, Settled, Stop, Work};
-use crate::setup::steps::orphan_keys::{is_listed, keys_of, listed, suspects};
-use crate::setup::steps::secret::Destination;
+use crate::setup::steps::orphan_keys::{is_listed, keys_of, listed, suspects, whose_keys};
+use crate::setup::steps::secret::StoreSecret;
 use crate::store::by_run::Origin;
-use crate::store::index::Entry;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CreateAccessKey {
     /// `None` for a key of root.
     pub user_name: Option<String>,
     #[serde(flatten)]
-    pub destination: Destination,
+    pub kept: StoreSecret,
     /// The user's keys before: they are others'.
     pub known_key_ids: Vec<String>,
-    #[serde(default)]
-    pub made: Made,
-}
-
-/// Times are AWS's.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Made {
-    /// When the last attempt was sent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub begun_at: Option<Timestamp>,
-    /// When those attempts were sent of which nobody knows whether they made a key.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub unanswered: Vec<Timestamp>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub access_key_id: Option<String>,
-    /// When IAM made it, by its answer.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub created_at: Option<Timestamp>,
-    /// What the index said of the secret that was replaced.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub replaced: Option<Entry>,
 }
 
 impl CreateAccessKey {
@@ -56,22 +32,21 @@ impl CreateAccessKey {
         self.user_name.as_deref()
     }
 
-    fn whose(&self) -> String {
-        self.user().map_or("the root user".to_owned(), |name| format!("`{name}`"))
-    }
-
-    fn what(&self) -> String {
-        match &self.made.access_key_id {
-            Some(id) => format!("the access key {id} of {}", self.whose()),
-            None => format!("possibly an access key of {}", self.whose()),
+    /// The key of that ID, or one that may be there.
+    fn what(&self, id: Option<&String>) -> String {
+        let (whose, _) = whose_keys(self.user());
+        match id {
+            Some(id) => format!("the access key {id} of {whose}"),
+            None => format!("possibly an access key of {whose}"),
         }
     }
 
     /// Deletes the keys that attempts without an answer have made, on a user that this run created.
     /// Elsewhere nobody can tell such a key from somebody else's new one, so it is named.
     async fn delete_orphans(&mut self, work: &Work<'_>) -> Result<()> {
-        let known: Vec<_> = self.known_key_ids.iter().chain(&self.made.access_key_id).collect();
-        let sent = &self.made.unanswered;
+        let known: Vec<_> =
+            self.known_key_ids.iter().chain(&self.kept.made.access_key_id).collect();
+        let sent = &self.kept.made.unanswered;
         let suspects = suspects(&work.access, self.user(), &known, sent).await?;
         let provable = work.created_user()
             && suspects.len() <= sent.len()
@@ -82,14 +57,13 @@ impl CreateAccessKey {
         }
         for suspect in suspects {
             self.delete(work, &suspect.id).await?;
-            self.made.unanswered.pop();
+            self.kept.made.unanswered.pop();
         }
         Ok(())
     }
 
     fn unprovable(&self, ids: &str) -> Error {
-        let user = self.user().map(|user| format!(" --user-name {user}")).unwrap_or_default();
-        let whose = self.whose();
+        let (whose, user) = whose_keys(self.user());
         Error::new(Kind::PartlyApplied, format!(
             "an answer to iam:CreateAccessKey was lost, and {whose} has a new access key since, which may be this run's or somebody else's: {ids}"
         ))
@@ -136,7 +110,7 @@ impl CreateAccessKey {
         let Some(created) = key.await?.map(|key| key.created_at) else {
             return Ok(None);
         };
-        Ok(Some(match (created, self.made.created_at, self.made.begun_at) {
+        Ok(Some(match (created, self.kept.made.created_at, self.kept.made.begun_at) {
             (Some(created), Some(ours), _) => created == ours,
             // Version 0.1 did not note when IAM made it.
             (Some(created), None, Some(begun)) => {
@@ -148,7 +122,7 @@ impl CreateAccessKey {
 
     /// Takes the key back at AWS.
     async fn take_back_at_aws(&mut self, work: &Work<'_>) -> Result<(), Leftover> {
-        if let Some(id) = &self.made.access_key_id {
+        if let Some(id) = &self.kept.made.access_key_id {
             match self.is_ours(work, id).await? {
                 Some(true) => self.delete(work, id).await?,
                 Some(false) => {
@@ -157,46 +131,44 @@ impl CreateAccessKey {
                 None => {}
             }
         }
-        if self.made.unanswered.is_empty() {
+        if self.kept.made.unanswered.is_empty() {
             return Ok(());
         }
-        let what = format!("possibly an access key of {}", self.whose());
-        self.delete_orphans(work).await.map_err(|why| Leftover { what, ..why.into() })
+        let orphans = self.delete_orphans(work).await;
+        orphans.map_err(|why| Leftover { what: self.what(None), ..why.into() })
     }
 }
 
 impl Change for CreateAccessKey {
-    const NAME: &'static str = "create_access_key";
-    const CHANGES_AWS: bool = true;
-
     fn described(&self) -> (&'static str, String) {
-        let place = self.destination.described();
-        let of_whom = || format!("of {}, {place}", self.whose());
-        let kept = self.destination.store.map(|_| format!("kept {place}"));
-        ("create access key", kept.unwrap_or_else(of_whom))
+        let (_, place) = self.kept.described();
+        let (whose, _) = whose_keys(self.user());
+        let is_kept = self.kept.store.is_some();
+        let detail = if is_kept { format!("kept {place}") } else { format!("of {whose}, {place}") };
+        ("create access key", detail)
     }
 
     fn remains(&self) -> Option<String> {
-        Some(self.what())
+        Some(self.what(self.kept.made.access_key_id.as_ref()))
     }
 
     fn replaces(&self) -> bool {
-        self.destination.replaces.is_some()
+        self.kept.replaces()
     }
 
     async fn prepare(&mut self, work: &mut Work<'_>) -> Result<()> {
         // Minutes or days may have passed since the plan was made.
         let others_may_have_keys = work.resumed || !work.created_user();
-        if self.made.unanswered.is_empty() && others_may_have_keys {
+        if self.kept.made.unanswered.is_empty() && others_may_have_keys {
             let keys = keys_of(&work.access, self.user()).await?;
             let ids = keys.into_iter().map(|key| key.id);
             let new = ids.filter(|id| !self.known_key_ids.contains(id)).collect::<Vec<_>>();
             self.known_key_ids.extend(new);
         }
-        self.made.replaced = self.destination.replaced(work)?.or(self.made.replaced.take());
+        self.kept.note_replaced(work)?;
         let now = work.access.aws_now();
-        self.made.begun_at = Some(now);
-        self.made.unanswered.push(now);
+        self.kept.made.begun_at = Some(now);
+        self.kept.made.unanswered.push(now);
         Ok(())
     }
 
@@ -204,18 +176,18 @@ impl Change for CreateAccessKey {
         let iam = work.access.iam()?;
         match iam::create_access_key(&iam, self.user()).await {
             Ok((pair, created_at)) => {
-                self.made.unanswered.pop();
-                self.made.access_key_id = Some(pair.access_key_id.clone());
-                self.made.created_at = created_at;
+                self.kept.made.unanswered.pop();
+                self.kept.made.access_key_id = Some(pair.access_key_id.clone());
+                self.kept.made.created_at = created_at;
                 work.access_key_id = Some(pair.access_key_id.clone());
                 work.secrets.pair = Some(pair);
                 Ok(())
             }
             Err(failure) if failure.reason == Reason::Unclear => Err(failure.into()),
             Err(failure) => {
-                self.made.unanswered.pop();
+                self.kept.made.unanswered.pop();
                 // A key that an earlier attempt has made may have taken the room.
-                if failure.reason == Reason::Limit && !self.made.unanswered.is_empty() {
+                if failure.reason == Reason::Limit && !self.kept.made.unanswered.is_empty() {
                     return Err(Stop::Unanswered(failure.into()));
                 }
                 Err(Stop::Refused(failure.into()))
@@ -224,7 +196,7 @@ impl Change for CreateAccessKey {
     }
 
     async fn keep(&mut self, work: &mut Work<'_>) -> Result<()> {
-        let Err(mut refused) = self.destination.put(work, work.pair()?) else {
+        let Err(mut refused) = self.kept.put(work, work.pair()?) else {
             return Ok(());
         };
         // Nobody has the secret once this process ends, so the key goes at once.
@@ -241,8 +213,8 @@ impl Change for CreateAccessKey {
     }
 
     async fn revisit(&mut self, work: &mut Work<'_>, _: Outcome) -> Result<Settled> {
-        let id = self.made.access_key_id.clone();
-        if let (Some(pair), Some(id)) = (self.destination.held(work, id.as_deref())?, &id) {
+        let id = self.kept.made.access_key_id.clone();
+        if let (Some(pair), Some(id)) = (self.kept.held(work)?, &id) {
             work.secrets.pair = Some(pair);
             let known = settled(|| async {
                 if work.is_accepted(id).await? {
@@ -261,12 +233,12 @@ impl Change for CreateAccessKey {
                 return Ok(Settled::Done);
             }
             if is_listed(&work.access, self.user(), id).await? {
-                let message = format!("{} is inactive", self.what());
+                let message = format!("{} is inactive", self.what(Some(id)));
                 return Err(Error::failed(message).hint("activate it in the IAM console first"));
             }
         }
         work.secrets.pair = None;
-        if id.is_some() || !self.made.unanswered.is_empty() {
+        if id.is_some() || !self.kept.made.unanswered.is_empty() {
             // Its secret is lost, or the key is.
             self.undo(work, Outcome::Unknown).await?;
             return Ok(Settled::Anew);
@@ -275,12 +247,12 @@ impl Change for CreateAccessKey {
     }
 
     async fn last_look(&mut self, work: &mut Work<'_>) -> Result<()> {
-        if self.made.unanswered.is_empty() {
+        if self.kept.made.unanswered.is_empty() {
             return Ok(());
         }
         work.access.output.working("making sure that there is no key whose secret nobody has");
         self.delete_orphans(work).await?;
-        self.made.unanswered.clear();
+        self.kept.made.unanswered.clear();
         Ok(())
     }
 
@@ -289,11 +261,6 @@ impl Change for CreateAccessKey {
         if outcome != Outcome::Refused && work.may_act()? {
             self.take_back_at_aws(work).await?;
         }
-        if let Some(id) = &self.made.access_key_id {
-            let replaced = self.made.replaced.as_ref();
-            self.destination.give_back(work, id, replaced, Origin::Created)?;
-        }
-        self.made = Made::default();
-        Ok(())
+        self.kept.give_back(work, Origin::Created)
     }
 }

@@ -22,13 +22,14 @@ use context::{Change, Leftover, Outcome, Settled, Stop, Work};
 
 pub use current::SetCurrent;
 pub use key::CreateAccessKey;
+pub use orphan_keys::whose_keys;
 pub use password::CreateLoginProfile;
 pub use policy::AttachPolicy;
 pub use profile::WriteAwsProfile;
 pub use root_key::{DeactivateRootKey, DeleteRootKey};
-pub use secret::{Destination, StoreSecret};
+pub use secret::StoreSecret;
 pub use tag::DescribeAccessKey;
-pub use user::{CREATED_BY_TAG, CreateUser, RUN_TAG};
+pub use user::{CREATED_BY_TAG, CreateUser, RUN_TAG, user_exists};
 pub use verify::Verify;
 
 /// One change, in order with what it has made so far.
@@ -68,11 +69,10 @@ macro_rules! dispatch {
 }
 
 impl Step {
-    pub fn name(&self) -> &'static str {
-        fn of<C: Change>(_: &C) -> &'static str {
-            C::NAME
-        }
-        dispatch!(self, change => of(change))
+    /// As the journal and `--output json` name it.
+    pub fn name(&self) -> String {
+        let written = serde_json::to_value(self).unwrap_or_default();
+        written["step"].as_str().unwrap_or_default().to_owned()
     }
 
     pub fn described(&self) -> (&'static str, String) {
@@ -83,11 +83,10 @@ impl Step {
         dispatch!(self, change => change.remains())
     }
 
+    /// Whether it changes something at AWS, and not just on this machine.
     pub fn changes_aws(&self) -> bool {
-        fn of<C: Change>(_: &C) -> bool {
-            C::CHANGES_AWS
-        }
-        dispatch!(self, change => of(change))
+        use Step::{SetCurrent, StoreSecret, Verify, WriteAwsProfile};
+        !matches!(self, StoreSecret(_) | Verify(_) | SetCurrent(_) | WriteAwsProfile(_))
     }
 
     pub fn replaces(&self) -> bool {

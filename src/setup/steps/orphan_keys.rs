@@ -42,6 +42,14 @@ pub async fn suspects(
     .await
 }
 
+/// In words, and as the AWS CLI is told.
+pub fn whose_keys(user: Option<&str>) -> (String, String) {
+    match user {
+        Some(user) => (format!("`{user}`"), format!(" --user-name {user}")),
+        None => ("the root user".to_owned(), String::new()),
+    }
+}
+
 /// The keys that one server shows; no user has none.
 pub async fn listed(access: &Access<'_>, user: Option<&str>) -> Result<Vec<AccessKey>, Failure> {
     match account::access_keys(&access.fresh_iam()?, user).await {

@@ -83,9 +83,6 @@ impl CreateLoginProfile {
 }
 
 impl Change for CreateLoginProfile {
-    const NAME: &'static str = "create_login_profile";
-    const CHANGES_AWS: bool = true;
-
     fn described(&self) -> (&'static str, String) {
         let generated = if self.generated { "generated, " } else { "" };
         ("set password", format!("{generated}for {}", self.user_name))
@@ -120,10 +117,9 @@ impl Change for CreateLoginProfile {
             }
             Err(failure) => failure,
         };
-        if failure.reason == Reason::Unclear {
-            return Err(Stop::Unanswered(failure.into()));
+        if failure.reason != Reason::Unclear {
+            self.made.unanswered.pop();
         }
-        self.made.unanswered.pop();
         Err(match failure.reason {
             Reason::Exists if self.made.unanswered.is_empty() => {
                 Stop::Refused(self.somebody_elses())

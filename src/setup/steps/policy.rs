@@ -31,9 +31,6 @@ impl AttachPolicy {
 }
 
 impl Change for AttachPolicy {
-    const NAME: &'static str = "attach_policy";
-    const CHANGES_AWS: bool = true;
-
     fn described(&self) -> (&'static str, String) {
         let detail = if is_administrator_access(&self.policy_arn) {
             "AdministratorAccess: full access to every AWS service".to_owned()

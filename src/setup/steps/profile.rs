@@ -18,8 +18,6 @@ pub struct WriteAwsProfile {
 }
 
 impl Change for WriteAwsProfile {
-    const NAME: &'static str = "write_aws_profile";
-
     fn described(&self) -> (&'static str, String) {
         let mut detail =
             format!("`{}`, which reads the secret through cloudcred", self.profile.name);

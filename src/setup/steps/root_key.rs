@@ -16,9 +16,6 @@ pub struct DeactivateRootKey {
 }
 
 impl Change for DeactivateRootKey {
-    const NAME: &'static str = "deactivate_root_key";
-    const CHANGES_AWS: bool = true;
-
     fn described(&self) -> (&'static str, String) {
         ("retire the root key", format!("{} becomes inactive", self.access_key_id))
     }
@@ -57,9 +54,6 @@ pub struct DeleteRootKey {
 }
 
 impl Change for DeleteRootKey {
-    const NAME: &'static str = "delete_root_key";
-    const CHANGES_AWS: bool = true;
-
     fn described(&self) -> (&'static str, String) {
         ("delete the root key", format!("{}, for good", self.access_key_id))
     }

@@ -17,9 +17,6 @@ pub struct DescribeAccessKey {
 }
 
 impl Change for DescribeAccessKey {
-    const NAME: &'static str = "describe_access_key";
-    const CHANGES_AWS: bool = true;
-
     fn described(&self) -> (&'static str, String) {
         ("describe the key", format!("\"{}\"", self.description))
     }

@@ -91,17 +91,15 @@ impl CreateUser {
         })
         .await
     }
+}
 
-    fn exists(&self) -> Error {
-        Error::failed(format!("the IAM user `{}` exists already", self.user_name))
-            .hint("use it with --if-exists reuse, or choose another --user-name")
-    }
+pub fn user_exists(name: &str) -> Error {
+    Error::failed(format!("the IAM user `{name}` exists already")).hint(
+        "use it with --if-exists reuse (it gets what it lacks, and a new key unless its secret works), or choose another --user-name",
+    )
 }
 
 impl Change for CreateUser {
-    const NAME: &'static str = "create_user";
-    const CHANGES_AWS: bool = true;
-
     fn described(&self) -> (&'static str, String) {
         let name = &self.user_name;
         let bounded = |boundary| format!("{name}, bounded by {boundary}");
@@ -129,7 +127,9 @@ impl Change for CreateUser {
                     _ => Err(Stop::Unanswered(failure.into())),
                 }
             }
-            Err(failure) if failure.reason == Reason::Exists => Err(Stop::Refused(self.exists())),
+            Err(failure) if failure.reason == Reason::Exists => {
+                Err(Stop::Refused(user_exists(&self.user_name)))
+            }
             Err(failure) => {
                 self.made.lost |= failure.reason == Reason::Unclear;
                 Err(failure.into())
@@ -144,7 +144,7 @@ impl Change for CreateUser {
                 Ok(Settled::Done)
             }
             Owner::Nobody => Ok(Settled::Again),
-            Owner::SomebodyElse => Err(self.exists()),
+            Owner::SomebodyElse => Err(user_exists(&self.user_name)),
         }
     }
 

@@ -16,8 +16,6 @@ pub struct Verify {
 }
 
 impl Change for Verify {
-    const NAME: &'static str = "verify";
-
     fn described(&self) -> (&'static str, String) {
         ("prove it", "until STS and IAM accept the new key everywhere".to_owned())
     }
@@ -51,8 +49,8 @@ impl Change for Verify {
                 Error::failed(format!("the new key belongs to {proven}, not to {owner}")).into()
             );
         }
-        if let Some((secret, _)) = &work.target {
-            access.vault.verified(secret, access.env.now())?;
+        if let Some(kept) = &work.target {
+            access.vault.verified(&kept.name, access.env.now())?;
         }
         Ok(())
     }

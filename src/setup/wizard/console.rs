@@ -5,7 +5,7 @@ use crate::aws::credential::Credential;
 use crate::error::{Error, Result};
 use crate::prompt::{Choice, Question};
 use crate::setup::request::default_key_description;
-use crate::setup::wizard::context::{Given, Wizard, working};
+use crate::setup::wizard::{Given, Wizard, working};
 
 impl Wizard<'_> {
     /// Shows the steps for a root key (the user's guide, "Root user credentials"), and asks until the
@@ -21,8 +21,7 @@ impl Wizard<'_> {
         );
         self.lead(&steps, &[("Open \"My security credentials\"", &page)])?;
         let given = self.pasted_root_key()?;
-        self.tell_whose(&given.0)?;
-        Ok(given)
+        self.tell_whose(given)
     }
 
     /// Shows the steps for a user with a key (the user's guide, "IAM user credentials"), and asks until
@@ -50,8 +49,7 @@ service. Choose \"Next\".
         let text = "The new user's access key, both halves (not shown)";
         let question = Question::required(text, "--key-stdin");
         let given = self.lookups.ask_for_pair(question, self.prompt, &of_user)?;
-        self.tell_whose(&given.0)?;
-        Ok(given)
+        self.tell_whose(given)
     }
 
     /// Shows the steps, and opens their pages (what one is called, and its address) until the person
@@ -80,10 +78,8 @@ service. Choose \"Next\".
     }
 
     /// Says whose key it is, and whether that is another account than this machine's.
-    fn tell_whose(&mut self, credential: &Credential) -> Result<()> {
-        let Some(identity) = credential.identity() else {
-            return Ok(());
-        };
+    fn tell_whose(&mut self, given: Given) -> Result<Given> {
+        let Some(identity) = given.0.identity() else { return Ok(given) };
         let mut text = format!("The key works and belongs to {}.", identity.described());
         let mut others = self.credentials.iter().filter_map(Credential::identity);
         if let Some(other) = others.find(|other| other.account_id != identity.account_id) {
@@ -92,7 +88,8 @@ service. Choose \"Next\".
                 other.described()
             ));
         }
-        self.prompt.tell(&text)
+        self.prompt.tell(&text)?;
+        Ok(given)
     }
 }
 

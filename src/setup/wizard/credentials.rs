@@ -4,7 +4,7 @@ use crate::aws::credential::Credential;
 use crate::aws::mfa::MfaRole;
 use crate::error::Result;
 use crate::prompt::{Choice, Question};
-use crate::setup::wizard::context::{Given, Wizard, working};
+use crate::setup::wizard::{Given, Wizard, working};
 
 pub const DEFAULT_USER_NAME: &str = "cloudstudio-admin";
 
@@ -52,7 +52,7 @@ impl Wizard<'_> {
         match origins[self.prompt.select(question, &choices, 0)?] {
             Origin::Credential(credential) => Ok((credential.clone(), None)),
             Origin::MfaRole(role) => Ok((self.lookups.assume_with_mfa(role, self.prompt)?, None)),
-            Origin::SignIn => Ok((self.lookups.sign_in(self.prompt)?, None)),
+            Origin::SignIn => Ok((self.lookups.sign_in()?, None)),
             Origin::Paste => {
                 let text = "Access key, both halves (not shown)";
                 let question = Question::required(text, "--key-stdin");

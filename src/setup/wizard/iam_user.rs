@@ -8,7 +8,7 @@ use crate::setup::request::{
     ConsolePassword, IamUserRequest, Request, check_key_description, check_user_name,
     default_key_description, parse_tags,
 };
-use crate::setup::wizard::context::Wizard;
+use crate::setup::wizard::Wizard;
 use crate::setup::wizard::credentials::DEFAULT_USER_NAME;
 
 impl Wizard<'_> {

@@ -4,8 +4,8 @@ use crate::aws::credential::{Credential, Source};
 use crate::cli::ModeChoice;
 use crate::error::{Error, Result};
 use crate::prompt::{Choice, Question};
-use crate::setup::request::{ExistingRequest, Request};
-use crate::setup::wizard::context::{Wizard, working};
+use crate::setup::request::Request;
+use crate::setup::wizard::{Wizard, working};
 
 impl Wizard<'_> {
     /// What the flags say must have been checked already.
@@ -24,8 +24,7 @@ impl Wizard<'_> {
     }
 
     fn existing(&self, credential: Credential) -> Request {
-        let unused = self.flags.given_for_a_new_key();
-        Request::Existing(ExistingRequest { found: credential, unused })
+        Request::Existing { credential, unused: self.flags.given_for_a_new_key() }
     }
 
     /// Leaves what is there in place, if the tools that CloudStudio runs can use it.

@@ -7,7 +7,7 @@ use crate::cli::StoreChoice;
 use crate::error::{Error, Result};
 use crate::prompt::{Choice, Question};
 use crate::setup::request::{Request, RootRequest, is_administrator_access};
-use crate::setup::wizard::context::{Given, Wizard, working};
+use crate::setup::wizard::{Given, Wizard, working};
 
 const WARNING: &str = "The root user may do everything in the account, and nothing can restrict \
 it: whoever gets this key can lock you out. AWS strongly recommends not to have access keys for \

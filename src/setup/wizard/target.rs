@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::prompt::Question;
 use crate::setup::facts::{Facts, Stored, UserFact};
 use crate::setup::request::{IamUserRequest, Request, SecretTarget, check_user_name};
-use crate::setup::wizard::context::Wizard;
+use crate::setup::wizard::Wizard;
 use crate::store::{SecretName, StoreKind};
 
 impl Wizard<'_> {
@@ -74,13 +74,13 @@ impl Wizard<'_> {
             return Ok(true);
         }
         let (target, if_exists) = match request {
-            Request::Existing(_) => return Ok(false),
+            Request::Existing { .. } => return Ok(false),
             Request::IamUser(request) => (&mut request.target, request.if_exists),
             Request::Root(request) => (&mut request.target, request.if_exists),
         };
-        let is_reused = facts.stored_is_reusable && if_exists == Some(IfExists::Reuse);
+        let reuse = if_exists == Some(IfExists::Reuse);
         match &facts.stored {
-            Some(stored) if !target.replace && !is_reused => {
+            Some(stored) if !(target.replace || reuse && stored.is_reusable) => {
                 self.ask_about_taken_name(target, stored).map(|()| true)
             }
             _ => Ok(false),

@@ -85,7 +85,7 @@ impl Lookups for Machine {
         Ok(Credential::for_tests(Source::Given, whose))
     }
 
-    fn sign_in(&self, _: &mut dyn Prompt) -> Result<Credential> {
+    fn sign_in(&self) -> Result<Credential> {
         Ok(profile("signed-in", ANA))
     }
 
@@ -298,7 +298,7 @@ fn nobody_is_asked_for_what_has_no_default() {
     let mut machine = Machine::with(vec![profile("default", ANA)]);
     machine.attended = false;
     let request = machine.complete(Setup::default(), &mut Unattended);
-    assert!(matches!(request, Ok(Request::Existing(_))), "what works stays");
+    assert!(matches!(request, Ok(Request::Existing { .. })), "what works stays");
 
     let nothing = Machine { attended: false, ..Machine::with(Vec::new()) };
     let error = nothing.complete(Setup::default(), &mut Unattended).err();

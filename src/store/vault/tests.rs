@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::store::by_run::{Origin, PutByRun};
+use crate::store::by_run::Origin;
 
 struct Case {
     _home: tempfile::TempDir,
@@ -16,17 +16,7 @@ fn case() -> Case {
 
 impl Case {
     fn put(&self, name: &SecretName, number: u8, over: Over<'_>) -> Result<Put> {
-        let entry = Entry {
-            name: name.clone(),
-            store: StoreKind::File,
-            access_key_id: id(number),
-            account_id: None,
-            arn: None,
-            created_at: Timestamp::UNIX_EPOCH,
-            verified_at: None,
-            left_in: None,
-        };
-        self.vault.put(&entry, &pair(number), over)
+        self.vault.put(&entry(name, number), &pair(number), over)
     }
 
     /// The key in the file, and the one in the index.
@@ -38,6 +28,19 @@ impl Case {
 
     fn entry(&self, name: &SecretName) -> Option<Entry> {
         self.vault.entry(name).expect("readable")
+    }
+}
+
+fn entry(name: &SecretName, number: u8) -> Entry {
+    Entry {
+        name: name.clone(),
+        store: StoreKind::File,
+        access_key_id: id(number),
+        account_id: None,
+        arn: None,
+        created_at: Timestamp::UNIX_EPOCH,
+        verified_at: None,
+        left_in: None,
     }
 }
 
@@ -102,24 +105,18 @@ fn what_is_known_of_a_key_stays_known() {
 #[test]
 fn a_run_gives_back_what_it_replaced_however_often_it_is_told_to() {
     let (case, ana) = (case(), name("ana"));
-    let (aside, first, second) = (SecretName::set_aside_by("run"), id(1), id(2));
+    let (aside, first) = (SecretName::set_aside_by("run"), id(1));
     case.put(&ana, 1, Over::Nothing).expect("free");
     let replaced = case.entry(&ana);
     let over = Over::SetAside { key_id: Some(&first), aside: &aside };
-    let by_run = PutByRun {
-        name: &ana,
-        store: StoreKind::File,
-        key_id: &second,
-        aside: Some(&aside),
-        replaced: replaced.as_ref(),
-        origin: Origin::Created,
-    };
+    let put = entry(&ana, 2);
+    let give_back = || case.vault.give_back(&put, replaced.as_ref(), &aside, Origin::Created);
     for _ in 0..2 {
         case.put(&ana, 2, over).expect("the named key");
         assert_eq!(case.keys(&ana), both(2));
         assert_eq!(case.keys(&aside).0, Some(id(1)));
         for _ in 0..2 {
-            case.vault.give_back(&by_run).expect("writable");
+            give_back().expect("writable");
             assert_eq!(case.keys(&ana), both(1));
             assert_eq!(case.entry(&ana), replaced);
             assert_eq!(case.keys(&aside).0, None);
@@ -127,37 +124,30 @@ fn a_run_gives_back_what_it_replaced_however_often_it_is_told_to() {
     }
     case.put(&ana, 2, over).expect("the named key");
     assert!(case.vault.discard(StoreKind::File, &aside).expect("there"));
-    case.vault.give_back(&by_run).expect("writable");
+    give_back().expect("writable");
     assert_eq!(case.keys(&ana), (None, None), "nothing is left of either");
 }
 
 #[test]
 fn a_run_leaves_what_others_have_put_there_since() {
     let (case, ana, bob) = (case(), name("ana"), name("bob"));
-    let first = id(1);
-    let by_run = |origin| PutByRun {
-        name: &ana,
-        store: StoreKind::File,
-        key_id: &first,
-        aside: None,
-        replaced: None,
-        origin,
-    };
+    let aside = SecretName::set_aside_by("run");
+    let give_back = |origin| case.vault.give_back(&entry(&ana, 1), None, &aside, origin);
     case.put(&ana, 1, Over::Nothing).expect("free");
     case.put(&ana, 2, Over::Anything).expect("by somebody else");
-    case.vault.give_back(&by_run(Origin::Created)).expect("fine");
+    give_back(Origin::Created).expect("fine");
     assert_eq!(case.keys(&ana), both(2));
     // The user's own copy of a key that they brought along stays, the run's moved pair does not.
     case.put(&bob, 1, Over::Nothing).expect("free");
-    case.vault.give_back(&by_run(Origin::BroughtAlong)).expect("fine");
+    give_back(Origin::BroughtAlong).expect("fine");
     assert_eq!(case.keys(&bob), both(1));
-    case.vault.give_back(&by_run(Origin::Created)).expect("fine");
+    give_back(Origin::Created).expect("fine");
     assert_eq!(case.keys(&bob), (None, None));
     // A key that had the name before the run keeps it.
     case.put(&bob, 1, Over::Nothing).expect("free");
     let before = case.entry(&bob);
-    let same = PutByRun { name: &bob, replaced: before.as_ref(), ..by_run(Origin::BroughtAlong) };
-    case.vault.give_back(&same).expect("fine");
+    let (put, brought) = (entry(&bob, 1), Origin::BroughtAlong);
+    case.vault.give_back(&put, before.as_ref(), &aside, brought).expect("fine");
     assert_eq!(case.keys(&bob), both(1));
 }
 
@@ -221,21 +211,14 @@ fn the_current_secret_comes_back_unless_another_is_current_by_now() {
 fn a_replaced_pair_comes_back_though_the_new_one_was_removed() {
     let (case, ana) = (case(), name("ana"));
     let aside = SecretName::set_aside_by("run");
-    let (first, second) = (id(1), id(2));
+    let first = id(1);
     case.put(&ana, 1, Over::Nothing).expect("free");
     let replaced = case.entry(&ana);
     let over = Over::SetAside { key_id: Some(&first), aside: &aside };
     let put = case.put(&ana, 2, over).expect("agreed");
     case.vault.remove(&put.entry, Unreadable::Refuse, |_| Ok(())).expect("by its user");
-    let by_run = PutByRun {
-        name: &ana,
-        store: StoreKind::File,
-        key_id: &second,
-        aside: Some(&aside),
-        replaced: replaced.as_ref(),
-        origin: Origin::Created,
-    };
-    case.vault.give_back(&by_run).expect("writable");
+    let given_back = case.vault.give_back(&put.entry, replaced.as_ref(), &aside, Origin::Created);
+    given_back.expect("writable");
     assert_eq!(case.keys(&ana), both(1));
     assert_eq!(case.entry(&ana), replaced);
 }
@@ -256,9 +239,9 @@ fn a_copy_in_the_other_store_is_remembered_until_it_is_cleared() {
     let left_in = || case.entry(&ana).expect("listed").left_in;
     let (file, keyring) = (StoreKind::File, StoreKind::Keyring);
     set(keyring, Some(file));
-    let mut locked = Index::lock(&case.vault.folders).expect("readable");
-    case.vault.clear_left(&mut locked, &ana).expect("removable");
-    drop(locked);
+    let mut index = Index::lock(&case.vault.folders).expect("readable");
+    case.vault.clear_left(&mut index, &ana).expect("removable");
+    drop(index);
     assert_eq!(left_in(), None);
     assert_eq!(case.keys(&ana).0, None);
     // A copy that cannot be cleared now stays listed, and so it is for a pair that is put again.
