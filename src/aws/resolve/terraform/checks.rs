@@ -4,7 +4,6 @@ use crate::aws::resolve::settings::Settings;
 use crate::aws::resolve::terraform::files::{Profile, Terraform};
 use crate::aws::resolve::verdict::{DEFAULTS_MODES, ca_bundle_problem};
 use crate::diagnostic::Diagnostic;
-use crate::env::is_region;
 
 impl Terraform {
     /// What Go finds wrong with a profile when it reads it, and with those that it builds on.
@@ -104,30 +103,6 @@ impl Terraform {
             ));
         }
         Ok(())
-    }
-
-    pub fn check_region(
-        &self,
-        settings: &Settings,
-        profile: Option<&Profile>,
-    ) -> Result<(), Diagnostic> {
-        let of_profile = profile.and_then(|it| it.values.value("region"));
-        let by_variable = settings.first(&["AWS_REGION", "AWS_DEFAULT_REGION"]);
-        let text = match (by_variable, of_profile) {
-            (Some((_, text)), _) => text,
-            (None, Some(value)) if !value.text.is_empty() => &value.text,
-            // A project names its region.
-            _ => return Ok(()),
-        };
-        if is_region(text) {
-            return Ok(());
-        }
-        let message = format!("the region is read as `{text}`, which is none");
-        let hint = "write nothing but a region such as eu-west-1";
-        Err(match of_profile.filter(|_| by_variable.is_none()) {
-            Some(value) => self.at("region", message, hint, value),
-            None => Diagnostic::new("region", message, hint),
-        })
     }
 }
 

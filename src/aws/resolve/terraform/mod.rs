@@ -31,7 +31,6 @@ impl Terraform {
         // A defect of the profile ends it, even where variables would have gone first.
         let mut visited = Vec::new();
         let of_profile = profile.map(|it| self.check(name, it, &mut visited)).transpose()?;
-        self.check_region(settings, profile)?;
         let id = settings.first(&["AWS_ACCESS_KEY_ID", "AWS_ACCESS_KEY"]);
         let secret = settings.first(&["AWS_SECRET_ACCESS_KEY", "AWS_SECRET_KEY"]);
         if let (Some((_, id)), Some((_, secret))) = (id, secret) {
