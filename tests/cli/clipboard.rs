@@ -51,7 +51,7 @@ fn end(child: Child) -> Ran {
 fn the_document_is_there_to_be_pasted_and_gone_afterwards() {
     let server = XServer::start();
     let home = scene().variables(server.environment());
-    let child = start(&home, &["secret", "copy", "--clear-after", "5"]);
+    let child = start(&home, &["secret", "copy", "--clear-after", "20"]);
     wait_for(&server, &home.read(STORED));
     let hint = "x-kde-passwordManagerHint";
     assert!(server.targets().contains(hint), "no history is to keep it");
@@ -74,7 +74,7 @@ fn one_field_alone_can_be_pasted() {
         [("access_key", &pair.access_key_id), ("secret_key", &pair.secret_access_key)]
     {
         let copy = ["secret", "copy", "ana", "--field", field];
-        let copy = [&copy[..], &["--clear-after", "5", "--output", "json"]].concat();
+        let copy = [&copy[..], &["--clear-after", "20", "--output", "json"]].concat();
         let child = start(&home, &copy);
         wait_for(&server, value);
         let ended = end(child).expect(0).json();
@@ -87,7 +87,7 @@ fn one_field_alone_can_be_pasted() {
 fn what_was_copied_since_stays() {
     let server = XServer::start();
     let home = scene().variables(server.environment());
-    let child = start(&home, &["secret", "copy", "--clear-after", "5"]);
+    let child = start(&home, &["secret", "copy", "--clear-after", "20"]);
     wait_for(&server, &home.read(STORED));
     server.copy("something else");
     let ran = end(child).expect(0);

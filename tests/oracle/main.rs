@@ -19,6 +19,7 @@ mod support;
 mod common;
 
 mod case;
+mod generated;
 mod tools;
 mod verdicts;
 
@@ -30,6 +31,7 @@ const AT_A_TIME: usize = 3;
 fn main() -> std::process::ExitCode {
     let cases = case::all();
     let mut tests: Vec<_> = cases.iter().map(verdicts::test).collect();
+    tests.push(generated::test());
     if is_full() {
         tests.extend(cases.iter().flat_map(tools::tests));
     }
