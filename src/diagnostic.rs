@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::error::{joined, one_line};
 
 /// Its message and hint are one line each, and may come from a server, a program or a file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Diagnostic {
     /// Stable, for scripts.
     pub code: &'static str,
@@ -20,7 +20,7 @@ pub struct Diagnostic {
 }
 
 /// A line of a file, from 1.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct FileLine {
     pub file: String,
     pub line: usize,

@@ -31,16 +31,20 @@ pub fn parse(text: &str) -> Result<Pasted> {
 
 /// Text from a file or a pipe: PowerShell 5 and Notepad write UTF-16.
 pub fn decode(bytes: &[u8]) -> Result<Zeroizing<String>> {
-    let units = |from: fn([u8; 2]) -> u16| {
+    // Of its whole size at once: growing would leave copies of secrets behind.
+    let mut text = Zeroizing::new(String::with_capacity(bytes.len() * 2));
+    let mut units = |from: fn([u8; 2]) -> u16| {
         let pairs = bytes[2..].chunks_exact(2).map(move |pair| from([pair[0], pair[1]]));
-        char::decode_utf16(pairs).collect::<Result<String, _>>().ok()
+        char::decode_utf16(pairs).try_for_each(|c| c.map(|c| text.push(c))).ok()
     };
-    let text = match bytes {
+    let decoded = match bytes {
         [0xff, 0xfe, ..] => units(u16::from_le_bytes),
         [0xfe, 0xff, ..] => units(u16::from_be_bytes),
-        _ => std::str::from_utf8(bytes).ok().map(str::to_owned),
+        _ => std::str::from_utf8(bytes).ok().map(|whole| {
+            text.push_str(whole.strip_prefix('\u{feff}').unwrap_or(whole));
+        }),
     };
-    text.map(Zeroizing::new).ok_or_else(|| {
+    decoded.map(|()| text).ok_or_else(|| {
         Error::credentials("this is no text").hint("save it as UTF-8, or paste the two halves")
     })
 }
@@ -56,7 +60,7 @@ pub fn recognise(text: &str) -> Result<Option<Pasted>> {
     } else {
         from_lines(text)
     };
-    let mut pairs: Vec<(&str, &Zeroizing<String>)> = Vec::new();
+    let mut pairs: Vec<(&Zeroizing<String>, &Zeroizing<String>)> = Vec::new();
     for halves in &all {
         if let (Some(id), Some(secret)) = (&halves.access_key_id, &halves.secret_access_key)
             && !pairs.contains(&(id, secret))
@@ -66,7 +70,7 @@ pub fn recognise(text: &str) -> Result<Option<Pasted>> {
     }
     match pairs[..] {
         // Nothing that follows makes a word an access key ID; a whole secret may only come first.
-        [] => match all.iter().find_map(|halves| halves.access_key_id.as_deref()) {
+        [] => match all.iter().find_map(|halves| halves.access_key_id.as_ref()) {
             Some(id) if !id.starts_with("AKIA") && id.chars().count() < 40 => {
                 check(id, "").map(|()| None)
             }
@@ -74,21 +78,19 @@ pub fn recognise(text: &str) -> Result<Option<Pasted>> {
         },
         [(id, secret)] if looks_like_id(secret) && !looks_like_id(id) => {
             check(secret, id)?;
-            let pair = KeyPair::new(secret.to_string(), SecretString::from(id));
+            let pair = KeyPair::new(secret.to_string(), SecretString::from(id.as_str()));
             let note = Some("the two halves were swapped: they are taken the right way round");
             Ok(Some(Pasted { pair, note }))
         }
         [(id, secret)] => {
             check(id, secret)?;
-            let pair = KeyPair::new(id.to_owned(), SecretString::from(secret.as_str()));
+            let pair = KeyPair::new(id.to_string(), SecretString::from(secret.as_str()));
             Ok(Some(Pasted { pair, note: None }))
         }
         _ => {
-            let ids = pairs.iter().map(
-                |(id, secret)| {
-                    if looks_like_id(id) { id } else { secret.as_str() }
-                },
-            );
+            let ids = pairs
+                .iter()
+                .map(|(id, secret)| if looks_like_id(id) { id.as_str() } else { secret.as_str() });
             let ids: Vec<&str> = ids.filter(|id| looks_like_id(id)).collect();
             let message = format!("there are several key pairs in it: {}", ids.join(", "));
             Err(Error::credentials(message).hint("give only the one that is meant"))
@@ -97,12 +99,14 @@ pub fn recognise(text: &str) -> Result<Option<Pasted>> {
 }
 
 fn looks_like_id(half: &str) -> bool {
-    half.starts_with("AKIA") || half.starts_with("ASIA")
+    let is_prefixed = half.starts_with("AKIA") || half.starts_with("ASIA");
+    is_prefixed && half.len() <= 24 && half.bytes().all(|it| it.is_ascii_alphanumeric())
 }
 
 #[derive(Default)]
 struct Halves {
-    access_key_id: Option<String>,
+    /// Wiped as well: people swap the two.
+    access_key_id: Option<Zeroizing<String>>,
     secret_access_key: Option<Zeroizing<String>>,
 }
 
@@ -116,7 +120,7 @@ impl Halves {
             name = name.strip_prefix(word).unwrap_or(name);
         }
         match name.strip_prefix("aws").unwrap_or(name) {
-            "accesskeyid" | "accesskey" => self.access_key_id = Some(clean(value).to_string()),
+            "accesskeyid" | "accesskey" => self.access_key_id = Some(clean(value)),
             "secretaccesskey" | "secretkey" => self.secret_access_key = Some(clean(value)),
             _ => return false,
         }
@@ -144,6 +148,7 @@ struct JsonPair {
 
 impl Drop for JsonPair {
     fn drop(&mut self) {
+        self.access_key.zeroize();
         self.secret_key.zeroize();
         self.session_token.zeroize();
     }
@@ -171,7 +176,7 @@ fn from_json(text: &str) -> Result<Halves> {
     let (Some(id), Some(key)) = (&pair.access_key, &pair.secret_key) else {
         return wrong("this JSON lacks `access_key` or `secret_key`".to_owned());
     };
-    Ok(Halves { access_key_id: Some(clean(id).to_string()), secret_access_key: Some(clean(key)) })
+    Ok(Halves { access_key_id: Some(clean(id)), secret_access_key: Some(clean(key)) })
 }
 
 /// Whether it is a table with headings, and what separates its columns: commas as AWS writes it, semicolons
@@ -218,10 +223,14 @@ fn from_lines(text: &str) -> Vec<Halves> {
         }
         let mut halves = Halves::default();
         let is_setting = assignment(line).is_some_and(|(name, value)| {
-            let is_word = |c: char| c.is_ascii_alphabetic() || " _-\"'".contains(c);
+            let is_variable = name.contains('_');
+            let is_word = |c: char| {
+                c.is_ascii_alphabetic() || " _-\"'".contains(c) || is_variable && c.is_ascii_digit()
+            };
+            let is_yaml = line.contains(": ") && !looks_like_id(name);
             halves.take(name, value)
                 || line.starts_with("set -")
-                || line.contains('=') && name.chars().all(is_word)
+                || (line.contains('=') || is_yaml) && name.chars().all(is_word)
         });
         add(&mut all, halves);
         if is_setting {
@@ -231,11 +240,11 @@ fn from_lines(text: &str) -> Vec<Halves> {
         for half in line.split([',', ';', '\t', ' ']).map(clean).filter(|half| !half.is_empty()) {
             let last = all.last_mut().expect("never empty");
             if last.access_key_id.is_none() {
-                last.access_key_id = Some(half.to_string());
+                last.access_key_id = Some(half);
             } else if last.secret_access_key.is_none() {
                 last.secret_access_key = Some(half);
             } else if looks_like_id(&half) {
-                all.push(Halves { access_key_id: Some(half.to_string()), ..Halves::default() });
+                all.push(Halves { access_key_id: Some(half), ..Halves::default() });
             }
         }
     }
@@ -371,7 +380,9 @@ mod tests {
                 "# .env\nAWS_ACCESS_KEY_ID={ID}\nAWS_SECRET_ACCESS_KEY={SECRET}\nAWS_REGION=x\n"
             ),
             format!("export TF_VAR_access_key={ID}\nexport TF_VAR_secret_key={SECRET}"),
-            format!("---\naws_access_key: {ID}\naws_secret_key: \"{SECRET}\"\n"),
+            format!(
+                "---\naws_region: eu-west-1\nS3_BUCKET=x\naws_access_key: {ID}\naws_secret_key: \"{SECRET}\"\n"
+            ),
             format!(
                 "[default]\naws_access_key_id = {ID}\naws_secret_access_key = {SECRET}\n[role]\naws_access_key_id = AKIAABCDEFGHIJKLMNOP\nrole_arn = x\n"
             ),
@@ -433,6 +444,7 @@ mod tests {
             (format!("{ID}\n{SECRET}x"), "not a secret access key"),
             (format!("ASIAIOSFODNN7EXAMPLE\n{SECRET}"), "temporary"),
             (format!("hello-there-hello-ok\n{SECRET}"), "not an access key ID"),
+            (format!("{ID}:{SECRET}\n{ID}:{SECRET}\n{ID}:{SECRET}\n{ID}:{SECRET}x"), "key"),
             (ID.to_owned(), "incomplete"),
             (String::new(), "incomplete"),
             (format!("{{\"access_key\": {SECRET}}}"), "broken at line 1"),

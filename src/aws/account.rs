@@ -94,7 +94,9 @@ impl PasswordPolicy {
 pub async fn get_user(iam: &Client, name: &str) -> Result<ApiUser, Failure> {
     const OPERATION: &str = "iam:GetUser";
     let answer = ask(OPERATION, iam.get_user().user_name(name).send()).await?;
-    answer.user.ok_or_else(|| Failure::without(OPERATION, "the user"))
+    // The SDK makes an empty text of what is not there.
+    let user = answer.user.filter(|user| !user.arn.is_empty());
+    user.ok_or_else(|| Failure::without(OPERATION, "the user"))
 }
 
 /// The same, or `None`, with what it has; `with_login_profile` also looks for a console password.

@@ -4,6 +4,7 @@ use std::time::SystemTime;
 
 use aws_config::environment::EnvironmentVariableCredentialsProvider;
 use aws_config::provider_config::ProviderConfig;
+use aws_config::retry::RetryConfig;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use jiff::Timestamp;
@@ -55,6 +56,11 @@ impl MfaRole {
             .set_duration_seconds(get("duration_seconds").and_then(|text| text.parse().ok()))
             .serial_number(&self.serial)
             .token_code(code)
+            .customize()
+            // The code is good for one call.
+            .config_override(
+                aws_sdk_sts::config::Builder::new().retry_config(RetryConfig::disabled()),
+            )
             .send();
         let answer = ask(OPERATION, call).await.map_err(refused)?;
         let keys = answer.credentials.ok_or_else(|| Failure::without(OPERATION, "the keys"))?;

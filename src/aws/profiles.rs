@@ -209,6 +209,7 @@ pub fn find_profile<'p>(name: &str, all: &'p Profiles) -> Result<&'p Profile> {
 /// Every source there may be, in the order of the default chain.
 fn candidates(sdk: &Sdk, env: &Env, profiles: &Profiles) -> Vec<Credential> {
     let config = sdk.provider_config(sdk.region());
+    let on_this_machine = sdk.provider_config_without_proxy(sdk.region());
     let is_set = |name| env.var(name).is_some();
     let mut all = Vec::new();
     if let Some(id) = env.var("AWS_ACCESS_KEY_ID") {
@@ -241,19 +242,20 @@ fn candidates(sdk: &Sdk, env: &Env, profiles: &Profiles) -> Vec<Credential> {
     if is_set("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI")
         || is_set("AWS_CONTAINER_CREDENTIALS_FULL_URI")
     {
-        let provider = ecs::EcsCredentialsProvider::builder().configure(&config).build();
+        let provider = ecs::EcsCredentialsProvider::builder().configure(&on_this_machine).build();
         all.push(candidate(sdk, Source::Container, Kind::Container, provider));
     }
     let switch = env.var("AWS_EC2_METADATA_DISABLED").unwrap_or_default();
     if !switch.eq_ignore_ascii_case("true") {
         // Where there is no instance nothing answers, so the wait is short.
         let client = imds::Client::builder()
-            .configure(&config)
+            .configure(&on_this_machine)
             .max_attempts(1)
             .connect_timeout(Duration::from_millis(300))
             .read_timeout(Duration::from_secs(1))
             .build();
-        let provider = ImdsCredentialsProvider::builder().configure(&config).imds_client(client);
+        let provider =
+            ImdsCredentialsProvider::builder().configure(&on_this_machine).imds_client(client);
         all.push(candidate(sdk, Source::Instance, Kind::Instance, provider.build()));
     }
     all
@@ -280,6 +282,9 @@ fn of_profile(sdk: &Sdk, profile: &Profile, all: &Profiles) -> Credential {
     let session = sdk.session_of(profile, all, provider);
     let has_keys = matches!(configured.kind, Kind::Static | Kind::Session);
     let id = profile.get("aws_access_key_id").filter(|_| has_keys);
+    // Swapped halves must not show the secret as an ID.
+    let is_swapped = profile.get("aws_secret_access_key").is_some_and(|it| it.starts_with("AKIA"));
+    let id = id.filter(|id| !is_swapped || id.starts_with("AKIA"));
     let failing = |defect| State::Fails(Diagnostic { code: UNRESOLVABLE, ..defect });
     let source = Source::Profile(profile.name.clone());
     Credential {

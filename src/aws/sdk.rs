@@ -14,6 +14,7 @@ use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvid
 use aws_sdk_signin::config::endpoint::{self, ResolveEndpoint};
 use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
 use aws_smithy_async::time::{SharedTimeSource, SystemTimeSource};
+use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_runtime_api::client::interceptors::context::{
@@ -114,7 +115,7 @@ impl Sdk {
         let base = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(configured_region.clone().unwrap_or(DEFAULT_REGION))
-            .http_client(http_client(ca_bundle.as_deref()))
+            .http_client(http_client(ca_bundle.as_deref(), ProxyConfig::from_env()))
             .timeout_config(timeouts.build())
             .retry_config(RetryConfig::standard())
             .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
@@ -133,7 +134,7 @@ impl Sdk {
     }
 
     fn client(&self) -> SharedHttpClient {
-        http_client(self.ca_bundle.as_deref())
+        http_client(self.ca_bundle.as_deref(), ProxyConfig::from_env())
     }
 
     /// A session of this profile, at its own addresses.
@@ -230,6 +231,11 @@ impl Sdk {
             .region(session.region.clone())
             .credentials_provider(session.provider.clone())
             .build()
+    }
+
+    /// For those that ask this machine or its network alone, and send it what no proxy shall see.
+    pub fn provider_config_without_proxy(&self, region: Region) -> ProviderConfig {
+        self.provider_config(region).with_http_client(http_client(None, ProxyConfig::disabled()))
     }
 
     /// What aws-config's own credential providers need, sharing our connections.

@@ -50,8 +50,8 @@ pub fn read_ca_bundle(path: &Path) -> Result<Vec<u8>> {
     if roots.is_empty() { Err(unusable("there is none in it")) } else { Ok(bytes) }
 }
 
-/// A client with connections of its own, through the proxy that HTTPS_PROXY, HTTP_PROXY and NO_PROXY name.
-pub fn http_client(ca_bundle: Option<&[u8]>) -> SharedHttpClient {
+/// A client with connections of its own.
+pub fn http_client(ca_bundle: Option<&[u8]>, proxy: ProxyConfig) -> SharedHttpClient {
     let mut trusted = tls::TrustStore::default();
     if let Some(pem) = ca_bundle {
         trusted.add_pem_certificate(pem);
@@ -60,7 +60,7 @@ pub fn http_client(ca_bundle: Option<&[u8]>) -> SharedHttpClient {
     let context = context.expect("nothing in it can be wrong");
     let client = aws_smithy_http_client::Builder::new().build_with_connector_fn(
         move |settings, components| {
-            let mut connector = Connector::builder().proxy_config(ProxyConfig::from_env());
+            let mut connector = Connector::builder().proxy_config(proxy.clone());
             connector.set_connector_settings(settings.cloned());
             if let Some(components) = components {
                 connector.set_sleep_impl(components.sleep_impl());
@@ -174,7 +174,7 @@ mod tests {
             .region(Region::from_static("us-east-1"))
             .retry_config(aws_config::retry::RetryConfig::disabled())
             .endpoint_url(address)
-            .http_client(http_client(None));
+            .http_client(http_client(None, ProxyConfig::disabled()));
         let sts = aws_sdk_sts::Client::from_conf(config.build());
         let error = sts.get_caller_identity().send().await.expect_err("no answer");
         let failure = Failure::of("sts:GetCallerIdentity", &error);

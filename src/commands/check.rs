@@ -1,6 +1,8 @@
 //! `cloudcred check`: every AWS credential on this machine, whose it is, whether it works, and what is
 //! wrong with it.
 
+use std::collections::HashSet;
+
 use serde_json::{Value, json};
 
 use crate::aws::credential::{Credential, REJECTED, Source, State};
@@ -168,13 +170,12 @@ fn text<'w>(
 ) -> String {
     let rows: Vec<Vec<String>> = credentials.iter().map(Credential::row).collect();
     let mut text = table(&rows, page.width);
-    let mut seen: Vec<&Diagnostic> = Vec::new();
+    let mut seen: HashSet<&Diagnostic> = HashSet::new();
     for (name, warning) in warnings {
         // A file may belong to several profiles.
-        if seen.contains(&warning) {
+        if !seen.insert(warning) {
             continue;
         }
-        seen.push(warning);
         let message = match (name, warning.code) {
             // The table says why a profile cannot be used.
             (_, "expired") => continue,

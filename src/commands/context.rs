@@ -1,5 +1,6 @@
 //! What every command gets; and for those that speak to AWS the runtime, the SDK and the vault.
 
+use std::cell::OnceCell;
 use std::future::Future;
 use std::mem::ManuallyDrop;
 use std::sync::Arc;
@@ -8,6 +9,7 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::runtime::Runtime;
 
+use crate::aws::resolve::Tools;
 use crate::aws::sdk::{Sdk, Session};
 use crate::aws_files::AwsFiles;
 use crate::cli::Global;
@@ -124,6 +126,8 @@ pub struct Aws<'a> {
     pub vault: Vault,
     /// Whether addresses are only printed.
     pub no_browser: bool,
+    /// Both files as each tool reads them, once that is asked.
+    pub tools: OnceCell<Tools<'a>>,
     /// Never shut down: that would wait for a name lookup or a keyring that hangs.
     runtime: ManuallyDrop<Runtime>,
     interrupt: Interrupt,
@@ -131,7 +135,7 @@ pub struct Aws<'a> {
 
 impl<'a> Aws<'a> {
     pub fn start(context: &'a Context) -> Result<Self> {
-        // The SDK reads the variables by itself, and takes anything as a region.
+        // What is no region is refused before anything is asked.
         context.region()?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
@@ -144,7 +148,8 @@ impl<'a> Aws<'a> {
         let profiles = AwsFiles::of(&context.env).profiles();
         let sdk = Sdk::new(&context.env, &profiles, (region, profile), context.output.clone());
         let (vault, runtime) = (context.vault()?, ManuallyDrop::new(runtime));
-        Ok(Aws { context, sdk, vault, no_browser: false, runtime, interrupt })
+        let tools = OnceCell::new();
+        Ok(Aws { context, sdk, vault, no_browser: false, tools, runtime, interrupt })
     }
 
     /// A run to drive; the session is that of credentials which may change the account.

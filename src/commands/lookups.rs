@@ -59,7 +59,11 @@ impl Lookups for Aws<'_> {
 
     fn refusal_of_tools(&self, credential: &Credential) -> Option<Error> {
         let (env, source) = (&self.context.env, &credential.source);
-        let tools = Tools::of(env, *source == Source::Instance);
+        if *source == Source::Instance {
+            // All tools end there, where nothing goes before it.
+            return None;
+        }
+        let tools = self.tools.get_or_init(|| Tools::of(env, false));
         // What is selected anyway need not be named to them.
         let profile = source.profile_name().filter(|name| *name != profiles::selected_profile(env));
         let verdicts = tools.verdicts(profile);

@@ -61,9 +61,9 @@ fn line(tools: &[&str], verdict: &Verdict) -> Diagnostic {
         [] => String::new(),
     };
     match verdict {
-        Ok(uses) => Diagnostic::new("uses", format!("{tools}: {}", described(uses)), ""),
+        Ok(uses) => Diagnostic::new("uses", format!("used by {tools}: {}", described(uses)), ""),
         Err(problem) => Diagnostic {
-            message: format!("{tools} cannot use it: {}", problem.message),
+            message: format!("not usable for {tools}: {}", problem.message),
             ..problem.clone()
         },
     }

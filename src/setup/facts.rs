@@ -168,7 +168,9 @@ impl Reader<'_> {
             }
             account::password_policy(&iam).await.map(Some)
         };
-        let (user, policy) = tokio::join!(account::user(&iam, name, wants_password), policy);
+        let user =
+            settled(|| async { Ok(Look::Sure(account::user(&iam, name, wants_password).await?)) });
+        let (user, policy) = tokio::join!(user, policy);
         let mut warnings = Vec::new();
         let mut unless_denied = |what: String, failure: Failure| match failure.reason {
             Reason::Denied => {

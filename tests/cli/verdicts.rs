@@ -62,7 +62,8 @@ fn what_only_some_tools_read_is_told_with_the_tool() {
     });
     let ran = home.run(&["check", "--offline"]);
     let told = ran.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
-    for words in ["the AWS CLI and Ansible cannot use it", "quotation marks", "Terraform: uses"] {
+    for words in ["not usable for the AWS CLI and Ansible", "quotation marks", "used by Terraform"]
+    {
         assert!(told.contains(words), "{ran}");
     }
 }

@@ -18,9 +18,9 @@ const FILES: usize = 300;
 /// Lines such as people and programs write, and some that nobody should.
 fn any_line() -> impl Strategy<Value = String> {
     prop_oneof![
-        4 => Just("[default]".to_owned()),
-        4 => "aws_access_key_id {0,1}[=:] {0,1}AKIA[A-Z]{8}",
-        4 => "aws_secret_access_key {0,1}[=:] {0,1}[a-z]{8}",
+        1 => Just("[default]".to_owned()),
+        1 => "aws_access_key_id {0,1}[=:] {0,1}AKIA[A-Z]{8}",
+        1 => "aws_secret_access_key {0,1}[=:] {0,1}[a-z]{8}",
         1 => "[ \t]{1,2}aws_access_key_id = AKIA[A-Z]{8}",
         1 => "[ \t]{1,2}aws_secret_access_key = [a-z]{8}",
         1 => "[ \t]{0,2}[#;] ?[a-z=]{0,8}",
@@ -33,10 +33,21 @@ fn any_line() -> impl Strategy<Value = String> {
     ]
 }
 
+/// A pair that works, with some lines between.
 fn any_file() -> impl Strategy<Value = String> {
     let line_end = prop_oneof![8 => Just("\n"), 2 => Just("\r\n"), 1 => Just("\r")];
-    let lines = prop::collection::vec(any_line(), 0..9);
-    (lines, line_end).prop_map(|(lines, end)| lines.join(end) + end)
+    let more = prop::collection::vec((any_line(), 0..5_usize), 0..4);
+    (more, line_end, 0..8_u8).prop_map(|(more, end, odd)| {
+        let (id, secret) = ("aws_access_key_id = AKIAX", "aws_secret_access_key = s");
+        let mut lines = vec!["[default]".to_owned(), id.to_owned(), secret.to_owned()];
+        for (line, at) in more {
+            lines.insert(at.min(lines.len()), line);
+        }
+        if odd == 0 {
+            lines.retain(|line| line != "[default]");
+        }
+        lines.join(end) + end
+    })
 }
 
 pub fn test() -> Test {
@@ -78,7 +89,7 @@ pub fn test() -> Test {
         }
         // A generator that only makes broken files would prove nothing.
         let enough = |kind| seen.get(kind).is_some_and(|count| *count > FILES / 20);
-        assert!(["a key", "none", "fails"].into_iter().all(enough), "{seen:?}");
+        assert!(["a key", "fails"].into_iter().all(enough), "{seen:?}");
     })
 }
 

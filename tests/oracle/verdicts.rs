@@ -35,6 +35,11 @@ pub fn test(case: &Case) -> Test {
     Test::new(format!("verdicts::{}", case.slug()), move || {
         let home = case.home(&made_up());
         let ran = home.run(&["check", "--offline", "--output", "json"]);
+        // Whatever a file looks like, no output holds a secret of it.
+        for name in ["A", "B", "C"] {
+            let secret = &made_up()[&format!("SECRET_{name}")];
+            assert!(!format!("{ran}").contains(secret.as_str()), "{ran}");
+        }
         let tools = &ran.json()["tools"];
         for (tool, expected) in [
             ("aws_cli", &case.expected.aws_cli),

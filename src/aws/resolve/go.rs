@@ -10,7 +10,7 @@ use crate::aws_files::text::FileKind;
 
 /// Reads one file: a line that is no header and no `key = value` is passed over.
 pub fn read(kind: FileKind, bytes: &[u8]) -> Contents {
-    let text = String::from_utf8_lossy(bytes);
+    let text = Zeroizing::new(String::from_utf8_lossy(bytes).into_owned());
     let mut sections: Vec<Section> = Vec::new();
     let mut known: HashMap<String, usize> = HashMap::new();
     let mut current: Option<usize> = None;
@@ -106,5 +106,9 @@ fn unquoted(text: &str) -> String {
     let bare = ['"', '\''].into_iter().find_map(|mark| {
         text.strip_prefix(mark)?.strip_suffix(mark).filter(|bare| !bare.is_empty())
     });
-    bare.unwrap_or(text).replace("\\\"", "\"").replace("\\'", "'").replace("\\n", "\n")
+    let bare = bare.unwrap_or(text);
+    if !bare.contains('\\') {
+        return bare.to_owned();
+    }
+    bare.replace("\\\"", "\"").replace("\\'", "'").replace("\\n", "\n")
 }

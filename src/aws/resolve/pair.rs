@@ -41,6 +41,10 @@ impl Pair<'_> {
                 return Some(Diagnostic::new("odd_value", message, "leave nothing but the value"));
             }
         }
+        if self.secret.starts_with("AKIA") && !self.id.starts_with("AKIA") {
+            let message = format!("the two halves of the key in {from} are swapped");
+            return Some(Diagnostic::new("swapped_halves", message, "exchange the two values"));
+        }
         let is_odd = |c: char| c.is_control() || !c.is_ascii();
         self.token.filter(|token| token.contains(is_odd)).map(|_| {
             let message = format!("the session token in {from} has characters that no token has");

@@ -10,7 +10,7 @@ use crate::private_file;
 /// For a tool that starts the program itself, as botocore does: without a shell nobody expands `~` or `$NAME`,
 /// and `|` is an argument like any other.
 pub fn starts_without_shell(settings: &Settings, command: &str) -> Result<(), Diagnostic> {
-    let words = words(command).ok_or_else(|| {
+    let words = words_of_command(command).ok_or_else(|| {
         let message = "a quotation mark in credential_process is not closed";
         Diagnostic::new("process_quotes", message, "close it")
     })?;
@@ -18,6 +18,7 @@ pub fn starts_without_shell(settings: &Settings, command: &str) -> Result<(), Di
         return Err(empty());
     };
     let needs_shell = program.starts_with(['~', '$'])
+        || program.contains('=')
         || words.iter().any(|it| ["|", "&&", "||", ";"].contains(&&**it));
     if needs_shell {
         let message =
@@ -30,9 +31,11 @@ pub fn starts_without_shell(settings: &Settings, command: &str) -> Result<(), Di
 
 /// For a tool that hands the line to a shell, as Go does.
 pub fn starts_in_shell(settings: &Settings, command: &str) -> Result<(), Diagnostic> {
-    let program = words(command).and_then(|words| words.first().cloned());
+    let program = words_of_command(command).and_then(|words| words.first().cloned());
     match program {
         None if command.trim().is_empty() => Err(empty()),
+        // `NAME=value program` sets a variable, and that may be a secret.
+        Some(program) if program.contains('=') => Ok(()),
         Some(program) if Path::new(&program).is_absolute() && !is_there(settings, &program) => {
             Err(missing(&program))
         }
@@ -40,17 +43,26 @@ pub fn starts_in_shell(settings: &Settings, command: &str) -> Result<(), Diagnos
     }
 }
 
-fn is_there(settings: &Settings, program: &str) -> bool {
-    if program.contains(std::path::is_separator) {
-        return private_file::is_executable(Path::new(program));
+/// As botocore splits it: on Windows a backslash is a letter like others, and only double quotes quote.
+fn words_of_command(command: &str) -> Option<Vec<String>> {
+    if cfg!(windows) {
+        return words(&command.replace('\\', "\\\\").replace('\'', "\\'"));
     }
-    let path = settings.var("PATH").unwrap_or_default();
+    words(command)
+}
+
+fn is_there(settings: &Settings, program: &str) -> bool {
     let endings = if cfg!(windows) { &["", ".exe", ".cmd", ".bat"][..] } else { &[""] };
-    std::env::split_paths(path).any(|folder| {
-        endings
-            .iter()
-            .any(|end| private_file::is_executable(&folder.join(format!("{program}{end}"))))
-    })
+    let is_in = |folder: &Path| {
+        let mut paths = endings.iter().map(|end| folder.join(format!("{program}{end}")));
+        paths.any(|path| private_file::is_executable(&path))
+    };
+    if program.contains(std::path::is_separator) {
+        return is_in(Path::new(""));
+    }
+    // Windows writes the name of this variable as `Path`.
+    let path = settings.var("PATH").or_else(|| settings.var("Path")).unwrap_or_default();
+    std::env::split_paths(path).any(|folder| is_in(&folder))
 }
 
 fn empty() -> Diagnostic {

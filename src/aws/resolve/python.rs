@@ -60,7 +60,9 @@ pub fn read(kind: FileKind, bytes: &[u8]) -> Result<Contents, Refusal> {
         indentation = indented_by;
         if let Some(name) = header(value) {
             open = None;
-            let known = sections.iter().position(|it| it.name == name);
+            let is_defaults = name == DEFAULTS;
+            let known =
+                if is_defaults { sections.iter().position(|it| it.name == name) } else { None };
             if name != DEFAULTS && !seen_sections.insert(name.to_owned()) {
                 let why = format!("the section [{name}] is there twice");
                 return Err(Refusal::new("duplicate_section", why, number));

@@ -6,6 +6,7 @@ use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
 use crate::aws::resolve::settings::Settings;
+use crate::aws::resolve::verdict::expanded;
 use crate::aws_files::home_of;
 use crate::diagnostic::Diagnostic;
 
@@ -21,11 +22,11 @@ pub fn sso_problem(settings: &Settings, key: &str, profile: &str) -> Option<Diag
 /// Looks for the cached credentials of a browser sign-in.
 pub fn login_problem(settings: &Settings, session: &str, profile: &str) -> Option<Diagnostic> {
     let folder = match settings.var("AWS_LOGIN_CACHE_DIRECTORY") {
-        Some(folder) => PathBuf::from(folder),
+        Some(folder) => expanded(settings.env, folder),
         None => PathBuf::from(home_of(settings.env)?).join(".aws/login/cache"),
     };
     signed_out(
-        &folder.join(cache_name(&Sha256::digest(session))),
+        &folder.join(cache_name(&Sha256::digest(session.trim()))),
         format!("cloudcred login --profile {profile}"),
     )
 }

@@ -51,16 +51,16 @@ impl Provider {
     /// For people, before the name of a profile.
     pub fn described(self) -> &'static str {
         match self {
-            Provider::Environment => "uses the environment variables",
-            Provider::Static => "uses the access key",
-            Provider::Session => "uses the temporary keys",
-            Provider::AssumeRole => "assumes the role",
-            Provider::WebIdentity => "uses the web identity token",
-            Provider::Sso => "uses IAM Identity Center",
-            Provider::Login => "uses the browser sign-in",
-            Provider::CredentialProcess => "starts the program",
-            Provider::Container => "uses the container's role",
-            Provider::Instance => "uses the instance's role",
+            Provider::Environment => "the environment variables",
+            Provider::Static => "the access key",
+            Provider::Session => "the temporary keys",
+            Provider::AssumeRole => "the role",
+            Provider::WebIdentity => "the web identity token",
+            Provider::Sso => "IAM Identity Center",
+            Provider::Login => "the browser sign-in",
+            Provider::CredentialProcess => "the external program",
+            Provider::Container => "the container's role",
+            Provider::Instance => "the instance's role",
         }
     }
 }
@@ -71,6 +71,9 @@ pub type Verdict = Result<Uses, Diagnostic>;
 /// Both botocore and Go know these.
 pub const DEFAULTS_MODES: [&str; 6] =
     ["legacy", "auto", "standard", "in-region", "cross-region", "mobile"];
+
+/// Nobody builds so many roles on each other.
+pub const LONGEST_CHAIN: usize = 50;
 
 /// The place of a pair, in words.
 pub const VARIABLES: &str = "the environment variables";
@@ -94,7 +97,7 @@ pub fn web_identity_problem(file: &str, role: Option<&str>) -> Option<Diagnostic
         return Some(Diagnostic::new("no_role", message, "set AWS_ROLE_ARN or role_arn beside it"));
     }
     if !Path::new(file).is_file() {
-        let message = format!("the web identity token {file} is not there");
+        let message = format!("the web identity token {} is not there", shown(file));
         return Some(Diagnostic::new(
             "no_token_file",
             message,
@@ -134,11 +137,47 @@ pub fn no_credentials() -> Diagnostic {
     Diagnostic::new("no_credentials", message, "`cloudcred setup` makes some")
 }
 
-/// Why a tool cannot start where the certificates that it is told to trust are not there. Over plain HTTP the AWS
-/// CLI and Ansible never ask for them.
+/// Why a tool cannot start where the certificates that it is told to trust are not there.
 pub fn ca_bundle_problem(path: &str) -> Option<Diagnostic> {
     (!path.is_empty() && !Path::new(path).is_file()).then(|| {
-        let message = format!("the file of certificates {path} is not there");
+        let message = format!("the file of certificates {} is not there", shown(path));
         Diagnostic::new("ca_bundle", message, "correct AWS_CA_BUNDLE or ca_bundle, or remove it")
     })
+}
+
+/// A value as a message may quote it: one that runs over lines has swallowed other settings, and with them
+/// perhaps a secret.
+pub fn shown(text: &str) -> String {
+    if text.len() > 200 || text.contains('\n') || text.to_lowercase().contains("secret") {
+        "more than one value (are the lines below it indented?)".to_owned()
+    } else {
+        format!("`{text}`")
+    }
+}
+
+/// With `$NAME`, `${NAME}` and `~` replaced, as Python does it to the path of a file.
+pub fn expanded(env: &Env, path: &str) -> PathBuf {
+    let mut text = String::new();
+    let mut rest = path;
+    while let Some((before, after)) = rest.split_once('$') {
+        text.push_str(before);
+        let (name, length) = match after.strip_prefix('{').and_then(|it| it.split_once('}')) {
+            Some((name, _)) => (name, name.len() + 2),
+            None => {
+                let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+                let end = after.find(|c| !is_name(c)).unwrap_or(after.len());
+                (&after[..end], end)
+            }
+        };
+        match env.raw(name) {
+            Some(value) => text.push_str(value),
+            None => text.push_str(&format!("${}", &after[..length])),
+        }
+        rest = &after[length..];
+    }
+    text.push_str(rest);
+    match text.strip_prefix('~').filter(|rest| rest.is_empty() || rest.starts_with(['/', '\\'])) {
+        Some(rest) => PathBuf::from(format!("{}{rest}", home_of(env).unwrap_or_default())),
+        None => PathBuf::from(text),
+    }
 }

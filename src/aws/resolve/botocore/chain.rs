@@ -9,20 +9,29 @@ use crate::aws::resolve::process::starts_without_shell;
 use crate::aws::resolve::settings::Settings;
 use crate::aws::resolve::sign_in::{login_problem, sso_problem};
 use crate::aws::resolve::verdict::{
-    Provider, VARIABLES, Verdict, elsewhere, uses, web_identity_problem,
+    LONGEST_CHAIN, Provider, VARIABLES, Verdict, elsewhere, shown, uses, web_identity_problem,
 };
 use crate::diagnostic::Diagnostic;
 
-/// The order of a profile's own providers.
-const OF_A_PROFILE: [Provider; 6] = [
-    Provider::WebIdentity,
-    Provider::Sso,
-    // The keys of the credentials file.
-    Provider::Static,
-    Provider::Login,
-    Provider::CredentialProcess,
-    // The keys of the config file.
-    Provider::Session,
+/// One of a profile's own providers.
+#[derive(Clone, Copy)]
+enum OwnProvider {
+    WebIdentity,
+    Sso,
+    KeysOfCredentials,
+    Login,
+    Process,
+    KeysOfConfig,
+}
+
+/// In botocore's order.
+const OF_A_PROFILE: [OwnProvider; 6] = [
+    OwnProvider::WebIdentity,
+    OwnProvider::Sso,
+    OwnProvider::KeysOfCredentials,
+    OwnProvider::Login,
+    OwnProvider::Process,
+    OwnProvider::KeysOfConfig,
 ];
 
 /// One way through the providers.
@@ -76,20 +85,20 @@ impl<'a> Chain<'a> {
     /// What the providers of one profile give; `None` where it has nothing for any of them.
     fn of_profile(&self, profile: Profile<'a>, with_variables: bool) -> Option<Verdict> {
         OF_A_PROFILE.into_iter().find_map(|provider| match provider {
-            Provider::WebIdentity => self.web_identity(profile, with_variables),
-            Provider::Sso => self.sso(profile),
-            Provider::Static => self.keys(profile, profile.credentials),
-            Provider::Login => {
+            OwnProvider::WebIdentity => self.web_identity(profile, with_variables),
+            OwnProvider::Sso => self.sso(profile),
+            OwnProvider::KeysOfCredentials => self.keys(profile, profile.credentials),
+            OwnProvider::Login => {
                 let session = profile.value("login_session")?;
                 let problem = login_problem(self.settings, &session.text, profile.name);
                 Some(self.unless(problem, Some(session), Provider::Login, profile))
             }
-            Provider::CredentialProcess => {
+            OwnProvider::Process => {
                 let command = profile.value("credential_process")?;
                 let problem = starts_without_shell(self.settings, &command.text).err();
                 Some(self.unless(problem, Some(command), Provider::CredentialProcess, profile))
             }
-            _ => self.keys(profile, profile.config),
+            OwnProvider::KeysOfConfig => self.keys(profile, profile.config),
         })
     }
 
@@ -153,7 +162,7 @@ impl<'a> Chain<'a> {
         let problem = match section {
             Some(None) => Some(Diagnostic::new(
                 "sso_session",
-                format!("there is no [sso-session {}]", session.unwrap_or_default()),
+                format!("there is no sso-session {}", shown(session.unwrap_or_default())),
                 "add it: aws configure sso-session",
             )),
             _ => {
@@ -219,18 +228,20 @@ impl<'a> Chain<'a> {
             },
             (None, Some("Ec2InstanceMetadata" | "EcsContainer")) => {}
             (None, Some(other)) => {
-                let message = format!("`{other}` is no credential_source");
+                let message = format!("{} is no credential_source", shown(other));
                 let hint = "write Environment, Ec2InstanceMetadata or EcsContainer";
                 return fails("credential_source", message, hint);
             }
             (Some(source), None) => {
                 let Some(origin) = self.files.profile(source) else {
-                    let message = format!("the source_profile `{source}` of `{name}` is not there");
+                    let message =
+                        format!("the source_profile {} of `{name}` is not there", shown(source));
                     return fails("source_missing", message, "name a profile that is there");
                 };
-                if visited.contains(&source) && !(source == name && origin.has_keys()) {
+                let is_own = source == name && origin.has_keys();
+                if visited.len() > LONGEST_CHAIN || visited.contains(&source) && !is_own {
                     let message =
-                        format!("the roles of `{name}` and `{source}` wait for each other");
+                        format!("the roles of `{name}` and {} wait for each other", shown(source));
                     return fails("circle", message, "end the circle at a profile with keys");
                 }
                 let verdict = if origin.is_role() && !origin.has_keys() {
@@ -238,7 +249,8 @@ impl<'a> Chain<'a> {
                     self.role(origin, visited)
                 } else {
                     self.of_profile(origin, false).unwrap_or_else(|| {
-                        let message = format!("the source profile `{source}` has no credentials");
+                        let message =
+                            format!("the source profile {} has no credentials", shown(source));
                         fails("source_empty", message, "put keys into it, or name another profile")
                     })
                 };

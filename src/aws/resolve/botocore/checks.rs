@@ -2,7 +2,7 @@
 
 use crate::aws::resolve::botocore::chain::Chain;
 use crate::aws::resolve::file::Value;
-use crate::aws::resolve::verdict::{DEFAULTS_MODES, ca_bundle_problem, missing_profile};
+use crate::aws::resolve::verdict::{DEFAULTS_MODES, ca_bundle_problem, missing_profile, shown};
 use crate::diagnostic::Diagnostic;
 use crate::env::is_region;
 
@@ -41,7 +41,7 @@ impl<'a> Chain<'a> {
     }
 
     fn refused(&self, code: &'static str, setting: &Setting<'_>, hint: &str) -> Diagnostic {
-        let message = format!("{} is `{}`", setting.name, setting.text);
+        let message = format!("{} is {}", setting.name, shown(setting.text));
         self.files.at(Diagnostic::new(code, message, hint), setting.value)
     }
 

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use crate::aws::resolve::file::{Contents, Refusal, Section, Value};
 use crate::aws::resolve::python;
-use crate::aws::resolve::verdict::default_path;
+use crate::aws::resolve::verdict::{default_path, expanded};
+use crate::aws_files::LONGEST_FILE;
 use crate::aws_files::text::FileKind;
-use crate::aws_files::{LONGEST_FILE, home_of};
 use crate::diagnostic::Diagnostic;
 use crate::env::Env;
 use crate::private_file;
@@ -120,32 +120,5 @@ fn read(path: &Path, kind: FileKind) -> Result<Contents, Refusal> {
     match private_file::read(path, LONGEST_FILE) {
         Ok(Some(bytes)) => python::read(kind, &zeroize::Zeroizing::new(bytes)),
         _ => Ok(Contents::default()),
-    }
-}
-
-/// With `$NAME`, `${NAME}` and `~` replaced, as Python does it to the path of a file.
-fn expanded(env: &Env, path: &str) -> PathBuf {
-    let mut text = String::new();
-    let mut rest = path;
-    while let Some((before, after)) = rest.split_once('$') {
-        text.push_str(before);
-        let (name, length) = match after.strip_prefix('{').and_then(|it| it.split_once('}')) {
-            Some((name, _)) => (name, name.len() + 2),
-            None => {
-                let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
-                let end = after.find(|c| !is_name(c)).unwrap_or(after.len());
-                (&after[..end], end)
-            }
-        };
-        match env.raw(name) {
-            Some(value) => text.push_str(value),
-            None => text.push_str(&format!("${}", &after[..length])),
-        }
-        rest = &after[length..];
-    }
-    text.push_str(rest);
-    match text.strip_prefix('~').filter(|rest| rest.is_empty() || rest.starts_with(['/', '\\'])) {
-        Some(rest) => PathBuf::from(format!("{}{rest}", home_of(env).unwrap_or_default())),
-        None => PathBuf::from(text),
     }
 }

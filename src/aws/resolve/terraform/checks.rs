@@ -2,7 +2,7 @@
 
 use crate::aws::resolve::settings::Settings;
 use crate::aws::resolve::terraform::files::{Profile, Terraform};
-use crate::aws::resolve::verdict::{DEFAULTS_MODES, ca_bundle_problem};
+use crate::aws::resolve::verdict::{DEFAULTS_MODES, LONGEST_CHAIN, ca_bundle_problem, shown};
 use crate::diagnostic::Diagnostic;
 
 impl Terraform {
@@ -31,7 +31,7 @@ impl Terraform {
                 return Err(self.at("no_role", message, "add role_arn, or remove the line", value));
             }
         }
-        if !visited.is_empty() && profile.has_keys() {
+        if !visited.is_empty() && profile.has_keys() || visited.len() > LONGEST_CHAIN {
             return Ok(());
         }
         visited.push(name);
@@ -49,19 +49,20 @@ impl Terraform {
                 None => Diagnostic::new(code, message, "name a profile that has credentials"),
             };
             let Some(origin) = self.profiles.get(source) else {
-                let message = format!("the source_profile `{source}` of `{name}` is not there");
+                let message =
+                    format!("the source_profile {} of `{name}` is not there", shown(source));
                 return Err(fails("source_missing", message));
             };
             self.check(source, origin, visited)?;
             let again = visited.iter().filter(|it| **it == source).count() > 1;
             if !has_credentials(origin, again) {
-                let message = format!("the source profile `{source}` has no credentials");
+                let message = format!("the source profile {} has no credentials", shown(source));
                 return Err(fails("source_empty", message));
             }
         }
         let session = profile.text("sso_session");
         if !session.is_empty() && !self.sso_sessions.contains_key(session.trim()) {
-            let message = format!("there is no [sso-session {session}]");
+            let message = format!("there is no sso-session {}", shown(session));
             let value = profile.values.value("sso_session").cloned();
             let hint = "add it: aws configure sso-session";
             return Err(match value {
@@ -77,13 +78,13 @@ impl Terraform {
         if let Some(mode) = value("retry_mode")
             && !["standard", "adaptive"].contains(&mode.text.as_str())
         {
-            let message = format!("retry_mode of profile `{name}` is `{}`", *mode.text);
+            let message = format!("retry_mode of profile `{name}` is {}", shown(&mode.text));
             return Err(self.at("retry_mode", message, "set it to standard or adaptive", mode));
         }
         if let Some(attempts) = value("max_attempts")
             && attempts.text.parse::<i64>().is_err()
         {
-            let message = format!("max_attempts of profile `{name}` is `{}`", *attempts.text);
+            let message = format!("max_attempts of profile `{name}` is {}", shown(&attempts.text));
             return Err(self.at("max_attempts", message, "set it to a number such as 3", attempts));
         }
         if let Some(bundle) = value("ca_bundle")
@@ -94,7 +95,7 @@ impl Terraform {
         if let Some(mode) = value("defaults_mode")
             && !DEFAULTS_MODES.contains(&mode.text.to_lowercase().as_str())
         {
-            let message = format!("defaults_mode of profile `{name}` is `{}`", *mode.text);
+            let message = format!("defaults_mode of profile `{name}` is {}", shown(&mode.text));
             return Err(self.at(
                 "defaults_mode",
                 message,

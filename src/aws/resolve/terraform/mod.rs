@@ -12,7 +12,7 @@ use crate::aws::resolve::terraform::checks::check_variables;
 pub use crate::aws::resolve::terraform::files::Terraform;
 use crate::aws::resolve::terraform::files::{ID, Profile, SECRET, TOKEN};
 use crate::aws::resolve::verdict::{
-    Provider, VARIABLES, Verdict, elsewhere, missing_profile, uses, web_identity_problem,
+    Provider, VARIABLES, Verdict, elsewhere, missing_profile, shown, uses, web_identity_problem,
 };
 use crate::diagnostic::Diagnostic;
 
@@ -47,21 +47,28 @@ impl Terraform {
             };
         }
         match (profile, of_profile) {
-            (Some(profile), Some(())) => self.of_profile(settings, name, profile),
+            (Some(profile), Some(())) => {
+                self.of_profile(settings, (name, profile), &mut Vec::new())
+            }
             _ => elsewhere(settings),
         }
     }
 
-    fn of_profile(&self, settings: &Settings, name: &str, profile: &Profile) -> Verdict {
-        let source = profile.text("source_profile");
-        let has_role = !profile.text("role_arn").is_empty();
-        let base = if !source.is_empty() {
-            match self.profiles.get(source).filter(|_| source != name) {
-                Some(origin) => self.of_profile(settings, source, origin),
-                None => self.own(settings, name, profile),
-            }
-        } else {
-            self.own(settings, name, profile)
+    fn of_profile<'a>(
+        &'a self,
+        settings: &Settings,
+        (name, profile): (&'a str, &'a Profile),
+        visited: &mut Vec<&'a str>,
+    ) -> Verdict {
+        // A profile that comes up again, or has keys where another one builds on it, is the end of the chain.
+        let again = visited.contains(&name);
+        let is_end = again || !visited.is_empty() && profile.has_keys();
+        visited.push(name);
+        let source = if is_end { "" } else { profile.text("source_profile") };
+        let has_role = !again && !profile.text("role_arn").is_empty();
+        let base = match self.profiles.get_key_value(source) {
+            Some((source, origin)) => self.of_profile(settings, (source, origin), visited),
+            None => self.own(settings, name, profile),
         };
         let base = base?;
         if base.source == Provider::WebIdentity && source.is_empty() {
@@ -116,7 +123,7 @@ impl Terraform {
             "Ec2InstanceMetadata" | "EcsContainer" => return elsewhere(settings),
             other => {
                 let hint = "write Environment, Ec2InstanceMetadata or EcsContainer";
-                let message = format!("`{other}` is no credential_source");
+                let message = format!("{} is no credential_source", shown(other));
                 let problem = Diagnostic::new("credential_source", message, hint);
                 return told(Some(problem), "credential_source", Provider::AssumeRole);
             }
