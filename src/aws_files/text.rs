@@ -247,6 +247,27 @@ impl AwsFile {
         names.filter(|name| seen.insert(*name)).map(str::to_owned).collect()
     }
 
+    /// The value of the key in each profile that has it, in one pass: files with many thousands of profiles are
+    /// real. The last one of a profile counts.
+    pub fn each_value(&self, key: &str) -> Vec<(String, String)> {
+        let mut places: HashMap<&str, usize> = HashMap::new();
+        let mut values = Vec::new();
+        for section in self.sections() {
+            let Some(name) = section.profile() else { continue };
+            for property in section.properties.iter().filter(|property| property.key == key) {
+                let value = (name.to_owned(), property.value.to_string());
+                match places.get(name) {
+                    Some(place) => values[*place] = value,
+                    None => {
+                        places.insert(name, values.len());
+                        values.push(value);
+                    }
+                }
+            }
+        }
+        values
+    }
+
     /// In the order of the file. A key that occurs twice comes twice.
     pub fn properties(&self, profile: &str) -> impl Iterator<Item = &Property> {
         self.sections_of(profile).flat_map(|section| &section.properties)

@@ -163,7 +163,10 @@ fn ours(file: &AwsFile, name: &str, own: &str) -> Option<AwsProfile> {
 
 /// A value of one line, without the indented comments that are part of it to the SDKs.
 fn value(file: &AwsFile, profile: &str, key: &str) -> Option<String> {
-    let value = file.get(profile, key)?;
+    one_line(&file.get(profile, key)?)
+}
+
+fn one_line(value: &str) -> Option<String> {
     let mut lines = value.lines().filter(|line| !line.starts_with(['#', ';']));
     let first = lines.next()?.to_owned();
     lines.next().is_none().then_some(first)
@@ -196,8 +199,8 @@ pub struct Readers {
 
 fn readers_in(file: &AwsFile, own: &str, secret: &SecretName) -> Readers {
     let mut readers = Readers::default();
-    for name in file.profile_names() {
-        let process = value(file, &name, PROCESS).unwrap_or_default();
+    for (name, process) in file.each_value(PROCESS) {
+        let process = one_line(&process).unwrap_or_default();
         match Call::ours(&process, own).map(|call| call.secret.map(SecretName::existing)) {
             Some(None) => readers.as_current.push(name),
             Some(Some(Ok(it))) if it.same_place_as(secret) => readers.by_its_name.push(name),

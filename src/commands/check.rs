@@ -106,8 +106,11 @@ fn of_tools<'c>(
     let mut all: Vec<_> = by_default.into_iter().flat_map(differences).map(|it| ("", it)).collect();
     for (credential, verdicts) in credentials.iter().zip(verdicts) {
         let fails = matches!(credential.state, State::Fails(_));
-        // Where nobody can use it, the table says why.
-        if let Some(verdicts) = verdicts.as_ref().filter(|it| !(fails && it.all_fail())) {
+        // Where nobody can use it, the table says why; and a file that is refused is refused once.
+        let is_told = |it: &Verdicts| {
+            fails && it.all_fail() || by_default.is_some_and(|first| it.fails_like(first))
+        };
+        if let Some(verdicts) = verdicts.as_ref().filter(|it| !is_told(it)) {
             let name = credential.source.name();
             all.extend(differences(verdicts).into_iter().map(|it| (name, it)));
         }

@@ -322,7 +322,7 @@ impl Prompt for Terminal {
             self.line("")?;
             match pair {
                 Ok(Pasted { pair, note }) => {
-                    self.mode.take(Keys::AsFound);
+                    // Hidden until the next question: whoever pastes again at once must not see it.
                     self.line(&format!("  read the key {}", pair.access_key_id))?;
                     note.map_or(Ok(()), |note| self.line(&format!("  {note}")))?;
                     return Ok(pair);

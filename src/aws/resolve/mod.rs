@@ -34,6 +34,16 @@ impl Verdicts {
         in_cloudstudio.into_iter().find_map(|(tool, verdict)| Some((tool, verdict.as_ref().err()?)))
     }
 
+    /// Whether some tools fail, for the same reasons as in the other verdicts, and the rest agree.
+    pub fn fails_like(&self, other: &Verdicts) -> bool {
+        let both = self.named().into_iter().zip(other.named());
+        let mut used = self.named().into_iter().filter_map(|(_, verdict)| verdict.as_ref().ok());
+        let first = used.next();
+        self.named().iter().any(|(_, verdict)| verdict.is_err())
+            && both.into_iter().all(|((_, own), (_, others))| own.is_ok() || own == others)
+            && used.all(|uses| Some(uses) == first)
+    }
+
     pub fn all_fail(&self) -> bool {
         self.named().iter().all(|(_, verdict)| verdict.is_err())
     }
