@@ -66,7 +66,7 @@ fn put(
 ) -> Result<bool> {
     let target = behind_links(path);
     let put = || -> Result<bool> {
-        let folder = target.parent().context("it is no file")?;
+        let folder = folder_of(&target).context("it is no file")?;
         create_folder(folder)?;
         check_regular(fs::metadata(&target))?;
         if target != path {
@@ -321,10 +321,16 @@ pub fn is_executable(path: &Path) -> bool {
 /// A rename survives a power cut only once the folder itself is on disk. Windows writes folders
 /// through, and cannot open one as a file.
 fn sync_parent(path: &Path) -> io::Result<()> {
-    match path.parent() {
+    match folder_of(path) {
         Some(folder) if cfg!(unix) => File::open(folder)?.sync_all(),
         _ => Ok(()),
     }
+}
+
+/// The folder that the file lies in: the current one for a bare name.
+pub fn folder_of(path: &Path) -> Option<&Path> {
+    let folder = path.parent()?;
+    Some(if folder.as_os_str().is_empty() { Path::new(".") } else { folder })
 }
 
 #[cfg(test)]

@@ -163,7 +163,7 @@ fn content(path: &Path) -> anyhow::Result<Zeroizing<Vec<u8>>> {
 /// Keeps other cloudcreds from changing the file, whatever their data folder. The lock lies beside the
 /// file and stays there: where one process removes it, two others may lock different files.
 fn lock(path: &Path) -> Result<File> {
-    let folder = path.parent().unwrap_or(Path::new(""));
+    let folder = private_file::folder_of(path).unwrap_or(Path::new("."));
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let lock = folder.join(format!(".{name}.cloudcred-lock"));
     private_file::create_folder(folder)?;

@@ -30,6 +30,16 @@ fn who(home: Home, profile: &str) -> Ran {
 }
 
 #[test]
+fn a_bare_name_as_aws_config_file_lies_in_the_current_folder() {
+    let account = moto().seeded_account();
+    let home = home().credentials(&account.bootstrap).variable("AWS_CONFIG_FILE", "config");
+    home.run(SETUP).expect(0);
+    assert!(home.read("config").contains("[profile cs]"));
+    home.run(&["undo", "--yes"]).expect(0);
+    assert_eq!(home.read("config"), "");
+}
+
+#[test]
 fn the_aws_cli_reads_the_secret_through_it_and_undo_leaves_no_trace() {
     let account = moto().seeded_account();
     let home = home().credentials(&account.bootstrap);
