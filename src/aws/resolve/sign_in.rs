@@ -2,21 +2,19 @@
 
 use std::path::{Path, PathBuf};
 
-use sha1::Sha1;
-use sha2::{Digest, Sha256};
+use sha1::{Digest, Sha1};
 
 use crate::aws::resolve::settings::Settings;
 use crate::aws::resolve::verdict::expanded;
+use crate::aws::signin::cache_file;
 use crate::aws_files::home_of;
 use crate::diagnostic::Diagnostic;
 
 /// Looks for the cached token of IAM Identity Center, by the name of its session or its start address.
 pub fn sso_problem(settings: &Settings, key: &str, profile: &str) -> Option<Diagnostic> {
     let folder = PathBuf::from(home_of(settings.env)?).join(".aws/sso/cache");
-    signed_out(
-        &folder.join(cache_name(&Sha1::digest(key))),
-        format!("aws sso login --profile {profile}"),
-    )
+    let cache = folder.join(format!("{:x}.json", Sha1::digest(key)));
+    signed_out(&cache, format!("aws sso login --profile {profile}"))
 }
 
 /// Looks for the cached credentials of a browser sign-in.
@@ -25,15 +23,7 @@ pub fn login_problem(settings: &Settings, session: &str, profile: &str) -> Optio
         Some(folder) => expanded(settings.env, folder),
         None => PathBuf::from(home_of(settings.env)?).join(".aws/login/cache"),
     };
-    signed_out(
-        &folder.join(cache_name(&Sha256::digest(session.trim()))),
-        format!("cloudcred login --profile {profile}"),
-    )
-}
-
-fn cache_name(hash: &[u8]) -> String {
-    let digits: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("{digits}.json")
+    signed_out(&cache_file(&folder, session), format!("cloudcred login --profile {profile}"))
 }
 
 fn signed_out(cache: &Path, command: String) -> Option<Diagnostic> {
