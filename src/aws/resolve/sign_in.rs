@@ -5,14 +5,13 @@ use std::path::{Path, PathBuf};
 use sha1::{Digest, Sha1};
 
 use crate::aws::resolve::settings::Settings;
-use crate::aws::resolve::verdict::expanded;
+use crate::aws::resolve::verdict::{expanded, home};
 use crate::aws::signin::cache_file;
-use crate::aws_files::home_of;
 use crate::diagnostic::Diagnostic;
 
 /// Looks for the cached token of IAM Identity Center, by the name of its session or its start address.
 pub fn sso_problem(settings: &Settings, key: &str, profile: &str) -> Option<Diagnostic> {
-    let folder = PathBuf::from(home_of(settings.env)?).join(".aws/sso/cache");
+    let folder = PathBuf::from(home(settings.env)?).join(".aws/sso/cache");
     let cache = folder.join(format!("{:x}.json", Sha1::digest(key)));
     signed_out(&cache, format!("aws sso login --profile {profile}"))
 }
@@ -21,7 +20,7 @@ pub fn sso_problem(settings: &Settings, key: &str, profile: &str) -> Option<Diag
 pub fn login_problem(settings: &Settings, session: &str, profile: &str) -> Option<Diagnostic> {
     let folder = match settings.var("AWS_LOGIN_CACHE_DIRECTORY") {
         Some(folder) => expanded(settings.env, folder),
-        None => PathBuf::from(home_of(settings.env)?).join(".aws/login/cache"),
+        None => PathBuf::from(home(settings.env)?).join(".aws/login/cache"),
     };
     signed_out(&cache_file(&folder, session), format!("cloudcred login --profile {profile}"))
 }

@@ -127,9 +127,15 @@ pub fn uses(source: Provider, profile: Option<&str>, access_key_id: Option<&str>
     }
 }
 
+/// The home folder as Python and Go find it: on Windows HOME does not count for them.
+pub fn home(env: &Env) -> Option<String> {
+    let of_windows = env.var("USERPROFILE").filter(|_| cfg!(windows));
+    of_windows.map(str::to_owned).or_else(|| home_of(env))
+}
+
 /// Where the file `name` in the folder `.aws` lies, unless a variable says otherwise.
 pub fn default_path(env: &Env, name: &str) -> Option<PathBuf> {
-    Some(PathBuf::from(home_of(env)?).join(".aws").join(name))
+    Some(PathBuf::from(home(env)?).join(".aws").join(name))
 }
 
 pub fn no_credentials() -> Diagnostic {
@@ -177,7 +183,7 @@ pub fn expanded(env: &Env, path: &str) -> PathBuf {
     }
     text.push_str(rest);
     match text.strip_prefix('~').filter(|rest| rest.is_empty() || rest.starts_with(['/', '\\'])) {
-        Some(rest) => PathBuf::from(format!("{}{rest}", home_of(env).unwrap_or_default())),
+        Some(rest) => PathBuf::from(format!("{}{rest}", home(env).unwrap_or_default())),
         None => PathBuf::from(text),
     }
 }
